@@ -1,0 +1,444 @@
+"""Names applied to arguments: the known operations, elementwise functions, opaque functions and their derivatives.
+
+One table row for each known name: how many arguments it takes and how its part is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from matcalc.errors import ParseError
+from matcalc.language import terms
+from matcalc.language.dims import ONE, SCALAR, Dim, Shape
+from matcalc.language.functions import ALIASES, FUNCTIONS
+from matcalc.language.problem import Function
+from matcalc.language.reading import Misfit, Part, Reading, integer
+from matcalc.language.syntax import Node
+from matcalc.language.terms import Term
+
+__all__ = ["CALLS", "call", "known_names", "norm", "partial"]
+
+Made = Callable[[Reading, Node], Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A known name: the numbers of arguments it takes, and what makes its part."""
+
+    arities: tuple[int, ...]
+    made: Made
+
+
+# ------------------------------------------------------------------ helpers
+def _apply(op: str, node: Node, part: Part, shape: Shape, data: Any = None) -> Part:
+    return Part(node, shape, lambda: terms.make(op, part.build(), data=data))
+
+
+def _wrong(r: Reading, node: Node, part: Part, needs: str, hint: str = "") -> Misfit:
+    name = node.data[0] if isinstance(node.data, tuple) else "norm"
+    return Misfit(f"{name} needs {needs}", part.node, r.text, label=f"{r.says(part.node)} is {r.shown(part)[0]}", hint=hint)
+
+
+def _square_part(r: Reading, node: Node) -> Part:
+    part = r.infer(node.args[0])
+    shape = r.shape(part)
+    if not r.sizes.unify(shape.rows, shape.cols):
+        raise _wrong(r, node, part, "a square matrix")
+    return part
+
+
+def _of_square(op: str, to_scalar: bool) -> Made:
+    def made(r: Reading, node: Node) -> Part:
+        part = _square_part(r, node)
+        return _apply(op, node, part, SCALAR if to_scalar else part.shape)
+
+    return made
+
+
+def _is_column(r: Reading, part: Part) -> bool:
+    return r.shape(part).cols is ONE
+
+
+def _of_vector(op: str, to_scalar: bool) -> Made:
+    def made(r: Reading, node: Node) -> Part:
+        part = r.infer(node.args[0])
+        shape = r.shape(part)
+        if shape.is_matrix:
+            raise _wrong(r, node, part, "a vector")
+        return _apply(op, node, part, SCALAR if to_scalar else shape)
+
+    return made
+
+
+# ------------------------------------------------------- reductions and norms
+def _axis(r: Reading, node: Node) -> str:
+    axis = node.args[1]
+    if axis.kind == "name" and axis.data in ("rows", "cols"):
+        return str(axis.data)
+    raise ParseError(
+        f"the second argument of {node.data[0]} is rows or cols", span=axis.span, source=r.text, hint=f"{node.data[0]}(X, rows) runs over the rows"
+    )
+
+
+def _along(part: Part, axis: str, node: Node) -> Part:
+    """The sums over the rows (or columns), as a column vector: ``X'*ones(m)``."""
+
+    def build() -> Term:
+        x = part.build()
+        if axis == "rows":
+            return terms.mul(terms.transpose(x), terms.ones(x.shape.rows))
+        return terms.mul(x, terms.ones(x.shape.cols))
+
+    return Part(node, Shape(part.shape.cols if axis == "rows" else part.shape.rows, ONE), build)
+
+
+def _count(x: Term, axis: str = "") -> Term:
+    """How many entries are summed over, as a number."""
+    sizes = {"rows": x.shape.rows, "cols": x.shape.cols, "": x.shape.rows * x.shape.cols}
+    return terms.size(sizes[axis])
+
+
+def _sum(r: Reading, node: Node) -> Part:
+    part = r.infer(node.args[0])
+    if len(node.args) == 2:
+        return _along(part, _axis(r, node), node)
+    return _apply("sum", node, part, SCALAR)
+
+
+def _mean_of(part: Part, axis: str, node: Node) -> Part:
+    if not axis:
+        return Part(node, SCALAR, lambda: _divided(terms.make("sum", part.build()), _count(part.build())))
+    total = _along(part, axis, node)
+    return Part(node, total.shape, lambda: _divided(total.build(), _count(part.build(), axis)))
+
+
+def _divided(total: Term, count: Term) -> Term:
+    return terms.div(total, count)
+
+
+def _mean(r: Reading, node: Node) -> Part:
+    axis = _axis(r, node) if len(node.args) == 2 else ""
+    return _mean_of(r.infer(node.args[0]), axis, node)
+
+
+def _var(r: Reading, node: Node) -> Part:
+    """The mean of the squared distances from the mean (division by n, not n - 1)."""
+    part = r.infer(node.args[0])
+    axis = _axis(r, node) if len(node.args) == 2 else ""
+    mean = _mean_of(part, axis, node)
+
+    def centred() -> Term:
+        x, mu = part.build(), mean.build()
+        if not axis:
+            spread = terms.mul(mu, terms.ones(*x.shape))
+        elif axis == "rows":
+            spread = terms.mul(terms.ones(x.shape.rows), terms.transpose(mu))
+        else:
+            spread = terms.mul(mu, terms.transpose(terms.ones(x.shape.cols)))
+        return terms.hpower(terms.sub(x, spread), 2)
+
+    r.notes[f"{r.says(node)} divides by the number of entries n, not by n - 1"] = None
+    return _mean_of(Part(node, part.shape, centred), axis, node)
+
+
+def norm(r: Reading, node: Node, which: str, part: Part) -> Part:
+    """A norm; norm2 of a matrix is the Frobenius norm."""
+    if which == "norm2" and r.shape(part).is_matrix:
+        which = "normF"
+    return _apply(which, node, part, SCALAR)
+
+
+def _norm_call(r: Reading, node: Node) -> Part:
+    return norm(r, node, node.data[0] if node.data[0] != "norm" else "norm2", r.infer(node.args[0]))
+
+
+# -------------------------------------------------------------------- shapes
+def _diag(r: Reading, node: Node) -> Part:
+    part = r.infer(node.args[0])
+    shape = r.shape(part)
+    if shape.cols is ONE:
+        return _apply("diag", node, part, Shape(shape.rows, shape.rows))
+    if not r.sizes.unify(shape.rows, shape.cols):
+        raise _wrong(r, node, part, "a column vector or a square matrix")
+    return _apply("diagvec", node, part, Shape(shape.rows, ONE))
+
+
+def _vec(r: Reading, node: Node) -> Part:
+    part = r.infer(node.args[0])
+    shape = r.shape(part)
+    return _apply("vec", node, part, Shape(shape.rows * shape.cols, ONE))
+
+
+def _unvec(r: Reading, node: Node) -> Part:
+    part = r.infer(node.args[0])
+    rows, cols = r.dim(node.args[1]), r.dim(node.args[2])
+    if not r.fits(part.shape, Shape(rows * cols, ONE)):
+        raise _wrong(r, node, part, f"a column of length {r.sizes.resolve(rows * cols)}")
+
+    def build() -> Term:
+        return terms.make("unvec", part.build(), data=(r.sizes.resolve(rows), r.sizes.resolve(cols)))
+
+    return Part(node, Shape(rows, cols), build)
+
+
+def _kron(r: Reading, node: Node) -> Part:
+    parts = [r.infer(a) for a in node.args]
+    rows, cols = ONE, ONE
+    for p in parts:
+        s = r.shape(p)
+        rows, cols = rows * s.rows, cols * s.cols
+    return Part(node, Shape(rows, cols), lambda: terms.make("kron", *(p.build() for p in parts)))
+
+
+def _inner(r: Reading, node: Node) -> Part:
+    from matcalc.language.shapes import entrywise_misfit
+
+    g, h = (r.infer(a) for a in node.args)
+    if not r.fits(g.shape, h.shape):
+        raise entrywise_misfit(r, node, "inner", g, h)
+    return Part(node, SCALAR, lambda: terms.inner(g.build(), h.build()))
+
+
+# -------------------------------------------------------- constant matrices
+def _filled(op: str) -> Made:
+    """``ones(m, n)``, ``ones(n)`` (a column); without sizes they are inferred."""
+
+    def made(r: Reading, node: Node) -> Part:
+        rows = r.dim(node.args[0])
+        cols = r.dim(node.args[1]) if len(node.args) == 2 else ONE
+        fill = {"ones": terms.ones, "zeros": terms.zeros}[op]
+        return Part(node, Shape(rows, cols), lambda: fill(r.sizes.resolve(rows), r.sizes.resolve(cols)))
+
+    return made
+
+
+def _eye(r: Reading, node: Node) -> Part:
+    d = r.dim(node.args[0])
+    return Part(node, Shape(d, d), lambda: terms.eye(r.sizes.resolve(d)))
+
+
+def _commutation(r: Reading, node: Node) -> Part:
+    rows, cols = r.dim(node.args[0]), r.dim(node.args[1])
+    both = rows * cols
+    return Part(node, Shape(both, both), lambda: terms.commutation(r.sizes.resolve(rows), r.sizes.resolve(cols)))
+
+
+def _spread(matrix: bool) -> Made:
+    """``vector(c)`` and ``matrix(c)``: every entry is c; the sizes are inferred."""
+
+    def made(r: Reading, node: Node) -> Part:
+        value = r.scalar(node.args[0], f"the argument of {node.data[0]}")
+        rows = r.fresh_size(node)
+        cols = r.fresh_size(node) if matrix else ONE
+
+        def build() -> Term:
+            ones = terms.ones(r.sizes.resolve(rows), r.sizes.resolve(cols))
+            return ones if integer(node.args[0]) == 1 else terms.mul(value.build(), ones)
+
+        return Part(node, Shape(rows, cols), build)
+
+    return made
+
+
+def _size(r: Reading, node: Node) -> Part:
+    """``rows(X)`` and ``cols(X)`` as numbers."""
+    d: Dim = r.dim(node)
+    return Part(node, SCALAR, lambda: terms.size(r.sizes.resolve(d)))
+
+
+# ---------------------------------------------------- differentials, opaque
+def _differential(r: Reading, node: Node) -> Part:
+    if not r.differentials:
+        raise ParseError("d(...) is the differential; it has no place in a problem", span=node.span, source=r.text, hint="name the function otherwise")
+    part = r.infer(node.args[0])
+    return Part(node, part.shape, lambda: terms.differential(part.build()))
+
+
+def _function_name(r: Reading, node: Node) -> str:
+    first = node.args[0]
+    if first.kind != "name":
+        raise ParseError(f"the first argument of {node.data[0]} is the name of a function", span=first.span, source=r.text)
+    return str(first.data)
+
+
+def _value_function(r: Reading, name: str, node: Node) -> Function:
+    found = r.functions.get(name)
+    if found is None or found.kind != "value":
+        what = "is not a function here" if found is None else "is applied to the entries"
+        raise ParseError(f"'{name}' {what}", span=node.span, source=r.text, hint=f"declare it: {name} : function")
+    return found
+
+
+def _grad(r: Reading, node: Node) -> Part:
+    if len(node.args) > 2:
+        raise ParseError(
+            "a gradient by one of several arguments says which", span=node.span, source=r.text, hint=f"grad_1({_function_name(r, node)})(...)"
+        )
+    return _gradient(r, node, 0)
+
+
+def partial(r: Reading, node: Node) -> Part:
+    """``grad_1(loss)(h, y)``."""
+    if not 0 <= node.data < len(node.args) - 1:
+        raise ParseError(f"there is no argument number {node.data + 1}", span=node.span, source=r.text)
+    return _gradient(r, node, node.data)
+
+
+def _gradient(r: Reading, node: Node, position: int) -> Part:
+    first = node.args[0]
+    name = str(first.data) if first.kind == "name" else ""
+    args = [r.infer(a) for a in node.args[1:]]
+    if r.objective is not None and name == r.objective[0] and name not in r.functions:
+        return _objective_gradient(r, node, args, position)
+    function = _value_function(r, name, first)
+    if function.shape != SCALAR:
+        raise ParseError(f"'{name}' is not scalar-valued", span=first.span, source=r.text, hint=f"jac({name}, x)")
+    return Part(node, args[position].shape, lambda: terms.make("grad", *(a.build() for a in args), data=(name, position)))
+
+
+def _objective_gradient(r: Reading, node: Node, args: list[Part], position: int) -> Part:
+    """``grad(L, Y)`` where the objective L is ``loss(Y)`` is the gradient of loss at Y."""
+    assert r.objective is not None
+    name, body = r.objective
+
+    def build() -> Term:
+        made = [a.build() for a in args]
+        if body.op == "call" and len(made) == 1 and made[0] in body.args:
+            return terms.make("grad", *body.args, data=(body.data[0], body.args.index(made[0])))
+        return terms.make("grad", *made, data=(name, position))
+
+    return Part(node, args[position].shape, build)
+
+
+def _jac(r: Reading, node: Node) -> Part:
+    name = _function_name(r, node)
+    args = [r.infer(a) for a in node.args[1:]]
+    function = _value_function(r, name, node.args[0])
+    assert function.shape is not None
+    value, x = function.shape, r.shape(args[0])
+
+    def build() -> Term:
+        rows, cols = r.sizes.shape(value)
+        return terms.make("jac", *(a.build() for a in args), data=(name, 0, rows, cols))
+
+    return Part(node, Shape(value.rows * value.cols, x.rows * x.cols), build)
+
+
+def _hess(r: Reading, node: Node) -> Part:
+    name = _function_name(r, node)
+    args = [r.infer(a) for a in node.args[1:]]
+    if not (r.objective is not None and r.objective[0] == name):
+        _value_function(r, name, node.args[0])
+    x = r.shape(args[0])
+    both = x.rows * x.cols
+    return Part(node, Shape(both, both), lambda: terms.make("hess", *(a.build() for a in args), data=(name, 0, 0)))
+
+
+CALLS: dict[str, Call] = {
+    "tr": Call((1,), _of_square("tr", True)),
+    "trace": Call((1,), _of_square("tr", True)),
+    "det": Call((1,), _of_square("det", True)),
+    "logdet": Call((1,), _of_square("logdet", True)),
+    "inv": Call((1,), _of_square("inv", False)),
+    "sum": Call((1, 2), _sum),
+    "mean": Call((1, 2), _mean),
+    "var": Call((1, 2), _var),
+    "norm": Call((1,), _norm_call),
+    "norm1": Call((1,), _norm_call),
+    "norm2": Call((1,), _norm_call),
+    "normF": Call((1,), _norm_call),
+    "diag": Call((1,), _diag),
+    "vec": Call((1,), _vec),
+    "unvec": Call((3,), _unvec),
+    "kron": Call(tuple(range(2, 9)), _kron),
+    "inner": Call((2,), _inner),
+    "softmax": Call((1,), _of_vector("softmax", False)),
+    "logsumexp": Call((1,), _of_vector("logsumexp", True)),
+    "ones": Call((1, 2), _filled("ones")),
+    "zeros": Call((1, 2), _filled("zeros")),
+    "eye": Call((1,), _eye),
+    "commutation": Call((2,), _commutation),
+    "vector": Call((1,), _spread(False)),
+    "matrix": Call((1,), _spread(True)),
+    "rows": Call((1,), _size),
+    "cols": Call((1,), _size),
+    "d": Call((1,), _differential),
+    "grad": Call(tuple(range(2, 9)), _grad),
+    "jac": Call((2,), _jac),
+    "hess": Call((2,), _hess),
+}
+
+
+def known_names() -> list[str]:
+    """Every name that can be applied, for "did you mean"."""
+    return [*CALLS, *FUNCTIONS, *ALIASES, "prod", "transpose"]
+
+
+def call(r: Reading, node: Node) -> Part:
+    """A name applied to arguments."""
+    name, order = node.data
+    if name in r.functions:
+        return _opaque(r, node, r.functions[name])
+    if name in r.entries and name not in ("rows", "cols", "d") and name not in FUNCTIONS and name not in CALLS:
+        raise _not_a_function(r, node)
+    if name in CALLS and not order:
+        row = CALLS[name]
+        if len(node.args) not in row.arities:
+            wanted = " or ".join(str(a) for a in row.arities[:2])
+            raise ParseError(f"{name} takes {wanted} argument{'s' * (wanted != '1')}, not {len(node.args)}", span=node.span, source=r.text)
+        return row.made(r, node)
+    known = ALIASES.get(name, name)
+    if known in FUNCTIONS:
+        return _elementwise(r, node, known)
+    raise unknown_function(r, node)
+
+
+def _elementwise(r: Reading, node: Node, name: str) -> Part:
+    order = node.data[1]
+    if len(node.args) != 1:
+        raise ParseError(f"{node.data[0]} takes 1 argument, not {len(node.args)}", span=node.span, source=r.text)
+    part = r.infer(node.args[0])
+    return Part(node, part.shape, lambda: terms.fn(name, part.build(), order))
+
+
+def _opaque(r: Reading, node: Node, function: Function) -> Part:
+    name, order = node.data
+    if function.kind == "elementwise":
+        return _elementwise(r, node, name)
+    if order:
+        raise ParseError(
+            f"{name}' needs a function of entries", span=node.span, source=r.text, hint=f"write grad({name}, ...), or declare {name} : elementwise"
+        )
+    args = [r.infer(a) for a in node.args]
+    assert function.shape is not None
+    shape = function.shape
+
+    def build() -> Term:
+        rows, cols = r.sizes.shape(shape)
+        return terms.make("call", *(a.build() for a in args), data=(name, rows, cols))
+
+    return Part(node, shape, build)
+
+
+def _not_a_function(r: Reading, node: Node) -> ParseError:
+    name, order = node.data
+    prime = "'" * order
+    return ParseError(
+        f"'{name}' is a variable and is not applied to arguments",
+        span=node.mark or node.span,
+        source=r.text,
+        label="is a sign such as * missing after it?",
+        hint=f"write {name}{prime}*(...), or declare {name} : function",
+    )
+
+
+def unknown_function(r: Reading, node: Node) -> ParseError:
+    """The error for a name that is applied and that nobody knows."""
+    name = node.data[0]
+    close = get_close_matches(name, known_names() + list(r.functions), 1, 0.6)
+    declare = f"declare it: {name} : function (scalar-valued), or {name} : elementwise"
+    hint = f"did you mean {close[0]}? Or {declare}" if close else declare
+    return ParseError(f"unknown function '{name}'", span=node.mark or node.span, source=r.text, hint=hint)

@@ -1,0 +1,70 @@
+"""How long an answer is: the operations of a term as it is printed.
+
+A chain of k factors has k - 1 products; a subtraction is one sum and its sign is not counted again; a leading sign is a
+product (by -1).  The count is of the tree, not of shared subterms: what is written twice is read twice.
+
+Invariant: every operation of the table of operations has its kind here.
+"""
+
+from __future__ import annotations
+
+from matcalc.language.ops import OPS
+from matcalc.language.terms import Term
+
+__all__ = ["KINDS", "operations"]
+
+KINDS = ("product", "transpose", "inverse", "sum", "hadamard", "function")
+
+_LEAVES = ("num", "const", "size", "sym", "elem", "eye", "ones", "zeros", "commutation")
+_FUNCTIONS = (
+    *("pow", "hpow", "inner", "det", "logdet", "tr", "sum", "diag", "diagvec", "vec", "unvec", "norm1", "norm2", "normF"),
+    *("softmax", "logsumexp", "fn", "call", "grad", "jac", "hess", "d", "sumover", "prod", "stack"),
+)
+_KIND: dict[str, str | None] = {
+    **dict.fromkeys(_LEAVES),
+    **dict.fromkeys(_FUNCTIONS, "function"),
+    **dict.fromkeys(("neg", "mul", "div", "kron"), "product"),
+    **dict.fromkeys(("had", "hdiv"), "hadamard"),
+    "add": "sum",
+    "transpose": "transpose",
+    "inv": "inverse",
+}
+
+if _KIND.keys() != OPS.keys():
+    raise AssertionError(f"operations without a kind: {sorted(OPS.keys() ^ _KIND.keys())}")
+
+
+def operations(term: Term) -> dict[str, int]:
+    """The number of operations of each kind, and their ``total``."""
+    count = dict.fromkeys(KINDS, 0)
+    # Shared subterms are visited once and weighed by how often the tree shows them.
+    for node, times in _multiplicities(term):
+        kind = _KIND[node.op]
+        if kind is not None:
+            many = len(node.args) - 1 if node.row.associative else 1
+            count[kind] += times * many
+        if node.op == "add":  # a - b is one operation
+            count["product"] -= times * sum(a.op == "neg" for a in node.args[1:])
+    count["total"] = sum(count.values())
+    return count
+
+
+def _multiplicities(term: Term) -> list[tuple[Term, int]]:
+    """Every distinct subterm with the number of its occurrences in the tree."""
+    order: list[Term] = []
+    seen: set[Term] = set()
+    stack: list[tuple[Term, bool]] = [(term, False)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((a, False) for a in node.args)
+    times = dict.fromkeys(order, 0)
+    times[term] = 1
+    for node in reversed(order):  # parents come before their arguments
+        for a in node.args:
+            times[a] += times[node]
+    return [(node, times[node]) for node in reversed(order)]

@@ -1,0 +1,331 @@
+"""Terms as text: the plain form that parses back to the same term, and a Unicode form to read.
+
+One walk serves both: every distinct subterm is written once, from the leaves up, as a :class:`Piece` (its text and how
+tightly it holds together); a :class:`Style` says which marks are used.  LaTeX has its own module.
+
+Invariants: ``parse(text(t)) is t``; no recursion, so that depth is no limit; time is linear in the length of the result.
+A product inside a Hadamard product (and the other way round) always gets parentheses, because nobody remembers which of
+the two binds first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+from matcalc.language.dims import ONE, Dim
+from matcalc.language.ops import ADD, MUL, NEG, OPS, POST, POW
+from matcalc.language.terms import Term, make
+
+__all__ = ["decimal_text", "latex", "text", "unicode"]
+
+ATOM = 100
+BOUND = re.compile(r"#\d+")
+NAME = re.compile(r"[^\W\d]\w*")
+LETTERS = ("i", "j", "k", "l", "p", "q", "r", "s", "t")
+
+
+class Piece(NamedTuple):
+    """A written subterm: its text, how tightly it binds, and the family of its outermost product (``*`` or ``.*``)."""
+
+    text: str
+    level: int = ATOM
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The marks of one notation."""
+
+    infix: dict[str, str]  # mul, div, had, hdiv, pow, hpow
+    minus: str
+    transpose: str
+    name: Callable[[str], str]
+    function: Callable[[str, int], str]  # an elementwise function and the order of its derivative
+    special: dict[str, Callable[[Term, Sequence[Piece]], Piece | None]]  # ops written differently; None: as usual
+
+
+# ------------------------------------------------------------------------ numbers and names
+def decimal_text(value: Fraction) -> str:
+    """A finite decimal in digits: ``1/2`` is ``0.5``."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    places, scaled = 0, value
+    while scaled.denominator != 1:
+        scaled *= 10
+        places += 1
+    digits = str(scaled.numerator).rjust(places + 1, "0")
+    return f"{digits[:-places]}.{digits[-places:]}"
+
+
+def bound_letter(written: str) -> str:
+    """A letter for a bound index that does not occur in the text yet."""
+    used = set(NAME.findall(written))
+    letters = (c + (str(k) if k else "") for k in range(len(used) + 1) for c in LETTERS)
+    return next(c for c in letters if c not in used)
+
+
+# --------------------------------------------------------------------------------- the walk
+def post_order(t: Term, write: Callable[[Term, Sequence[Piece]], Piece]) -> Piece:
+    """Write every distinct subterm once, from the leaves up."""
+    done: dict[Term, Piece] = {}
+    stack = [t]
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
+            continue
+        todo = [a for a in node.args if a not in done]
+        if todo:
+            stack.extend(todo)
+            continue
+        done[node] = write(node, [done[a] for a in node.args])
+        stack.pop()
+    return done[t]
+
+
+def _writing(t: Term, style: Style) -> str:
+    return post_order(t, lambda node, args: _piece(node, args, style)).text
+
+
+def _piece(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    special = style.special.get(t.op)
+    if special is not None:
+        found = special(t, args)
+        if found is not None:
+            return found
+    return WRITE[t.op](t, args, style)
+
+
+def _within(p: Piece, level: int) -> str:
+    """The text, in parentheses where it binds less tightly than ``level``."""
+    return p.text if p.level >= level else f"({p.text})"
+
+
+def _leaf(write: Callable[[Term, Style], str]) -> Callable[[Term, Sequence[Piece], Style], Piece]:
+    return lambda t, args, style: Piece(write(t, style))
+
+
+def _sized(t: Term, style: Style) -> str:
+    rows, cols = t.data
+    sizes = dim_text(rows, style) + (f", {dim_text(cols, style)}" if cols is not ONE else "")
+    return f"{t.op}({sizes})"
+
+
+def dim_text(d: Dim, style: Style) -> str:
+    """A size; names as the style writes them."""
+    return NAME.sub(lambda m: style.name(m.group()), str(d))
+
+
+def _add(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    parts = [_within(args[0], NEG)]
+    for a, p in zip(t.args[1:], args[1:], strict=True):
+        if a.op == "neg" and p.text.startswith(style.minus):
+            parts.append(f" {style.minus} {p.text[len(style.minus) :]}")
+        else:
+            parts.append(f" + {_within(p, MUL)}")
+    return Piece("".join(parts), ADD)
+
+
+def _neg(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    return Piece(style.minus + _within(args[0], MUL), NEG)
+
+
+def _factor(p: Piece, family: str, first: bool) -> str:
+    """An operand of a product-like operation; only the first may be of the same family without parentheses."""
+    if p.level > MUL or (p.level == MUL and first and p.family == family):
+        return p.text
+    return f"({p.text})"
+
+
+def _infix(family: str) -> Callable[[Term, Sequence[Piece], Style], Piece]:
+    def write(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+        mark = style.infix[t.op]
+        parts = [_factor(p, family, i == 0) for i, p in enumerate(args)]
+        return Piece(mark.join(parts), MUL, family)
+
+    return write
+
+
+def _mul(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    if any(a.op == "mul" for a in t.args):
+        return Piece(_bracketed(t, args, style), MUL, "*")
+    return _infix("*")(t, args, style)
+
+
+def _bracketed(t: Term, args: Sequence[Piece], style: Style) -> str:
+    """A product that holds the product of a row and a column as one factor: ``c*((x'*y)*z)``.
+
+    It is read from the left, so where ``c*(x'*y)*z`` would be read as another term, the tail gets parentheses.
+    """
+    mark = style.infix["mul"]
+    factors = [p.text if p.level > MUL else f"({p.text})" for p in args]
+    if args[0].level == MUL and args[0].family == "*" and t.args[0].op != "mul":
+        factors[0] = args[0].text
+    for k in range(len(factors) - 1, 0, -1):
+        # factors[:k] from the left, the rest in its own parentheses (a single factor needs none)
+        head = _left_fold(t.args[:k])
+        for tail in (_left_fold(t.args[k:]), _right_fold(t.args[k:])):
+            if head is not None and tail is not None and _product(head, tail) is t:
+                rest = factors[k:]
+                body = mark.join(rest) if tail is _left_fold(t.args[k:]) else _nested(rest, mark)
+                return mark.join(factors[:k]) + mark + (body if len(rest) == 1 else f"({body})")
+    return _nested(factors, mark)
+
+
+def _nested(factors: Sequence[str], mark: str) -> str:
+    out = factors[-1]
+    for i, f in enumerate(reversed(factors[:-1])):
+        out = f"{f}{mark}({out})" if i else f"{f}{mark}{out}"
+    return out
+
+
+def _product(a: Term, b: Term) -> Term | None:
+    if not (a.is_scalar or b.is_scalar) and a.shape.cols is not b.shape.rows:
+        return None
+    return make("mul", a, b)
+
+
+def _left_fold(factors: Sequence[Term]) -> Term | None:
+    out: Term | None = factors[0]
+    for f in factors[1:]:
+        out = None if out is None else _product(out, f)
+    return out
+
+
+def _right_fold(factors: Sequence[Term]) -> Term | None:
+    out: Term | None = factors[-1]
+    for f in reversed(factors[:-1]):
+        out = None if out is None else _product(f, out)
+    return out
+
+
+def _power(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    return Piece(_within(args[0], POST) + style.infix[t.op] + _within(args[1], ATOM), POW)
+
+
+def _transpose(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    return Piece(_within(args[0], POST) + style.transpose, POST)
+
+
+def _listed(args: Sequence[Piece]) -> str:
+    return ", ".join(p.text for p in args)
+
+
+def _call_by_name(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    return Piece(f"{OPS[t.op].notation.text}({_listed(args)})")
+
+
+def _unvec(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    return Piece(f"unvec({args[0].text}, {dim_text(t.data[0], style)}, {dim_text(t.data[1], style)})")
+
+
+def _fn(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    return Piece(f"{style.function(*t.data)}({args[0].text})")
+
+
+def _call(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    return Piece(f"{style.name(t.data[0])}({_listed(args)})")
+
+
+def positions(t: Term) -> tuple[int, ...]:
+    """The argument positions (from 1) that a gradient, Jacobian or Hessian is taken by."""
+    return tuple(p + 1 for p in (t.data[1:3] if t.op == "hess" else t.data[1:2]))
+
+
+def _derivative(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    name = style.name(t.data[0])
+    if len(args) == 1:
+        return Piece(f"{t.op}({name}, {args[0].text})")
+    marks = "".join(f"_{p}" for p in positions(t))
+    return Piece(f"{t.op}{marks}({name})({_listed(args)})")
+
+
+def _binder(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    low, high = (dim_text(d, style) for d in t.data)
+    letter, body = bind(args[0].text, bound_index(t), f"{low} {high}")
+    return Piece(f"{OPS[t.op].notation.text}({letter} in {low}..{high}, {body})")
+
+
+def bound_index(t: Term) -> str:
+    """The name that a binder's index has in its body."""
+    return "#0"
+
+
+def bind(body: str, index: str, around: str) -> tuple[str, str]:
+    """The letter for a bound index, and the body with the letter in place of the index."""
+    letter = bound_letter(f"{body} {around}")
+    return letter, BOUND.sub(lambda m: letter if m.group() == index else m.group(), body)
+
+
+WRITE: dict[str, Callable[[Term, Sequence[Piece], Style], Piece]] = {
+    "num": _leaf(lambda t, style: decimal_text(t.data)),
+    "const": _leaf(lambda t, style: style.name(t.data)),
+    "size": _leaf(lambda t, style: dim_text(t.data, style)),
+    "sym": _leaf(lambda t, style: style.name(t.data)),
+    "elem": _leaf(lambda t, style: f"{style.name(t.data[0])}[{dim_text(t.data[1], style)}]"),
+    "eye": _leaf(lambda t, style: f"eye({dim_text(t.data, style)})"),
+    "ones": _leaf(_sized),
+    "zeros": _leaf(_sized),
+    "commutation": _leaf(
+        lambda t, style: f"commutation({dim_text(t.data[0], style)}, {dim_text(t.data[1], style)})"
+    ),
+    "add": _add,
+    "neg": _neg,
+    "mul": _mul,
+    "div": _infix("*"),
+    "had": _infix(".*"),
+    "hdiv": _infix(".*"),
+    "pow": _power,
+    "hpow": _power,
+    "transpose": _transpose,
+    "unvec": _unvec,
+    "fn": _fn,
+    "call": _call,
+    "grad": _derivative,
+    "jac": _derivative,
+    "hess": _derivative,
+    "sumover": _binder,
+    "prod": _binder,
+    "stack": _binder,
+} | dict.fromkeys(
+    ("kron", "inner", "inv", "det", "logdet", "tr", "sum", "diag", "diagvec", "vec", "norm1", "norm2", "normF")
+    + ("softmax", "logsumexp", "d"),
+    _call_by_name,
+)
+
+if WRITE.keys() != OPS.keys():
+    raise AssertionError(f"operations and their printing differ: {sorted(WRITE.keys() ^ OPS.keys())}")
+
+
+# ------------------------------------------------------------------------------- plain text
+PLAIN = Style(
+    infix={"mul": "*", "div": "/", "had": ".*", "hdiv": "./", "pow": "^", "hpow": ".^"},
+    minus="-",
+    transpose="'",
+    name=lambda name: name,
+    function=lambda name, order: name + "'" * order,
+    special={},
+)
+
+
+def text(t: Term) -> str:
+    """The term in the language itself: it parses back to the same term."""
+    return _writing(t, PLAIN)
+
+
+def unicode(t: Term) -> str:
+    """The term in Unicode notation, e.g. ``2·Aᵀ·(A·x − b)``."""
+    from matcalc.language.unicode import UNICODE
+
+    return _writing(t, UNICODE)
+
+
+def latex(t: Term) -> str:
+    """The term in LaTeX, without delimiters, e.g. ``2 A^{\\top} \\left(A x - b\\right)``."""
+    from matcalc.language.latex import write_latex
+
+    return write_latex(t)

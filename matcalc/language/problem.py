@@ -1,0 +1,112 @@
+"""A problem: what was asked, in typed terms, with everything that was assumed while reading it.
+
+Definitions keep their names: ``R`` in ``R = A*X - B; normF(R)^2`` is the symbol ``R`` in the objective, and its body is
+in :attr:`Problem.definitions`.  Nothing is expanded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from matcalc.errors import Span
+from matcalc.language.dims import Dim, Shape
+from matcalc.language.terms import Term, symbol
+
+__all__ = ["PROPERTIES", "Block", "Boundary", "Definition", "Function", "Problem", "Symbol"]
+
+PROPERTIES = frozenset(
+    ("symmetric", "skew", "diagonal", "orthogonal", "posdef", "invertible", "positive", "constant")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A free name of the problem (not a definition)."""
+
+    name: str
+    shape: Shape  # of one member, where the symbol is a family
+    properties: frozenset[str] = frozenset()
+    assumed: bool = False  # the shape was inferred, not declared
+    index: str | None = None  # the index in the declared shape, for a family
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """An opaque function: scalar-valued or matrix-valued of whole arguments, or elementwise."""
+
+    name: str
+    kind: Literal["value", "elementwise"]
+    shape: Shape | None = None  # of the value; None for an elementwise function
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """``name = term``; the term may use the names of earlier definitions."""
+
+    name: str
+    term: Term
+    span: Span | None = None
+
+    @property
+    def symbol(self) -> Term:
+        return symbol(self.name, *self.term.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """``h[0] = h0``: one member of a family."""
+
+    target: Term
+    term: Term
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """``for t in low..high:`` with definitions of family members at the index."""
+
+    index: str
+    low: Dim
+    high: Dim
+    body: tuple[Boundary, ...]
+    span: Span | None = None
+
+
+Statement = Definition | Boundary | Block
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What was asked. ``objective`` uses the definitions by name; ``symbols`` are in order of declaration, then of appearance."""
+
+    text: str
+    objective: Term
+    objective_name: str = "f"
+    wrt: tuple[str, ...] = ()
+    symbols: Mapping[str, Symbol] = field(default_factory=dict)
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    statements: tuple[Statement, ...] = ()
+    notes: tuple[str, ...] = ()  # every assumption, as sentences for the user
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """The plain definitions, in order."""
+        return tuple(s for s in self.statements if isinstance(s, Definition))
+
+    @property
+    def facts(self) -> dict[str, frozenset[str]]:
+        """The properties of each symbol that has any."""
+        return {s.name: s.properties for s in self.symbols.values() if s.properties}
+
+    def variable(self, name: str) -> Term:
+        """The leaf term of a symbol or definition. Raises KeyError for an unknown name."""
+        if name in self.symbols:
+            return symbol(name, *self.symbols[name].shape)
+        for d in self.definitions:
+            if d.name == name:
+                return d.symbol
+        raise KeyError(name)

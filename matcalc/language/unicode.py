@@ -1,0 +1,90 @@
+"""The marks of the Unicode notation: ``2·Aᵀ·(A·x − b)``, ``X⁻¹``, ``‖x‖₂²``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from matcalc.language.ops import POST, POW
+from matcalc.language.printing import ATOM, PLAIN, Piece, Style, positions
+from matcalc.language.terms import Term
+
+__all__ = ["GREEK", "UNICODE"]
+
+GREEK = dict(
+    zip(
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon"
+        " phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split(),
+        "αβγδεζηθικλμνξοπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ",
+        strict=True,
+    )
+)
+GREEK["eps"] = "ε"
+SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+NUMBERED = re.compile(r"([^\W\d_]+)_?(\d+)")
+
+
+def name(word: str) -> str:
+    """``lambda`` is λ, ``x_1`` and ``x1`` are x₁."""
+    numbered = NUMBERED.fullmatch(word)
+    if numbered:
+        stem, digits = numbered.groups()
+        return name(stem) + digits.translate(SUBSCRIPTS)
+    return GREEK.get(word, word)
+
+
+def _power(t: Term, args: Sequence[Piece]) -> Piece | None:
+    """Whole exponents are raised; others stay behind ``^``."""
+    exponent = args[1].text.replace("−", "-")
+    return _raised(args[0], exponent.translate(SUPERSCRIPTS)) if exponent.lstrip("-").isdigit() else None
+
+
+def _raised(p: Piece, mark: str) -> Piece:
+    """A base with raised marks; a base that ends in raised marks itself gets parentheses."""
+    return Piece((p.text if p.level >= ATOM else f"({p.text})") + mark, POW)
+
+
+def _transpose(t: Term, args: Sequence[Piece]) -> Piece | None:
+    inside = t.args[0]
+    if inside.op == "inv" and args[0].text.endswith("⁻¹"):
+        return Piece(args[0].text[:-2] + "⁻ᵀ", POST)
+    return None
+
+
+def _sqrt(t: Term, args: Sequence[Piece]) -> Piece | None:
+    return Piece(f"√({args[0].text})") if t.data == ("sqrt", 0) else None
+
+
+def _derivative(mark: str) -> Callable[[Term, Sequence[Piece]], Piece]:
+    def write(t: Term, args: Sequence[Piece]) -> Piece:
+        by = "" if len(args) == 1 else ",".join(map(str, positions(t))).translate(SUBSCRIPTS)
+        return Piece(f"{mark}{by}{name(t.data[0])}({', '.join(p.text for p in args)})")
+
+    return write
+
+
+def _differential(t: Term, args: Sequence[Piece]) -> Piece | None:
+    return Piece(f"d{args[0].text}") if t.args[0].op == "sym" else None
+
+
+UNICODE = Style(
+    infix={"mul": "·", "div": "/", "had": "⊙", "hdiv": "⊘", "pow": "^", "hpow": ".^"},
+    minus="−",
+    transpose="ᵀ",
+    name=name,
+    function=lambda word, order: PLAIN.function(name(word) if word != "sigmoid" else "σ", 0) + "′" * order,
+    special={
+        "pow": _power,
+        "transpose": _transpose,
+        "inv": lambda t, args: _raised(args[0], "⁻¹"),
+        "norm1": lambda t, args: Piece(f"‖{args[0].text}‖₁"),
+        "norm2": lambda t, args: Piece(f"‖{args[0].text}‖₂"),
+        "normF": lambda t, args: Piece(f"‖{args[0].text}‖_F"),
+        "inner": lambda t, args: Piece(f"⟨{args[0].text}, {args[1].text}⟩"),
+        "fn": _sqrt,
+        "grad": _derivative("∇"),
+        "hess": _derivative("∇²"),
+        "d": _differential,
+    },
+)

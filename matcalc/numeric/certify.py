@@ -1,0 +1,215 @@
+"""Certificates: an answer compared with the numerical derivative of the problem itself.
+
+The objective is evaluated as it was parsed, definitions run in order, and differentiated numerically; the whole gradient
+is compared, entry by entry, at several sizes (pairwise different) and several seeds.
+
+Invariants: nothing of the deriver is imported here; a wrong answer is never "verified"; what cannot be checked is "skipped"
+with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from matcalc.errors import MatcalcError
+from matcalc.language.problem import Problem
+from matcalc.language.terms import Term
+from matcalc.numeric.derivative import Objective, Structure, all_directions, relative_error, some_directions
+from matcalc.numeric.evaluate import Array, evaluate_all
+from matcalc.numeric.lines import Claim, certify_equal, check_steps
+from matcalc.numeric.sample import CannotSample, Sample, sample_problem
+
+__all__ = ["Certificate", "Claim", "certify", "certify_equal", "check_steps"]
+
+Layout = Literal["gradient", "numerator", "denominator"]
+EXACT, DIFFERENCES, WRONG = 1e-9, 1e-6, 1e-4  # errors: up to the first two right, above the last wrong
+RETRIES = 4  # other points, where an error is neither small nor large
+MOST_ENTRIES = 150  # of a variable that is compared entry by entry
+COMPLEX, REAL = "complex step", "central differences"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was checked and how well it agreed. ``worst_error`` is relative; None where nothing was compared."""
+
+    status: Literal["verified", "failed", "skipped"]
+    worst_error: float | None = None
+    points: int = 0
+    shapes: tuple[dict[str, list[int]], ...] = ()
+    seed: int = 0
+    method: str = ""
+    notes: tuple[str, ...] = ()
+    errors: Mapping[str, float] = field(default_factory=dict)  # the worst of each answer
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the answers claim to be."""
+
+    problem: Problem
+    answers: Mapping[str, Term]
+    order: int
+    layout: Layout
+    structure: Structure
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One answer compared at one point."""
+
+    error: float
+    exact: bool
+    order: int
+    note: str = ""
+
+    @property
+    def limit(self) -> float:
+        return EXACT if self.exact and self.order == 1 else DIFFERENCES
+
+    @property
+    def right(self) -> bool:
+        return self.error <= self.limit
+
+
+def certify(
+    problem: Problem,
+    answers: Mapping[str, Term],
+    order: int = 1,
+    layout: Layout = "gradient",
+    structure: Structure = "projected",
+    seed: int = 0,
+    points: int = 6,
+) -> Certificate:
+    """Compare each answer with the numerical derivative of the objective by the symbol or definition of that name.
+
+    Order 1: the gradient of a scalar objective in the variable's shape, the Jacobian of any other.  Order 2: the Hessian
+    of a scalar objective, the matrix of the linear map on ``vec`` of the variable.
+    """
+    question = Question(problem, answers, order, layout, structure, seed)
+    errors = dict.fromkeys(answers, 0.0)
+    shapes: list[dict[str, list[int]]] = []
+    notes: dict[str, None] = {}
+    measures: list[Measure] = []
+    if order == 2 and not problem.objective.is_scalar:
+        return Certificate("skipped", seed=seed, notes=("second derivatives are checked for scalar objectives only",))
+    for turn in range(points):
+        try:
+            sample, found = _settled(question, turn)
+        except CannotSample as reason:
+            return Certificate("skipped", seed=seed, notes=(*notes, reason.message))
+        notes.update(dict.fromkeys((*sample.notes, *(m.note for m in found.values() if m.note))))
+        shapes.append(sample.shapes)
+        measures += found.values()
+        for name, m in found.items():
+            errors[name] = max(errors[name], m.error)
+    methods = dict.fromkeys(COMPLEX if m.exact else REAL for m in measures)
+    return Certificate(
+        "verified" if all(m.right for m in measures) else "failed",
+        max(errors.values(), default=0.0),
+        points,
+        tuple(shapes),
+        seed,
+        " and ".join(methods),
+        tuple(notes),
+        errors,
+    )
+
+
+def _settled(question: Question, turn: int) -> tuple[Sample, dict[str, Measure]]:
+    """A point at which every error is clearly small or clearly large; after some retries the best one."""
+    best: tuple[float, Sample, dict[str, Measure]] | None = None
+    for retry in range(RETRIES):
+        sample = sample_problem(question.problem, question.seed, turn + 1000 * retry, 5 if question.order == 1 else 4)
+        found = {name: _compared(question, sample, name, turn) for name in question.answers}
+        worst = max((m.error for m in found.values()), default=0.0)
+        if best is None or worst < best[0]:
+            best = (worst, sample, found)
+        if WRONG < worst < float("inf") or all(m.right for m in found.values()):
+            return sample, found
+    assert best is not None
+    return best[1], best[2]
+
+
+def _compared(question: Question, sample: Sample, name: str, turn: int) -> Measure:
+    """One answer at one point."""
+    objective = Objective(question.problem, sample.point, name)
+    if name not in sample.point.values or isinstance(sample.point.values[name], Mapping):
+        raise CannotSample(f"'{name}' is not a variable that can be checked at numbers")
+    rng = np.random.default_rng([question.seed, turn, 77])
+    given = evaluate_all([question.answers[name]], sample.point)[0]
+    exact, note = objective.is_exact(rng)
+    with np.errstate(all="ignore"):
+        if question.order == 2:
+            error = _hessian_error(objective, given, question.structure, exact)
+        else:
+            error = _jacobian_error(objective, given, question, exact, rng)
+    if error is None:
+        wrong_shape = f"the answer by {name} has the shape {question.answers[name].shape}, which is not that of the derivative"
+        return Measure(float("inf"), exact, question.order, wrong_shape)
+    return Measure(error, exact, question.order, note)
+
+
+# ------------------------------------------------------------------------------- first order
+def _jacobian_error(
+    objective: Objective, given: Array, question: Question, exact: bool, rng: np.random.Generator
+) -> float | None:
+    flat = _as_jacobian(given, objective, question.layout)
+    if flat is None:
+        return None
+    shape = (objective.variable.shape[0], objective.variable.shape[1])
+    if objective.variable.size > MOST_ENTRIES:  # compared along directions only
+        basis = some_directions(shape, objective.subspace, rng, MOST_ENTRIES // 3)
+        derivatives = np.stack([objective.derivative(b, exact) for b in basis], axis=1)
+        return relative_error(flat @ np.stack([_stacked(b) for b in basis], axis=1), derivatives, objective.floor())
+    expected = np.zeros_like(flat)
+    for b in all_directions(shape, objective.subspace, question.structure):
+        expected = expected + np.outer(objective.derivative(b, exact), _stacked(b))
+    return relative_error(flat, expected, objective.floor())
+
+
+def _stacked(x: Array) -> Array:
+    return x.reshape(-1, order="F")
+
+
+def _as_jacobian(given: Array, objective: Objective, layout: Layout) -> Array | None:
+    """The answer with rows for the entries of the value and columns for those of the variable; None: no such shape."""
+    value, variable = objective.value().shape, objective.variable.shape
+    outputs, inputs = value[0] * value[1], variable[0] * variable[1]
+
+    def read(x: Array) -> Array:
+        return x.reshape(outputs, inputs, order="F")
+
+    readings: list[tuple[tuple[int, ...], Callable[[Array], Array]]]
+    if outputs == 1:  # in the variable's shape, or that of its transpose
+        turned = layout == "numerator"
+        readings = [(variable[::-1], lambda x: read(x.T))] if turned else [(variable, read)]
+    elif layout == "denominator":
+        readings = [((inputs, outputs), lambda x: x.T)]
+    else:
+        readings = [((outputs, inputs), lambda x: x)]
+    if inputs == 1 and outputs > 1:  # by a scalar: also in the value's own shape
+        turned = layout == "denominator"
+        readings.append((value[::-1], lambda x: read(x.T)) if turned else (value, read))
+    return next((how(given) for shape, how in readings if given.shape == shape), None)
+
+
+# ------------------------------------------------------------------------------ second order
+def _hessian_error(objective: Objective, given: Array, structure: Structure, exact: bool) -> float | None:
+    size = objective.variable.size
+    if given.shape != (size, size):
+        return None
+    if size > MOST_ENTRIES // 3:
+        raise CannotSample(f"a Hessian of {size}×{size} entries is too large to check at numbers")
+    shape = (objective.variable.shape[0], objective.variable.shape[1])
+    basis = all_directions(shape, objective.subspace, structure)
+    expected = np.zeros((size, size))
+    for i, a in enumerate(basis):
+        for j, b in enumerate(basis[: i + 1]):
+            both = objective.second(a, b, exact) * np.outer(_stacked(a), _stacked(b))
+            expected += both if i == j else both + both.T
+    return relative_error(given, expected, objective.floor())

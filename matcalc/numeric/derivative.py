@@ -1,0 +1,116 @@
+"""Numerical derivatives of a problem's objective: complex step where it is exact, extrapolated differences elsewhere.
+
+Invariant: the complex step is trusted only where every operation is analytic here *and* central differences agree with
+it in a random direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from matcalc.language.problem import Problem
+from matcalc.numeric.draw import into_subspace, subspace
+from matcalc.numeric.evaluate import STEP, Array, Point, evaluate_all, extrapolated, is_analytic
+from matcalc.numeric.statements import all_terms, with_statements
+
+__all__ = ["Objective", "Structure", "all_directions", "relative_error", "some_directions"]
+
+Structure = Literal["projected", "entries"]
+AGREEMENT = 1e-5  # of the complex step with central differences
+
+
+def relative_error(a: Array, b: Array, floor: float = 1e-3) -> float:
+    """The largest difference, relative to the largest entry (at least ``floor``). Infinite where nothing can be compared."""
+    if a.shape != b.shape or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
+        return float("inf")
+    scale = max(float(np.max(np.abs(a), initial=0.0)), float(np.max(np.abs(b), initial=0.0)), floor)
+    return float(np.max(np.abs(a - b), initial=0.0)) / scale
+
+
+# ------------------------------------------------------------------------------- directions
+def all_directions(shape: tuple[int, int], kind: str | None, structure: Structure) -> list[Array]:
+    """A basis of the space a variable moves in, in column-stacking order.
+
+    Projected: orthonormal.  Entries: one direction per independent entry, which moves every entry that depends on it.
+    """
+    rows, cols = shape
+    out: list[Array] = []
+    for j in range(cols):
+        for i in range(rows):
+            e = np.zeros(shape)
+            e[i, j] = 1.0
+            if kind is None or rows != cols or (i == j and kind != "skew"):
+                out.append(e)
+            elif i > j and kind != "diagonal":
+                both = e + e.T if kind == "symmetric" else e - e.T
+                out.append(both / np.sqrt(2) if structure == "projected" else both)
+    return out
+
+
+def some_directions(shape: tuple[int, int], kind: str | None, rng: np.random.Generator, many: int) -> list[Array]:
+    """Random directions of length one in the space a variable moves in."""
+    drawn = (into_subspace(rng.normal(size=shape), kind) for _ in range(many))
+    return [d / np.sqrt(np.sum(d * d)) for d in drawn]
+
+
+# ------------------------------------------------------------------------------- derivatives
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The objective of a problem near one point, as a function of one symbol or definition."""
+
+    problem: Problem
+    point: Point
+    name: str
+
+    @property
+    def variable(self) -> Array:
+        return np.asarray(self.point.values[self.name])
+
+    @property
+    def subspace(self) -> str | None:
+        """What the variable's declared properties keep it in."""
+        symbol = self.problem.symbols.get(self.name)
+        square = self.variable.shape[0] == self.variable.shape[1] > 1
+        return subspace(symbol.properties) if symbol is not None and square else None
+
+    def value(self) -> Array:
+        return evaluate_all([self.problem.objective], self.point)[0]
+
+    def floor(self) -> float:
+        """Derivatives far below this size are rounding: errors of tiny values are measured by this."""
+        return 1e-3 * max(1.0, float(np.max(np.abs(self.value()), initial=0.0)))
+
+    def moved(self, move: Array) -> Array:
+        """The value, column-stacked, with the variable moved."""
+        point = with_statements(self.problem, self.point, {self.name: move})
+        return evaluate_all([self.problem.objective], point)[0].reshape(-1, order="F")
+
+    def derivative(self, along: Array, exact: bool) -> Array:
+        """The derivative of the column-stacked value along a direction."""
+        if exact:
+            return np.asarray(np.imag(self.moved(1j * STEP * along)) / STEP)
+        return extrapolated(lambda h: self.moved(h * along))
+
+    def second(self, a: Array, b: Array, exact: bool) -> float:
+        """The second derivative of a scalar objective along two directions."""
+
+        def first(h: float) -> Array:
+            if exact:
+                return np.asarray(np.imag(self.moved(h * b + 1j * STEP * a)) / STEP)
+            return extrapolated(lambda s: self.moved(h * b + s * a), 2e-2)
+
+        return float(extrapolated(first, 4e-3 if exact else 2e-2)[0])
+
+    def is_exact(self, rng: np.random.Generator) -> tuple[bool, str]:
+        """Whether the complex step may be trusted here, and what there is to say about it."""
+        if not all(is_analytic(t) for t in all_terms(self.problem)):
+            return False, "an operation is not analytic: central differences were used"
+        shape = (self.variable.shape[0], self.variable.shape[1])
+        along = some_directions(shape, self.subspace, rng, 1)[0]
+        one, two = self.derivative(along, True), self.derivative(along, False)
+        if relative_error(one, two, self.floor()) < AGREEMENT:
+            return True, ""
+        return False, "the complex step and central differences disagree: differences were used"

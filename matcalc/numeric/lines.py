@@ -1,0 +1,130 @@
+"""Lines of a derivation against the line before: both evaluated at random points with random differentials.
+
+``d(X)`` of a variable is a random tangent (inside the subspace its properties keep it in), ``d(R)`` of a definition is the
+derivative of the definition along these tangents, and everything else is constant.
+
+Invariant: the points are shared by all lines of one call; what two lines share is evaluated once per point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from matcalc.language.problem import Problem
+from matcalc.language.terms import Term, subterms
+from matcalc.numeric.derivative import Objective, relative_error
+from matcalc.numeric.draw import draw_value, into_subspace
+from matcalc.numeric.evaluate import STEP, Array, Point, evaluate_all, extrapolated, is_analytic, scaled, size_of
+from matcalc.numeric.sample import sample_problem
+from matcalc.numeric.statements import all_terms, with_statements
+
+__all__ = ["Claim", "certify_equal", "check_steps", "step_points"]
+
+Relation = Literal["equal", "gradient", "jacobian", "hessian"]
+EXTRA_POINTS = 4  # tried where a line has no value at the usual ones
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A line and what it says about the line before.
+
+    equal: they have one value.  gradient: ``before`` is ``inner(after, d(wrt))``.  jacobian: ``vec(before)`` is
+    ``after*vec(d(wrt))``.  hessian: ``before`` is ``vec(d(wrt))'*after*vec(d(wrt))``.
+    """
+
+    before: Term
+    after: Term
+    relation: Relation = "equal"
+    wrt: str = ""
+
+
+def check_steps(
+    problem: Problem,
+    steps: Iterable[Claim | tuple[Term, Term]],
+    wrt: Sequence[str] | None = None,
+    seed: int = 0,
+    points: int = 2,
+) -> list[float]:
+    """The worst relative error of each step. ``wrt``: the names that have a differential (default: the problem's)."""
+    claims = [s if isinstance(s, Claim) else Claim(*s) for s in steps]
+    names = problem.wrt if wrt is None else tuple(wrt)
+    terms = [t for c in claims for t in (c.before, c.after)]
+    errors: list[float | None] = [None] * len(claims)
+    for turn in range(points + EXTRA_POINTS):
+        todo = [i for i in range(len(claims)) if turn < points or errors[i] is None]
+        if not todo:
+            break
+        point = step_point(problem, names, terms, seed, turn)
+        values = evaluate_all([t for i in todo for t in (claims[i].before, claims[i].after)], point)
+        for k, i in enumerate(todo):
+            error = _error(claims[i], values[2 * k], values[2 * k + 1], point)
+            if error is not None:
+                errors[i] = max(error, errors[i] or 0.0)
+    return [float("inf") if e is None else e for e in errors]
+
+
+def certify_equal(
+    problem: Problem, a: Term, b: Term, wrt: Sequence[str] | None = None, seed: int = 0, points: int = 6
+) -> float:
+    """The worst relative difference of two terms at random points; infinite where they cannot be compared."""
+    return check_steps(problem, [Claim(a, b)], wrt, seed, points)[0]
+
+
+def _error(claim: Claim, before: Array, after: Array, point: Point) -> float | None:
+    """None: a side has no value at this point."""
+    if not (np.all(np.isfinite(before)) and np.all(np.isfinite(after))):
+        return None
+    if claim.relation != "equal":
+        assert point.tangents is not None
+        after = _applied(claim.relation, after, point.tangents[claim.wrt])
+        if claim.relation == "jacobian":
+            before = before.reshape(-1, 1, order="F")
+    return relative_error(before, after)
+
+
+def _applied(relation: Relation, after: Array, tangent: Array) -> Array:
+    """A gradient, Jacobian or Hessian applied to the tangent. NaN where the shapes do not fit."""
+    flat = tangent.reshape(-1, 1, order="F")
+    if relation == "gradient":
+        fits = after.shape == tangent.shape
+        return np.array([[np.sum(after * tangent)]]) if fits else np.array([[np.nan]])
+    if after.shape[1] != len(flat):
+        return np.array([[np.nan]])
+    return after @ flat if relation == "jacobian" else flat.T @ after @ flat
+
+
+# ------------------------------------------------------------------------------------ points
+def step_point(problem: Problem, wrt: Sequence[str], terms: Sequence[Term], seed: int = 0, turn: int = 0) -> Point:
+    """A point with values for all symbols of the problem and the terms, and tangents."""
+    sample = sample_problem(problem, seed, turn)
+    rng = np.random.default_rng([seed, turn, 5])
+    values = dict(sample.point.values)
+    for t in dict.fromkeys(s for root in terms for s in subterms(root) if s.op == "sym"):
+        if t.data not in values:  # a name that belongs to the derivation only
+            sizes = sample.point.sizes
+            values[t.data] = draw_value(rng, (size_of(t.shape.rows, sizes), size_of(t.shape.cols, sizes)), frozenset(), {})
+    point = replace(sample.point, values=values)
+    tangents: dict[str, Any] = {}
+    for name in wrt:
+        tangents[name] = into_subspace(rng.normal(size=np.shape(values[name])), Objective(problem, point, name).subspace)
+    return replace(point, tangents=tangents | _defined_tangents(problem, point, tangents))
+
+
+def _defined_tangents(problem: Problem, point: Point, tangents: dict[str, Any]) -> dict[str, Any]:
+    """The differentials of everything the statements define."""
+    if not problem.statements:
+        return {}
+    names = [n for n in with_statements(problem, point).values if n not in problem.symbols and n not in tangents]
+
+    def moved(step: Any) -> dict[str, Any]:
+        moves = {n: step * t for n, t in tangents.items()}
+        values = with_statements(problem, point, moves).values
+        return {n: values[n] for n in names}
+
+    if all(is_analytic(t) for t in all_terms(problem)):
+        return {n: scaled(v, 1 / STEP, np.imag) for n, v in moved(1j * STEP).items()}
+    return {n: extrapolated(lambda h, n=n: moved(h)[n]) for n in names if not isinstance(point.values[n], dict)}

@@ -1,0 +1,296 @@
+"""Points at which a problem has a smooth value: sizes, symbols and functions, drawn until the objective is at ease.
+
+Entries are signed, different sizes get different numbers, declared properties hold.  A point is kept only where every
+operation of the problem is finite, real, inside its domain and away from kinks and singular matrices.  Where signed
+entries do not reach the domain, narrower schemes follow (positive entries, positive definite matrices, small
+numbers), and the sample says so.
+
+Invariants: the same problem, seed and turn give the same sample; a sample's objective is finite.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from matcalc.errors import MatcalcError
+from matcalc.language.dims import Dim, IndexedName, Shape
+from matcalc.language.functions import FUNCTIONS
+from matcalc.language.problem import Block, Problem
+from matcalc.language.terms import Term, subterms
+from matcalc.numeric.draw import Scheme, draw_value
+from matcalc.numeric.evaluate import Array, Point, evaluate_all, size_of
+from matcalc.numeric.opaque import Opaque
+from matcalc.numeric.statements import all_terms, with_statements
+
+__all__ = ["CannotSample", "Sample", "sample_problem"]
+
+MARGIN = 0.02  # distance kept from kinks and from the edges of domains
+LARGEST = 1e5  # of any intermediate number
+MOST_ENTRIES = 250_000  # of any intermediate array
+CONDITION = 1e4
+
+SCHEMES: tuple[tuple[int, Scheme, str], ...] = (  # attempts, what is narrowed, what to tell
+    (14, {}, ""),
+    (8, {"positive": True}, "sampled at positive entries only"),
+    (8, {"posdef": True}, "square matrices were sampled positive definite"),
+    (8, {"posdef": True, "positive": True}, "sampled at positive entries and positive definite matrices"),
+    (8, {"scale": 0.3}, "sampled at small entries"),
+    (8, {"scale": 0.3, "positive": True}, "sampled at small positive entries"),
+    (8, {"scale": 0.08}, "sampled at very small entries"),
+    (8, {"scale": -1.0, "positive": True}, "sampled at negative entries only"),
+    (8, {"scale": 4.0, "positive": True}, "sampled at large positive entries"),
+    (40, {"mixed": True}, "sampled at entries of chosen signs and sizes"),
+)
+
+
+class CannotSample(MatcalcError):
+    """No point was found at which the problem has a smooth finite value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A point with values for symbols and definitions."""
+
+    point: Point
+    shapes: dict[str, list[int]]
+    notes: tuple[str, ...] = ()
+
+
+class Unsuitable(Exception):
+    """This point is no good; the message says why."""
+
+
+def sample_problem(problem: Problem, seed: int = 0, turn: int = 0, largest_size: int = 5) -> Sample:
+    """The sample number ``turn``. Raises CannotSample with the commonest reason."""
+    leaves = _leaves(problem)
+    names = _size_names(problem, leaves)
+    reasons: dict[str, int] = {}
+    for attempt, (scheme, note) in enumerate(_schemes(leaves)):
+        rng = np.random.default_rng([seed, turn, attempt])
+        sizes = _draw_sizes(names, rng, largest_size, None if attempt else (seed, turn // 2))
+        try:
+            _not_too_large(problem, sizes)
+            point = _draw_point(problem, leaves, sizes, rng, scheme, seed * 1009 + turn * 101 + attempt)
+            point = _checked(problem, point)
+        except Unsuitable as reason:
+            reasons[str(reason)] = reasons.get(str(reason), 0) + 1
+            continue
+        shapes = {n: list(np.shape(point.values[n])) for n in leaves if not isinstance(point.values[n], Mapping)}
+        return Sample(replace(point, watch=None), shapes, (note,) if note else ())
+    worst = max(reasons, key=lambda r: reasons[r])
+    raise CannotSample(f"no point was found where the problem is smooth and finite: {worst}")
+
+
+def _schemes(leaves: Mapping[str, _Leaf]) -> Iterator[tuple[Scheme, str]]:
+    """One scheme for every attempt, those left out that would change nothing."""
+    square = any(leaf.shape.is_square and not leaf.shape.is_scalar for leaf in leaves.values())
+    for attempts, scheme, note in SCHEMES:
+        if square or not scheme.get("posdef"):
+            yield from itertools.repeat((scheme, note), attempts)
+
+
+# ------------------------------------------------------------------------ what needs a value
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    shape: Shape
+    properties: frozenset[str]
+    index: str | None  # of a family
+
+
+def _leaves(problem: Problem) -> dict[str, _Leaf]:
+    """Symbols that need a value: the declared ones, then others that occur in terms."""
+    defined = {s.name for s in problem.definitions}
+    out = {n: _Leaf(s.shape, s.properties, s.index) for n, s in problem.symbols.items()}
+    for root in all_terms(problem):
+        for t in subterms(root):
+            if t.op == "sym" and t.data not in out and t.data not in defined:
+                out[t.data] = _Leaf(t.shape, frozenset(), None)
+    families = {t.data[0] for root in all_terms(problem) for t in subterms(root) if t.op == "elem"}
+    return {n: replace(leaf, index=leaf.index or "") if n in families else leaf for n, leaf in out.items()}
+
+
+def _size_names(problem: Problem, leaves: Mapping[str, _Leaf]) -> dict[str, set[int] | None]:
+    """The names of sizes (value None) and of indexed sizes (value: empty set), in order; and the literal numbers."""
+    plain: dict[str, None] = {}
+    indexed: dict[str, None] = {}
+    literal: set[int] = set()
+    bound = {leaf.index for leaf in leaves.values() if leaf.index}
+    bound |= {s.index for s in problem.statements if isinstance(s, Block)}
+
+    def visit(d: Dim) -> None:
+        for a in d.atoms():
+            if isinstance(a, IndexedName):
+                indexed[a.name] = None
+                visit(a.index)
+            elif not a.startswith("#") and a not in bound:
+                plain[a] = None
+        if d.value is not None:
+            literal.add(d.value)
+
+    for leaf in leaves.values():
+        visit(leaf.shape.rows)
+        visit(leaf.shape.cols)
+    for s in problem.statements:
+        if isinstance(s, Block):
+            visit(s.low)
+            visit(s.high)
+    for root in all_terms(problem):
+        for t in subterms(root):
+            for d in (*t.shape, *_dims_in(t.data)):
+                visit(d)
+    out: dict[str, set[int] | None] = dict.fromkeys(plain)
+    out.update((n, literal) for n in indexed)
+    out[""] = literal
+    return out
+
+
+def _dims_in(data: Any) -> list[Dim]:
+    parts = data if isinstance(data, tuple) else (data,)
+    return [p for p in parts if isinstance(p, Dim)]
+
+
+def _draw_sizes(
+    names: Mapping[str, set[int] | None], rng: np.random.Generator, largest: int, turn: tuple[int, int] | None
+) -> dict[str, Any]:
+    """Pairwise different numbers from 2 up, other than the literal sizes of the problem where there is room.
+
+    ``turn``: the seed and which of its rotations, so that each name gets different numbers one turn after the other.
+    """
+    literal = names[""] or set()
+    plain = [n for n, kind in names.items() if kind is None]
+    pool = [k for k in range(2, max(largest, len(plain) + 1) + 1) if k not in literal]
+    extra = itertools.count(max(largest, len(plain) + 1) + 1)
+    while len(pool) < len(plain):
+        pool.append(next(extra))
+    if turn is None:
+        chosen = [int(k) for k in rng.permutation(pool)]
+    else:
+        order = [int(k) for k in np.random.default_rng([turn[0], 3]).permutation(pool)]
+        chosen = [order[(i + turn[1]) % len(order)] for i in range(len(order))]
+    chosen = chosen[: len(plain)]
+    sizes: dict[str, Any] = dict(zip(plain, chosen, strict=True))
+    for n, kind in names.items():
+        if kind is not None and n:
+            start = int(rng.integers(0, 4))
+            sizes[n] = {k: 2 + (start + 3 * k) % 4 for k in range(-2, 16)}  # neighbours differ
+    return sizes
+
+
+def _draw_point(
+    problem: Problem,
+    leaves: Mapping[str, _Leaf],
+    sizes: Mapping[str, Any],
+    rng: np.random.Generator,
+    scheme: Scheme,
+    seed: int,
+) -> Point:
+    values: dict[str, Any] = {}
+    for name, leaf in leaves.items():
+        if leaf.index is None:
+            values[name] = draw_value(rng, _concrete(leaf.shape, sizes), leaf.properties, scheme)
+            continue
+        top = max([k for k in sizes.values() if isinstance(k, int)], default=3) + 2
+        values[name] = {}
+        for k in range(-1, top + 1):
+            inside = {**sizes, leaf.index: k} if leaf.index else sizes
+            values[name][k] = draw_value(rng, _concrete(leaf.shape, inside), leaf.properties, scheme)
+    called = dict.fromkeys(problem.functions)
+    return Point(values, sizes, {n: Opaque(n, seed) for n in called}, seed=seed)
+
+
+def _concrete(shape: Shape, sizes: Mapping[str, Any]) -> tuple[int, int]:
+    rows, cols = size_of(shape.rows, sizes), size_of(shape.cols, sizes)
+    if rows < 1 or cols < 1:
+        raise Unsuitable(f"the size {shape} is not positive")
+    if rows * cols > MOST_ENTRIES:
+        raise CannotSample(f"a value of shape {shape} is too large to check at numbers")
+    return rows, cols
+
+
+# --------------------------------------------------------------------------- what is checked
+def _not_too_large(problem: Problem, sizes: Mapping[str, Any]) -> None:
+    """Nothing is evaluated that would fill the memory."""
+    for root in all_terms(problem):
+        for t in subterms(root):
+            names = {n for d in t.shape for n in d.names()}
+            if names <= sizes.keys() and size_of(t.shape.rows * t.shape.cols, sizes) > MOST_ENTRIES:
+                raise CannotSample(f"a value of shape {t.shape} is too large to check at numbers")
+
+
+def _checked(problem: Problem, point: Point) -> Point:
+    """The point with the statements run. Raises Unsuitable where an operation is not at ease."""
+    watched = replace(point, watch=_at_ease)
+    watched = with_statements(problem, watched)
+    _at_ease(problem.objective, (), evaluate_all([problem.objective], watched)[0])
+    return watched
+
+
+def _at_ease(t: Term, args: Sequence[Array], value: Array) -> None:
+    if value.size > MOST_ENTRIES:
+        raise CannotSample(f"a value of shape {t.shape} is too large to check at numbers")
+    check = EASE.get(t.op)
+    if check is not None and args:
+        check(t, args)
+    if not np.all(np.isfinite(value)):
+        raise Unsuitable(f"'{t.op}' is not finite")
+    if np.max(np.abs(value), initial=0.0) > LARGEST:
+        raise Unsuitable("the numbers grow too large")
+
+
+def _needs(ok: Any, why: str) -> None:
+    if not np.all(ok):
+        raise Unsuitable(why)
+
+
+def _function_at_ease(t: Term, args: Sequence[Array]) -> None:
+    row = FUNCTIONS.get(t.data[0])
+    if row is None:
+        return
+    x = args[0]
+    inside = {
+        "real": True,
+        "positive": x > MARGIN,
+        "nonnegative": x > MARGIN,
+        "nonzero": np.abs(x) > MARGIN,
+        "unit": np.abs(x) < 1 - MARGIN,
+    }[row.domain]
+    _needs(inside, f"{row.name} needs a {row.domain} argument")
+    for kink in row.kinks:
+        _needs(np.abs(x - kink) > MARGIN, f"{row.name} is met at its kink")
+
+
+def _power_at_ease(t: Term, args: Sequence[Array]) -> None:
+    x, e = args[0], float(args[1][0, 0])
+    if t.op == "pow" and not t.args[0].is_scalar:
+        _needs(e == round(e), "a matrix has a power that is not whole")
+        if e < 0:
+            _matrix_at_ease(t, args[:1])
+        return
+    if e != round(e):
+        _needs(x > MARGIN, "a power that is not whole needs a positive base")
+    elif e < 0:
+        _needs(np.abs(x) > MARGIN, "a negative power needs a base that is not zero")
+
+
+def _matrix_at_ease(t: Term, args: Sequence[Array]) -> None:
+    _needs(np.all(np.isfinite(args[0])), "not finite")
+    _needs(np.linalg.cond(args[0]) < CONDITION, f"the matrix under {t.op} is (nearly) singular")
+
+
+EASE: dict[str, Callable[[Term, Sequence[Array]], None]] = {
+    "fn": _function_at_ease,
+    "pow": _power_at_ease,
+    "hpow": _power_at_ease,
+    "inv": _matrix_at_ease,
+    "logdet": _matrix_at_ease,
+    "div": lambda t, args: _needs(np.abs(args[1]) > MARGIN, "a denominator is near zero"),
+    "hdiv": lambda t, args: _needs(np.abs(args[1]) > MARGIN, "a denominator is near zero"),
+    "norm1": lambda t, args: _needs(np.abs(args[0]) > MARGIN, "norm1 is met at its kink"),
+    "norm2": lambda t, args: _needs(np.sum(args[0] ** 2) > MARGIN**2, "norm2 is met at its kink"),
+    "normF": lambda t, args: _needs(np.sum(args[0] ** 2) > MARGIN**2, "normF is met at its kink"),
+}

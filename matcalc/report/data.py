@@ -1,0 +1,95 @@
+"""A derivation as JSON: the stable form for other programs. ASCII only, so that any pipe can carry it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from matcalc import __version__
+from matcalc.language.dims import Dim, Shape
+from matcalc.language.operations import operations
+from matcalc.language.problem import Problem, Symbol
+from matcalc.language.terms import Term
+from matcalc.report.telling import Told
+from matcalc.rewriting.steps import Step
+
+__all__ = ["as_data", "as_json"]
+
+
+def as_json(derivation: Told, detail: str = "full") -> str:
+    """The object of :func:`as_data`, indented."""
+    return json.dumps(as_data(derivation, detail), ensure_ascii=True, indent=2)
+
+
+def as_data(derivation: Told, detail: str = "full") -> dict[str, Any]:
+    """Everything about a derivation as plain data. Steps are flat lists of trees, marked with their variable."""
+    problem = derivation.problem
+    checks = derivation.checks
+    return {
+        "version": __version__,
+        "problem": problem.text,
+        "objective": {"name": problem.objective_name, "text": str(problem.objective), "latex": problem.objective.latex()},
+        "variables": {name: _variable(s) for name, s in problem.symbols.items()},
+        "answers": {name: _answer(answer, derivation.labels[name]) for name, answer in derivation.answers.items()},
+        "definitions": [{"name": d.name, "text": str(d.term), "latex": d.term.latex()} for d in problem.definitions],
+        "steps": [
+            {"wrt": name, **_step(step, checks)}
+            for name in derivation.answers
+            for step in derivation.steps_of(name)
+            if detail != "none"
+        ],
+        "conventions": list(derivation.conventions),
+        "certificate": _certificate(derivation.certificate),
+        "code": {"target": "numpy", "source": derivation.code()},
+        "notes": list(derivation.notes),
+    }
+
+
+def _size(d: Dim) -> int | str:
+    return str(d) if d.value is None else d.value
+
+
+def _shape(shape: Shape) -> list[int | str]:
+    return [_size(shape.rows), _size(shape.cols)]
+
+
+def _variable(s: Symbol) -> dict[str, Any]:
+    return {"shape": _shape(s.shape), "properties": sorted(s.properties), "assumed": s.assumed}
+
+
+def _answer(t: Term, label: str) -> dict[str, Any]:
+    return {
+        "label": label,
+        "text": str(t),
+        "unicode": t.unicode(),
+        "latex": t.latex(),
+        "shape": _shape(t.shape),
+        "operations": operations(t),
+    }
+
+
+def _step(step: Step, checks: Mapping[Step, float]) -> dict[str, Any]:
+    error = checks.get(step)
+    return {
+        "rule": step.rule,
+        "reason": step.reason,
+        "label": step.label,
+        "before": str(step.before),
+        "after": str(step.after),
+        "level": step.level,
+        "check": None if error is None else {"status": "verified", "error": error},
+        "substeps": [_step(s, checks) for s in step.substeps],
+    }
+
+
+def _certificate(c: Any) -> dict[str, Any]:
+    return {
+        "status": c.status,
+        "method": c.method,
+        "worst_error": c.worst_error,
+        "points": c.points,
+        "shapes": list(c.shapes),
+        "seed": c.seed,
+        "notes": list(c.notes),
+    }

@@ -1,0 +1,70 @@
+"""A derivation for a paper: LaTeX to paste (amsmath), and Markdown with mathematics between dollars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matcalc.report.notation import LATEX
+from matcalc.report.telling import Line, Told, certified, declaration, lines
+
+__all__ = ["aligned", "latex", "markdown"]
+
+
+def aligned(told: Sequence[Line]) -> list[str]:
+    r"""Rows for an ``aligned`` environment: ``label &= term && \text{rule}``, without the row ends."""
+    out: list[str] = []
+    before = ""
+    for line in told:
+        label = LATEX.label(line.label)
+        left = label if label != before and line.depth == 0 else ""
+        before = label if line.depth == 0 else before
+        indent = r"\quad " * line.depth
+        out.append(rf"{left} &= {indent}{LATEX.term(line.term)} && \text{{{line.rule}}}")
+    return out
+
+
+def latex(derivation: Told, detail: str) -> str:
+    """``align*`` environments, one for each answer, with the reasons as comments."""
+    problem = derivation.problem
+    out = [f"% {declaration(s)}" for s in (*problem.symbols.values(), *problem.functions.values())]
+    out += [r"\begin{align*}", rf"{LATEX.label(problem.objective_name)} &= {LATEX.term(problem.objective)}"]
+    for d in problem.definitions:
+        out[-1] += r" \\"
+        out.append(rf"{LATEX.label(d.name)} &= {LATEX.term(d.term)}")
+    out.append(r"\end{align*}")
+    for name, answer in derivation.answers.items():
+        told = list(lines(derivation.steps_of(name), detail))
+        if told:
+            out += [f"% {rule}: {reason}" for rule, reason in _reasons(told)]
+            out += [r"\begin{align*}", " \\\\\n".join(aligned(told)), r"\end{align*}"]
+        out += [r"\begin{equation*}", f"{LATEX.label(derivation.labels[name])} = {LATEX.term(answer)}", r"\end{equation*}"]
+    out += [f"% {c}" for c in (*derivation.conventions, *derivation.notes)]
+    out.append(f"% {certified(derivation.certificate)}")
+    return "\n".join(out) + "\n"
+
+
+def markdown(derivation: Told, detail: str) -> str:
+    """Display formulas, the reasons as a list, and the certificate."""
+    problem = derivation.problem
+    out = [f"$$\n{LATEX.label(problem.objective_name)} = {LATEX.term(problem.objective)}\n$$", ""]
+    out += [f"where ${LATEX.label(d.name)} = {LATEX.term(d.term)}$  " for d in problem.definitions]
+    every = [*problem.symbols.values(), *problem.functions.values()]
+    out += ["with " + ", ".join(f"`{declaration(s)}`" for s in every), ""]
+    for name, answer in derivation.answers.items():
+        told = list(lines(derivation.steps_of(name), detail))
+        if told:
+            rows = " \\\\\n".join(aligned(told))
+            out += [f"$$\n\\begin{{aligned}}\n{rows}\n\\end{{aligned}}\n$$", ""]
+            out += [*(f"- `{rule}`: {reason}" for rule, reason in _reasons(told)), ""]
+        out += [f"$$\n{LATEX.label(derivation.labels[name])} = {LATEX.term(answer)}\n$$", ""]
+    out += [f"- {c}" for c in (*derivation.conventions, *derivation.notes)]
+    out.append(f"- {certified(derivation.certificate)}")
+    return "\n".join(out) + "\n"
+
+
+def _reasons(told: Sequence[Line]) -> list[tuple[str, str]]:
+    """Each rule that was used, once, with the reason it was first used for."""
+    first: dict[str, str] = {}
+    for line in told:
+        first.setdefault(line.rule, line.reason)
+    return [(rule, reason) for rule, reason in first.items() if reason]

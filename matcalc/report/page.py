@@ -1,0 +1,76 @@
+"""A derivation as one HTML page that needs nothing else: formulas are MathML, and LaTeX to copy in their titles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matcalc import resources
+from matcalc.language.terms import Term
+from matcalc.report.mathml import mathml
+from matcalc.report.notation import LATEX
+from matcalc.report.telling import Told, certified, declaration, lines
+
+__all__ = ["fragment", "page"]
+
+
+def page(derivation: Told, detail: str) -> str:
+    """The whole page."""
+    return _rendered("derivation.html.j2", derivation, detail)
+
+
+def fragment(derivation: Told, detail: str) -> str:
+    """The body of the page, for a notebook."""
+    return _rendered("derivation_body.html.j2", derivation, detail)
+
+
+def _rendered(template: str, derivation: Told, detail: str) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: resources.read("templates", name)),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**_facts(derivation, detail))
+
+
+def _formula(latex: str) -> dict[str, str]:
+    return {"latex": latex, "mathml": mathml(latex)}
+
+
+def _equation(label: str, term: Term) -> dict[str, str]:
+    return _formula(f"{LATEX.label(label)} = {LATEX.term(term)}")
+
+
+def _facts(derivation: Told, detail: str) -> dict[str, Any]:
+    """What the templates lay out."""
+    problem = derivation.problem
+    answers = []
+    for name, answer in derivation.answers.items():
+        rows = []
+        before = ""
+        for line in lines(derivation.steps_of(name), detail):
+            shown = line.label if line.label != before and line.depth == 0 else ""
+            before = line.label if line.depth == 0 else before
+            rows.append(
+                {
+                    "label": _formula(LATEX.label(shown)) if shown else None,
+                    "term": _formula(LATEX.term(line.term)),
+                    "rule": line.rule,
+                    "reason": line.reason,
+                    "depth": line.depth,
+                }
+            )
+        answers.append({"answer": _equation(derivation.labels[name], answer), "text": str(answer), "rows": rows})
+    return {
+        "title": problem.text.strip().splitlines()[0] if problem.text.strip() else str(problem.objective),
+        "objective": _equation(problem.objective_name, problem.objective),
+        "definitions": [_equation(d.name, d.term) for d in problem.definitions],
+        "declarations": [declaration(s) for s in (*problem.symbols.values(), *problem.functions.values())],
+        "answers": answers,
+        "remarks": [*derivation.conventions, *derivation.notes],
+        "certificate": certified(derivation.certificate),
+    }

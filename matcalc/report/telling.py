@@ -1,0 +1,114 @@
+"""A derivation as lines to print: what every format shows, before any format is chosen.
+
+Brief: the steps of level 1, where a line runs to just before the next such step, so that the last line is always the
+answer.  Full: every step, with what it is made of beneath it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from matcalc.language.problem import Function, Problem, Symbol
+from matcalc.language.terms import Term
+from matcalc.rewriting.steps import Step
+
+__all__ = ["Line", "Told", "certified", "declaration", "lines", "shape_text"]
+
+
+class Told(Protocol):
+    """What a report needs of a derivation."""
+
+    @property
+    def problem(self) -> Problem: ...
+    @property
+    def answers(self) -> Mapping[str, Term]: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
+    def conventions(self) -> Sequence[str]: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+    @property
+    def certificate(self) -> Any: ...
+    def steps_of(self, name: str) -> Sequence[Step]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """``label = term``, with the rule that led to it from the line above."""
+
+    label: str
+    term: Term
+    rule: str
+    reason: str
+    depth: int = 0  # 0: a line of the derivation; more: a part of the line above
+
+
+def lines(steps: Sequence[Step], detail: str) -> Iterator[Line]:
+    """The lines of one derivation: ``detail`` is none, brief or full."""
+    if detail == "brief":
+        yield from _brief(steps)
+    elif detail == "full":
+        for step in steps:
+            yield from _full(step, 0)
+
+
+def _brief(steps: Sequence[Step]) -> Iterator[Line]:
+    shown: list[Step] = []
+    last: list[Step] = []  # the step at which each line ends
+    for step in steps:
+        if step.level > 1 and shown and step.label == shown[-1].label:
+            last[-1] = step
+        else:
+            shown.append(step)
+            last.append(step)
+    for step, end in zip(shown, last, strict=True):
+        yield Line(step.label, end.after, step.rule, step.reason)
+
+
+def _full(step: Step, depth: int) -> Iterator[Line]:
+    yield Line(step.label, step.after, step.rule, step.reason, depth)
+    for part in step.substeps:
+        yield from _full(part, depth + 1)
+
+
+# ------------------------------------------------------------------ what the names are
+def shape_text(symbol: Symbol) -> str:
+    """A shape as it is declared: ``scalar``, ``n``, ``m×n``."""
+    if symbol.shape.is_scalar:
+        return "scalar"
+    return str(symbol.shape.rows) if symbol.shape.is_vector else str(symbol.shape)
+
+
+def declaration(symbol: Symbol | Function) -> str:
+    """``S : n×n symmetric``, as it could be typed."""
+    if isinstance(symbol, Function):
+        if symbol.kind == "elementwise":
+            return f"{symbol.name} : elementwise"
+        shape = symbol.shape
+        if shape is None or shape.is_scalar:
+            return f"{symbol.name} : function"
+        return f"{symbol.name} : function -> {shape.rows if shape.is_vector else shape}"
+    family = f"[{symbol.index}]" if symbol.index else ""
+    return " ".join([f"{symbol.name}{family} : {shape_text(symbol)}", *sorted(symbol.properties)])
+
+
+def certified(certificate: Any) -> str:
+    """The certificate on one line."""
+    if certificate is None or certificate.status == "skipped":
+        reasons = "; ".join(certificate.notes) if certificate is not None else ""
+        return "not verified" + (f": {reasons}" if reasons else "")
+    first = ", ".join(f"{name} {_sizes(shape)}" for name, shape in sorted(certificate.shapes[0].items()))
+    more = f" and {len(certificate.shapes) - 1} others" if len(certificate.shapes) > 1 else ""
+    error = certificate.worst_error
+    return (
+        f"{certificate.status}: {certificate.points} points, shapes {first}{more}, "
+        f"worst relative error {error:.0e}, seed {certificate.seed}, {certificate.method}"
+    )
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    rows, cols = shape
+    return str(rows) if cols == 1 else f"{rows}×{cols}"

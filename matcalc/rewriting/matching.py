@@ -1,0 +1,349 @@
+"""Matching a rule's side against a term: every way in which it fits, one after the other.
+
+The matcher is a set of generators with full backtracking.  In a product a metavariable stands for one or more
+neighbouring factors, and a scalar factor may stand anywhere; in a sum or a product of entries the order does not
+matter, and the last metavariable takes what is left.  Sizes of the rule are bound to the sizes of the term.
+
+Invariants: what is yielded fits completely, sizes included (``instantiate(pattern, bindings)`` is the term up to the
+order of commuting parts); the order of the results depends on the input alone; the pattern is never longer than a
+textbook line, so that recursion follows the pattern, not the term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any
+
+from matcalc.errors import ShapeError
+from matcalc.language import terms
+from matcalc.language.dims import ONE, Dim, Shape, dim
+from matcalc.language.functions import FUNCTIONS
+from matcalc.language.terms import Term, make
+
+__all__ = ["Bindings", "Metavariables", "instantiate", "match"]
+
+FEW = 5  # up to so many summands every way to split a sum in two is tried
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """What the metavariables, the sizes and the functions of a rule stand for."""
+
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    dims: Mapping[str, Dim] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)  # a derivative has its strokes: "tanh'"
+    open: tuple[tuple[Dim, Dim], ...] = ()  # equations of sizes that wait for a name to be bound
+
+    def term(self, name: str, value: Term) -> Bindings:
+        return replace(self, terms={**self.terms, name: value})
+
+    def function(self, name: str, value: str) -> Bindings:
+        return replace(self, functions={**self.functions, name: value})
+
+
+@dataclass(frozen=True, slots=True)
+class Metavariables:
+    """The kinds of a rule's metavariables, and whether the rule speaks of differentials (see ``Rule``)."""
+
+    kinds: Mapping[str, str]
+
+    @property
+    def tangents(self) -> bool:
+        return "tangent" in self.kinds.values()
+
+    def admits(self, name: str, term: Term) -> bool:
+        """Whether the metavariable's kind allows the term."""
+        kind = self.kinds[name]
+        if self.tangents and term.tangent != (kind == "tangent"):
+            return False
+        return _KINDS[kind](term.shape)
+
+
+_KINDS: dict[str, Callable[[Shape], bool]] = {
+    "matrix": lambda s: True,
+    "tangent": lambda s: True,
+    "square": lambda s: s.is_square,
+    "vector": lambda s: s.cols is ONE,
+    "row": lambda s: s.rows is ONE,
+    "scalar": lambda s: s.is_scalar,
+}
+
+
+def match(
+    pattern: Term, term: Term, metavars: Mapping[str, str], bindings: Bindings | None = None
+) -> Iterator[Bindings]:
+    """Every way in which the pattern fits the term, given what is bound already."""
+    seen: list[Bindings] = []
+    for found in _match(pattern, term, Metavariables(metavars), bindings or Bindings()):
+        closed = _close(found)
+        if closed is not None and closed not in seen:
+            seen.append(closed)
+            yield closed
+
+
+# ------------------------------------------------------------------------ sizes
+def _unify(pattern: Dim, size: Dim, b: Bindings) -> Bindings | None:
+    """The bindings under which a size of the rule is the given size, or None."""
+    name = pattern.as_name
+    if name is not None:
+        bound = b.dims.get(name)
+        if bound is None:
+            return replace(b, dims={**b.dims, name: size})
+        return b if bound is size else None
+    if all(n in b.dims for n in pattern.names()):
+        return b if pattern.substitute(b.dims) is size else None
+    return replace(b, open=(*b.open, (pattern, size)))
+
+
+def _close(b: Bindings) -> Bindings | None:
+    """Check the equations of sizes that were left open; None where one fails or cannot be decided."""
+    for pattern, size in b.open:
+        if not all(n in b.dims for n in pattern.names()) or pattern.substitute(b.dims) is not size:
+            return None
+    return replace(b, open=()) if b.open else b
+
+
+def _unify_all(pairs: Sequence[tuple[Dim, Dim]], b: Bindings) -> Bindings | None:
+    for pattern, size in pairs:
+        found = _unify(pattern, size, b)
+        if found is None:
+            return None
+        b = found
+    return b
+
+
+# ------------------------------------------------------------------------ terms
+def _match(p: Term, t: Term, m: Metavariables, b: Bindings) -> Iterator[Bindings]:
+    if p.op == "sym":
+        yield from _match_symbol(p, t, m, b)
+    elif p.op != t.op:
+        return
+    elif p.op == "mul":
+        yield from _match_product(list(p.args), list(t.args), m, b)
+    elif p.row.associative and p.row.commutative:
+        yield from _match_bag(list(p.args), list(t.args), p.op, m, b)
+    elif p.row.associative:
+        yield from _match_run(list(p.args), list(t.args), p.op, m, b)
+    elif len(p.args) == len(t.args):
+        found = _match_data(p, t, b)
+        if found is not None:
+            yield from _match_each(p.args, t.args, m, found)
+
+
+def _match_symbol(p: Term, t: Term, m: Metavariables, b: Bindings) -> Iterator[Bindings]:
+    name: str = p.data
+    if name not in m.kinds:
+        if p is t:
+            yield b
+        return
+    bound = b.terms.get(name)
+    if bound is not None:
+        if bound is t:
+            yield b
+        return
+    if not m.admits(name, t):
+        return
+    sized = _unify_all([(p.shape.rows, t.shape.rows), (p.shape.cols, t.shape.cols)], b)
+    if sized is not None:
+        yield sized.term(name, t)
+
+
+def _match_each(ps: Sequence[Term], ts: Sequence[Term], m: Metavariables, b: Bindings) -> Iterator[Bindings]:
+    if not ps:
+        yield b
+        return
+    for found in _match(ps[0], ts[0], m, b):
+        yield from _match_each(ps[1:], ts[1:], m, found)
+
+
+def _match_data(p: Term, t: Term, b: Bindings) -> Bindings | None:
+    """Match what is not a term: numbers, sizes, function names."""
+    if p.op == "fn":
+        return _match_function(p.data, t.data, b)
+    if p.op in ("call", "grad", "jac", "hess"):
+        named = _bind_name(p.data[0], t.data[0], b)
+        return named and _match_places(p.data[1:], t.data[1:], named)
+    if p.op in _SIZES:
+        return _unify_all(list(zip(_SIZES[p.op](p), _SIZES[p.op](t), strict=True)), b)
+    return b if p.data == t.data else None
+
+
+_SIZES: dict[str, Callable[[Term], tuple[Dim, ...]]] = {
+    "eye": lambda t: (t.data,),
+    "size": lambda t: (t.data,),
+    "ones": lambda t: t.data,
+    "zeros": lambda t: t.data,
+    "commutation": lambda t: t.data,
+    "unvec": lambda t: t.data,
+}
+
+
+def _match_places(ps: Sequence[Any], ts: Sequence[Any], b: Bindings) -> Bindings | None:
+    """The positions of the arguments and the sizes of the value of an opaque function."""
+    for p, t in zip(ps, ts, strict=True):
+        if isinstance(p, Dim):
+            found = _unify(p, dim(t), b)
+            if found is None:
+                return None
+            b = found
+        elif p != t:
+            return None
+    return b
+
+
+def _bind_name(name: str, value: str, b: Bindings) -> Bindings | None:
+    bound = b.functions.get(name)
+    if bound is None:
+        return b.function(name, value)
+    return b if bound == value else None
+
+
+def _match_function(p: tuple[str, int], t: tuple[str, int], b: Bindings) -> Bindings | None:
+    """A known function matches itself; any other name of a rule stands for a function or a derivative of one."""
+    (name, order), (given, strokes) = p, t
+    if name in FUNCTIONS:
+        return b if p == t else None
+    return None if strokes < order else _bind_name(name, given + "'" * (strokes - order), b)
+
+
+# --------------------------------------------------------------------- products
+def _match_product(ps: list[Term], ts: list[Term], m: Metavariables, b: Bindings) -> Iterator[Bindings]:
+    """Scalar factors of the pattern first: they commute, so they may stand anywhere in the term."""
+    ps = [p for p in ps if p.is_scalar] + [p for p in ps if not p.is_scalar]
+    yield from _match_run(ps, ts, "mul", m, b)
+
+
+def _match_run(ps: list[Term], ts: list[Term], op: str, m: Metavariables, b: Bindings) -> Iterator[Bindings]:
+    """Match neighbouring factors in order; a metavariable takes one or more of them."""
+    if not ps:
+        if not ts:
+            yield b
+        return
+    p, rest = ps[0], ps[1:]
+    if len(ts) < len(ps):
+        return
+    if op == "mul" and p.is_scalar:
+        for factor, others in _scalar_factors(ts, is_open=_is_free(p, m)):
+            if len(others) >= len(rest):
+                for found in _match(p, factor, m, b):
+                    yield from _match_run(rest, others, op, m, found)
+    if _is_free(p, m):
+        longest = len(ts) - len(rest)
+        for length in range(1 if rest else longest, longest + 1):
+            run = _joined(op, ts[:length])
+            for found in _match(p, run, m, b) if run is not None else ():
+                yield from _match_run(rest, ts[length:], op, m, found)
+        return
+    if not (op == "mul" and p.is_scalar):
+        for found in _match(p, ts[0], m, b):
+            yield from _match_run(rest, ts[1:], op, m, found)
+
+
+def _is_free(p: Term, m: Metavariables) -> bool:
+    return p.op == "sym" and p.data in m.kinds
+
+
+def _joined(op: str, parts: Sequence[Term]) -> Term | None:
+    if len(parts) == 1:
+        return parts[0]
+    try:
+        return make(op, *parts)
+    except ShapeError:  # the parts only fit together with what stands around them
+        return None
+
+
+def _scalar_factors(ts: list[Term], is_open: bool) -> Iterator[tuple[Term, list[Term]]]:
+    """The scalar factors of a product, with what is left: all without a differential together, then each."""
+    places = [i for i, t in enumerate(ts) if t.is_scalar]
+    still = [i for i in places if not ts[i].tangent]
+    if is_open and len(still) > 1:
+        yield terms.mul(*(ts[i] for i in still)), [t for i, t in enumerate(ts) if i not in still]
+    for i in places:
+        yield ts[i], ts[:i] + ts[i + 1 :]
+
+
+# ----------------------------------------------------- sums and entrywise products
+def _match_bag(ps: list[Term], ts: list[Term], op: str, m: Metavariables, b: Bindings) -> Iterator[Bindings]:
+    """Match parts that commute: what has a form first, then the metavariables, the last of which takes the rest."""
+    if len(ts) < len(ps):
+        return
+    formed = [p for p in ps if not _is_free(p, m)]
+    if formed:
+        others = [p for p in ps if p is not formed[0]] + [formed[0]] * (ps.count(formed[0]) - 1)
+        for i, t in enumerate(ts):
+            for found in _match(formed[0], t, m, b):
+                yield from _match_bag(others, ts[:i] + ts[i + 1 :], op, m, found)
+        return
+    if not ps:
+        if not ts:
+            yield b
+        return
+    if len(ps) == 1:
+        whole = _joined(op, ts)
+        if whole is not None:
+            yield from _match(ps[0], whole, m, b)
+        return
+    for taken in _subsets(len(ts), len(ts) - len(ps) + 1):
+        part = _joined(op, [ts[i] for i in taken])
+        for found in _match(ps[0], part, m, b) if part is not None else ():
+            yield from _match_bag(ps[1:], [t for i, t in enumerate(ts) if i not in taken], op, m, found)
+
+
+def _subsets(n: int, most: int) -> Iterator[tuple[int, ...]]:
+    """Subsets of 1 to ``most`` of n positions, single ones first; of many positions only one or all but one."""
+    for size in range(1, most + 1):
+        if n <= FEW or size in (1, n - 1):
+            yield from combinations(range(n), size)
+
+
+# ----------------------------------------------------------------- instantiation
+def instantiate(pattern: Term, b: Bindings) -> Term:
+    """The pattern with metavariables, sizes and functions replaced by what they are bound to."""
+    if pattern.op == "sym":
+        return b.terms.get(pattern.data, pattern)
+    build = _BUILD.get(pattern.op)
+    args = [instantiate(a, b) for a in pattern.args]
+    if build is not None:
+        return build(pattern, args, b)
+    return make(pattern.op, *args, data=pattern.data)
+
+
+def _at(data: Sequence[Dim], b: Bindings) -> list[Dim]:
+    return [d.substitute(b.dims) for d in data]
+
+
+def _opaque_data(data: Sequence[Any], b: Bindings) -> tuple[Any, ...]:
+    name = b.functions.get(data[0], data[0])
+    return (name, *(d.substitute(b.dims) if isinstance(d, Dim) else d for d in data[1:]))
+
+
+def _build_function(p: Term, args: Sequence[Term], b: Bindings) -> Term:
+    name, order = p.data
+    bound = b.functions.get(name, name)
+    base = bound.rstrip("'")
+    return terms.fn(base, args[0], order + len(bound) - len(base))
+
+
+def _build_opaque(p: Term, args: Sequence[Term], b: Bindings) -> Term:
+    return make(p.op, *args, data=_opaque_data(p.data, b))
+
+
+# Operations whose data has sizes or names in it, and those that are written otherwise where an operand is a scalar.
+_BUILD: dict[str, Callable[[Term, Sequence[Term], Bindings], Term]] = {
+    "eye": lambda p, a, b: terms.eye(p.data.substitute(b.dims)),
+    "size": lambda p, a, b: terms.size(p.data.substitute(b.dims)),
+    "ones": lambda p, a, b: terms.ones(*_at(p.data, b)),
+    "zeros": lambda p, a, b: terms.zeros(*_at(p.data, b)),
+    "commutation": lambda p, a, b: terms.commutation(*_at(p.data, b)),
+    "unvec": lambda p, a, b: make("unvec", *a, data=tuple(_at(p.data, b))),
+    "had": lambda p, a, b: terms.had(*a),
+    "hdiv": lambda p, a, b: terms.hdiv(*a),
+    "hpow": lambda p, a, b: terms.hpower(*a),
+    "fn": _build_function,
+    "call": _build_opaque,
+    "grad": _build_opaque,
+    "jac": _build_opaque,
+    "hess": _build_opaque,
+}

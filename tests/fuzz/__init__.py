@@ -1,0 +1,1 @@
+"""Fuzzing of the whole derivation against an independent automatic differentiation."""
