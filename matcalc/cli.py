@@ -81,7 +81,7 @@ def _problem_options(command: Any) -> Any:
         click.option("--declare", multiple=True, metavar="DECL", help='A declaration, e.g. "A : m×n symmetric".'),
         click.option("--method", type=click.Choice(METHODS), default="auto", show_default=True, help="How it is told."),
         click.option("--order", type=click.IntRange(1, 2), default=1, show_default=True, help="2 for the Hessian."),
-        click.option("--layout", type=click.Choice(LAYOUTS), default="gradient", show_default=True, help="Of the answer."),
+        click.option("--layout", type=click.Choice(LAYOUTS), default="gradient", show_default=True, help="Layout."),
         click.option(
             "--structure",
             type=click.Choice(("projected", "entries")),

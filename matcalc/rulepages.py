@@ -118,7 +118,9 @@ def instance(rule: Rule) -> tuple[Term, Term]:
 def _replaceable(rule: Rule) -> Term | None:
     """The metavariable that the example replaces: a tangent, else one under a d(...), else the first that is free."""
     bound = {c.args[0] for c in rule.conditions}
-    symbols = [s for s in dict.fromkeys(_in_order(rule.lhs)) if s.op == "sym" and not s.is_scalar and s.data not in bound]
+    symbols = [
+        s for s in dict.fromkeys(_in_order(rule.lhs)) if s.op == "sym" and not s.is_scalar and s.data not in bound
+    ]
     moving = [s.args[0] for s in _in_order(rule.rhs) if s.op == "d" and s.args[0] in symbols]
     tangents = [s for s in symbols if rule.metavars[s.data] == "tangent"]
     open_ = [s for s in symbols if rule.metavars[s.data] in ("matrix", "vector")]

@@ -46,7 +46,9 @@ if SAMPLERS.keys() != CONDITIONS.keys():
 
 ENOUGH = 20  # samples without which a rule is undecided
 
-Status = Literal["tested", "refuted", "ill-shaped", "needless-condition", "undecided", "unreadable", "shown-false", "not-shown-false"]
+Status = Literal[
+    "tested", "refuted", "ill-shaped", "needless-condition", "undecided", "unreadable", "shown-false", "not-shown-false"
+]
 GOOD = frozenset(("tested", "shown-false"))
 
 
@@ -86,7 +88,8 @@ class Report:
             "samples": self.samples,
             "where": self.where,
             "statement": self.statement,
-            "counterexample": c and {
+            "counterexample": c
+            and {
                 "sizes": dict(c.sizes),
                 "values": {n: v.tolist() for n, v in c.values.items()},
                 "tangents": {n: v.tolist() for n, v in c.tangents.items()},
@@ -109,7 +112,9 @@ def samples_of(rule: Rule, seed: int = 0) -> Samples:
 
 def _statement(rule: Rule) -> Statement:
     """The rule as a statement, to be read again with fewer conditions."""
-    return Statement(rule.id, rule.text, rule.conditions, rule.kinds, where=rule.where, group=rule.group, line=str(rule))
+    return Statement(
+        rule.id, rule.text, rule.conditions, rule.kinds, where=rule.where, group=rule.group, line=str(rule)
+    )
 
 
 # ----------------------------------------------------------------------------------------- the test

@@ -26,9 +26,7 @@ def environment() -> dict[str, str]:
 def matcalc(environment: Mapping[str, str]) -> Run:
     """``matcalc("derive", "x'*x")`` runs the command line and returns the finished process."""
 
-    def run(
-        *arguments: str, stdin: str = "", cwd: Path | None = None, **env: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, stdin: str = "", cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "matcalc", *arguments],
             input=stdin,

@@ -83,7 +83,11 @@ def rewritten(document: Path, environment: Mapping[str, str]) -> str:
         if any("pip install" in c.command for c in block):
             return match[0]
         pairs = zip(block, run(block, environment), strict=True)
-        return "```console\n" + "".join(f"$ {c.command}\n{out}\n" if out else f"$ {c.command}\n" for c, out in pairs) + "```"
+        return (
+            "```console\n"
+            + "".join(f"$ {c.command}\n{out}\n" if out else f"$ {c.command}\n" for c, out in pairs)
+            + "```"
+        )
 
     return BLOCK.sub(again, document.read_text(encoding="utf-8"))
 

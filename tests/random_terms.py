@@ -1,8 +1,8 @@
 """Random well-typed terms, for tests that must hold for every term.
 
-``random_term`` grows a term of a wanted shape from the root down.  Symbols are named after their shape, so that one name
-has one shape in every term; names that begin with ``pos`` stand for positive numbers, and only positive terms come under
-``log``, ``sqrt`` and broken powers, so that a term is finite and real at almost every point of ``values_for``.
+``random_term`` grows a term of a wanted shape from the root down.  Symbols are named after their shape, so that one
+name has one shape in every term; names that begin with ``pos`` stand for positive numbers, and only positive terms come
+under ``log``, ``sqrt`` and broken powers, so that a term is finite and real at almost every point of ``values_for``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -231,7 +232,7 @@ class _Growth:
         else:
             inside = [self.dim(wide=False) for _ in range(self.rng.choice((1, 1, 2)))]
         sizes = [s.rows, *inside, s.cols]
-        return mul(*(self.term(Shape(a, b), depth) for a, b in zip(sizes, sizes[1:], strict=False)))
+        return mul(*(self.term(Shape(a, b), depth) for a, b in pairwise(sizes)))
 
     def kronecker(self, s: Shape, depth: int) -> Term:
         (a, b), (c, d) = _factors(s.rows) or (s.rows, ONE), _factors(s.cols) or (s.cols, ONE)
@@ -271,7 +272,7 @@ def random_term(
     functions: Collection[str] = FINITE,
     tangents: bool = False,
 ) -> Term:
-    """A random term of a shape. ``scalars_ok``: scalar factors and divisors may occur; ``tangents``: so may ``d(X)``."""
+    """A random term of a shape. ``scalars_ok``: with scalar factors and divisors; ``tangents``: with ``d(X)``."""
     missing = set(functions) - FUNCTIONS.keys()
     if missing:
         raise ValueError(f"unknown functions {sorted(missing)}")
@@ -285,7 +286,7 @@ def random_shape(rng: random.Random) -> Shape:
 
 
 def values_for(term: Term | Iterable[Term], rng: random.Random) -> tuple[dict[str, Array], dict[str, int]]:
-    """Signed values for the symbols of one or several terms (positive for ``pos`` names), and pairwise different sizes."""
+    """Signed values for the symbols of terms (positive for ``pos`` names), and pairwise different sizes."""
     numbers = [2, 3, 4]
     rng.shuffle(numbers)
     sizes = dict(zip(DIMS, numbers, strict=True))

@@ -43,7 +43,17 @@ def test_brief_least_squares_has_at_most_six_lines(matcalc: Run) -> None:
 def test_json_has_the_promised_shape(matcalc: Run) -> None:
     problem = "R = A*X - B; normF(R)^2 + lambda*normF(X)^2"
     shown = json.loads(matcalc("derive", problem, "--wrt", "X", "--format", "json", "--declare", "A : m×n").stdout)
-    assert set(shown) >= {"version", "problem", "variables", "answers", "definitions", "steps", "certificate", "code", "notes"}
+    assert set(shown) >= {
+        "version",
+        "problem",
+        "variables",
+        "answers",
+        "definitions",
+        "steps",
+        "certificate",
+        "code",
+        "notes",
+    }
     assert shown["problem"] == problem
     assert shown["variables"]["A"] == {"shape": ["m", "n"], "properties": [], "assumed": False}
     assert shown["variables"]["lambda"]["shape"] == [1, 1]

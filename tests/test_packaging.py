@@ -45,7 +45,17 @@ def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pip(*arguments: str | Path, cwd: Path) -> None:
-    call(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", *arguments, cwd=cwd)
+    call(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--disable-pip-version-check",
+        *arguments,
+        cwd=cwd,
+    )
 
 
 def works(cwd: Path, place: Path) -> None:

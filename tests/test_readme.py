@@ -28,7 +28,9 @@ def test_the_python_session_of_the_readme() -> None:
 
 def test_the_readme_begins_with_its_two_commands() -> None:
     """The first installs and prints a derivation, the second runs the tests; .ci/run looks for both."""
-    lines = [line[2:] for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("$ ")]
+    lines = [
+        line[2:] for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("$ ")
+    ]
     assert lines[0].startswith("python3 -m venv .venv && .venv/bin/pip install")
     assert lines[0].endswith('.venv/bin/matcalc derive "norm2(A*x - b)^2" --wrt x')
     assert ".[test]" in lines[1] and "pytest" in lines[1]

@@ -62,6 +62,10 @@ def _adjoint_step(line: Term, path: Path, book: Tables, setting: Setting) -> Ste
 def push(line: Term, book: Tables, setting: Setting, done: Set[Term] = frozenset()) -> list[Step]:
     """The elementary steps that move everything but differentials to the left, and add what belongs together."""
     steps: list[Step] = []
+    clean = move("arithmetic", line, setting, level=3)
+    if clean is not None and clean.after is not line:  # zeros have no adjoint
+        steps.append(clean)
+        line = clean.after
     if not is_paired(line):
         made = move("unit-cotangent", line, setting)
         if made is None:

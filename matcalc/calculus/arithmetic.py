@@ -46,6 +46,8 @@ def _local(node: Term, args: list[Term], turn: bool) -> Term:
     if node.op == "transpose":
         return _transpose(args[0], turn)
     rule = _RULES.get(node.op)
+    if turn and node.op == "mul":
+        args = [a for a in args if a.is_scalar] + [a for a in args if not a.is_scalar]
     return rule(node, args) if rule is not None else terms.rebuild(node, args)
 
 

@@ -20,7 +20,7 @@ from matcalc.errors import CannotDerive
 from matcalc.language.terms import Path, Term, at, differential, subterms
 from matcalc.rewriting.engine import Head, Setting, apply, by_head, step
 from matcalc.rewriting.matching import Bindings
-from matcalc.rewriting.rules import Rule
+from matcalc.rewriting.rules import Rule, RuleBook
 from matcalc.rewriting.steps import Step
 
 __all__ = ["Tables", "forward", "grouped", "occurrences", "round_of", "tables"]
@@ -33,7 +33,8 @@ ROUTINE = frozenset(
     (
         "d-add", "d-neg", "d-left", "d-right", "d-scale", "d-scale-constant", "d-constant", "d-transpose", "d-trace",
         "d-sum", "d-diag", "d-diagvec", "d-vec", "d-unvec", "d-quotient-constant", "d-hquotient-constant",
-        "d-hadamard-left", "d-inner-constant", "d-kron-left", "d-kron-right", "arithmetic",
+        "d-hadamard-left", "d-inner-constant", "d-kron-left", "d-kron-right", "arithmetic", "unit-cotangent", "collect",
+        "inner-symmetric", "scalar-behind", "scalar-front", "hdivide-scalar",
     )
 )  # fmt: skip
 # Operations that are linear, or products: they are followed to the end within one line.
@@ -47,9 +48,9 @@ SPREADING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The two tables of calculus and the identities by name, as one rule book gives them."""
+    """The two tables of calculus, and the book they come from."""
 
-    rules: Mapping[str, Rule]
+    rules: RuleBook
     differentials: Mapping[Head, tuple[Rule, ...]]
     adjoints: Mapping[Head, tuple[Rule, ...]]
 
@@ -60,17 +61,21 @@ class Tables:
         return self.adjoints.get(("inner", h.op), ())
 
 
-def tables(rules: Iterable[Rule]) -> Tables:
-    """The two tables in a list of rules. Told apart by form: ``d(E) = ...``, and ``inner(G, L(H)) = inner(..., H)``."""
-    true = [r for r in rules if not r.false]
-    differentials = [r for r in true if r.lhs.op == "d" and not r.id.startswith("linear-transform")]
-    adjoints = [r for r in true if r.lhs.op == "inner" and "tangent" in r.metavars.values() and _moves_over(r)]
-    return Tables({r.id: r for r in true}, by_head(differentials), by_head(adjoints))
+def tables(book: RuleBook) -> Tables:
+    """The two tables in a book, told apart by form: ``d(E) = ...``, and ``inner(G, L(H)) = inner(..., H)``.
+
+    Only rules of these forms are read: the rest of the book costs nothing.
+    """
+    written = [s for s in book.statements if not s.false and s.text[0].startswith(("d(", "inner("))]
+    rules = [book[s.id] for s in written]
+    differentials = [r for r in rules if r.lhs.op == "d" and not r.id.startswith("linear-transform")]
+    adjoints = [r for r in rules if r.lhs.op == "inner" and "tangent" in r.metavars.values() and _moves_over(r)]
+    return Tables(book, by_head(differentials), by_head(adjoints))
 
 
 def _moves_over(rule: Rule) -> bool:
     """Whether the left side has an operation on the tangent that the right side has taken away."""
-    return rule.lhs.args[1].op != "sym" and rule.rhs.tangent is False and rule.rhs.op in ("inner", "add")
+    return rule.lhs.args[1].op != "sym" and rule.rhs.op in ("inner", "add")
 
 
 # ----------------------------------------------------------------------- places
@@ -249,7 +254,7 @@ def grouped(steps: Sequence[Step], label: str, rule: str = "", reason: str = "",
 def _headline(parts: Sequence[Step]) -> tuple[str, str]:
     notable: dict[str, str] = {}
     for p in parts:
-        if p.rule not in ROUTINE:
+        if p.rule not in ROUTINE and not p.rule.startswith("adjoint-") and p.level < 3:
             notable.setdefault(p.rule, p.reason)
     if not notable:
         return "linearity", "the differential is linear; what is constant comes out"

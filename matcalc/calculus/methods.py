@@ -162,13 +162,10 @@ def by_linear(q: Question) -> Iterator[Step]:
     for last in by_differential(outer):
         yield last
     assert last is not None
-    yield carried_back(q, outer, body, last.after)
+    carried = carried_back(q, outer, body, last.after)
+    yield carried
     if name not in q.setting.definitions:
-        yield from put_back(q, name, body, adjoint_answer(q, outer, body, last.after))
-
-
-def adjoint_answer(q: Question, outer: Question, body: Term, gradient_: Term) -> Term:
-    return carried_back(q, outer, body, gradient_).after
+        yield from put_back(q, name, body, carried.after)
 
 
 def put_back(q: Question, name: str, body: Term, line: Term) -> Iterator[Step]:

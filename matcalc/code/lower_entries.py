@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
-from matcalc.code.nodes import Dims, Graph, Node, is_zero
+from matcalc.code.nodes import Dims, Graph, Node, is_zero, live
 from matcalc.errors import CannotDerive
 from matcalc.language.dims import Dim
 
@@ -488,11 +488,13 @@ def is_symmetric(g: Graph, x: Node) -> bool:
     """Whether a matrix is symmetric by facts or by its form. False where that is not known."""
     if x.dims[0] is not x.dims[1]:
         return False
-    key = ("symmetric", x)
-    if key not in g.memo:
-        g.memo[key] = False  # while it is being found out
-        g.memo[key] = _find_symmetric(g, x)
-    return bool(g.memo[key])
+    known = g.memo.setdefault("symmetric", {})
+    if x not in known:
+        for node in live([x], lambda n: () if n in known else n.args):  # arguments first: depth is no limit
+            if node not in known:
+                square = node.is_matrix and node.dims[0] is node.dims[1]
+                known[node] = square and _find_symmetric(g, node)
+    return bool(known[x])
 
 
 def _find_symmetric(g: Graph, x: Node) -> bool:

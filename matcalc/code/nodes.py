@@ -60,12 +60,14 @@ STRUCTURED = frozenset(("eye", "ones", "zeros", "diag", "bcol", "brow", "outer")
 class Plan:
     """What a first lowering showed: nodes that are computed anyway, so that the second lowering uses them.
 
-    ``ready`` are products and sums with a user other than a product; ``inverted`` the matrices whose inverse is needed
-    itself; ``factored`` the positive definite matrices worth a Cholesky factor; ``exponentials`` the (argument, axis) of
-    which both softmax and logsumexp are wanted.
+    ``ready`` are products with a user other than a product, by their factors; ``computed`` the same as a set; ``whole``
+    the sums that are formed anyway; ``inverted`` the inverses that are needed themselves; ``factored`` the positive
+    definite matrices worth a Cholesky factor; ``exponentials`` the (argument, axis) of which both softmax and logsumexp
+    are wanted.
     """
 
-    ready: Mapping[Any, Node] = field(default_factory=dict)
+    ready: Mapping[tuple[Node, ...], Node] = field(default_factory=dict)
+    computed: frozenset[Node] = frozenset()
     whole: frozenset[Node] = frozenset()
     inverted: frozenset[Node] = frozenset()
     factored: frozenset[Node] = frozenset()

@@ -15,7 +15,7 @@ from matcalc.language import terms
 from matcalc.language.dims import ONE, SCALAR, Dim, Shape
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.problem import Function
-from matcalc.language.reading import Misfit, Part, Reading, integer
+from matcalc.language.reading import Misfit, Part, Reading, integer, not_of_scalar
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
 
@@ -42,8 +42,15 @@ def _wrong(r: Reading, node: Node, part: Part, needs: str, hint: str = "") -> Mi
     return Misfit(f"{name} needs {needs}", part.node, r.text, label=f"{r.says(part.node)} is {r.shown(part)[0]}", hint=hint)
 
 
-def _square_part(r: Reading, node: Node) -> Part:
+def _argument(r: Reading, node: Node) -> Part:
+    """The first argument of a reduction, which no departure from the conventions may make a scalar."""
     part = r.infer(node.args[0])
+    not_of_scalar(r, part, node.data[0])
+    return part
+
+
+def _square_part(r: Reading, node: Node) -> Part:
+    part = _argument(r, node)
     shape = r.shape(part)
     if not r.sizes.unify(shape.rows, shape.cols):
         raise _wrong(r, node, part, "a square matrix")
@@ -64,7 +71,7 @@ def _is_column(r: Reading, part: Part) -> bool:
 
 def _of_vector(op: str, to_scalar: bool) -> Made:
     def made(r: Reading, node: Node) -> Part:
-        part = r.infer(node.args[0])
+        part = _argument(r, node)
         shape = r.shape(part)
         if shape.is_matrix:
             raise _wrong(r, node, part, "a vector")
@@ -102,7 +109,7 @@ def _count(x: Term, axis: str = "") -> Term:
 
 
 def _sum(r: Reading, node: Node) -> Part:
-    part = r.infer(node.args[0])
+    part = _argument(r, node)
     if len(node.args) == 2:
         return _along(part, _axis(r, node), node)
     return _apply("sum", node, part, SCALAR)
@@ -121,12 +128,12 @@ def _divided(total: Term, count: Term) -> Term:
 
 def _mean(r: Reading, node: Node) -> Part:
     axis = _axis(r, node) if len(node.args) == 2 else ""
-    return _mean_of(r.infer(node.args[0]), axis, node)
+    return _mean_of(_argument(r, node), axis, node)
 
 
 def _var(r: Reading, node: Node) -> Part:
     """The mean of the squared distances from the mean (division by n, not n - 1)."""
-    part = r.infer(node.args[0])
+    part = _argument(r, node)
     axis = _axis(r, node) if len(node.args) == 2 else ""
     mean = _mean_of(part, axis, node)
 
@@ -152,12 +159,12 @@ def norm(r: Reading, node: Node, which: str, part: Part) -> Part:
 
 
 def _norm_call(r: Reading, node: Node) -> Part:
-    return norm(r, node, node.data[0] if node.data[0] != "norm" else "norm2", r.infer(node.args[0]))
+    return norm(r, node, node.data[0] if node.data[0] != "norm" else "norm2", _argument(r, node))
 
 
 # -------------------------------------------------------------------- shapes
 def _diag(r: Reading, node: Node) -> Part:
-    part = r.infer(node.args[0])
+    part = _argument(r, node)
     shape = r.shape(part)
     if shape.cols is ONE:
         return _apply("diag", node, part, Shape(shape.rows, shape.rows))
@@ -413,6 +420,7 @@ def _opaque(r: Reading, node: Node, function: Function) -> Part:
             f"{name}' needs a function of entries", span=node.span, source=r.text, hint=f"write grad({name}, ...), or declare {name} : elementwise"
         )
     args = [r.infer(a) for a in node.args]
+    r.applied.setdefault(name, []).append([a.shape for a in args])
     assert function.shape is not None
     shape = function.shape
 

@@ -67,6 +67,10 @@ class Names:
     indices: dict[str, None] = field(default_factory=dict)
     differentiated: dict[str, Node] = field(default_factory=dict)  # functions under grad, jac, hess
 
+    def all(self) -> frozenset[str]:
+        """Every name that is used for anything."""
+        return frozenset((*self.variables, *self.families, *self.functions, *self.sizes, *self.indices))
+
     def read(self, node: Node, known: Callable[[str], bool], bound: tuple[str, ...] = ()) -> None:
         """Note every name below a node. ``known`` tells the calls that are not opaque functions."""
         if node.kind == "name":
@@ -81,6 +85,8 @@ class Names:
             self.read_size(node.args[0], known, bound)
             self.read_size(node.args[1], known, bound)
             self.read(node.args[2], known, (*bound, node.data[1]))
+        elif node.kind == "pow" and _transposes(node):
+            self.read(node.args[0], known, bound)
         elif node.kind in ("call", "partial"):
             self._read_call(node, known, bound)
         else:
@@ -118,6 +124,12 @@ class Names:
                 self.read_size(a, known, bound)
 
 
+def _transposes(node: Node) -> bool:
+    """``X^T`` or ``X^-T``: the T is no variable because of it."""
+    exponent = node.args[1].args[0] if node.args[1].kind == "neg" else node.args[1]
+    return node.data == "^" and exponent.kind == "name" and exponent.data == "T"
+
+
 # ------------------------------------------------------ lone factors of numbers
 def _key(node: Node) -> object:
     """The structure of a node without places."""
@@ -149,15 +161,19 @@ class _LoneFactors:
         if node.kind == "sum":
             return all(self.scalar_like(a) for a in node.args)
         if node.kind == "chain":
-            return all(self.scalar_like(a) for a in node.args) or self.quadratic(node.args, node.data)
+            inside = self.quadratic(node)
+            return all(i in inside or self.scalar_like(a) for i, a in enumerate(node.args))
         return False
 
-    def quadratic(self, factors: Iterable[Node], signs: Iterable[str] = ()) -> bool:
-        """``x'*x``, ``(A*x - b)'*W*(A*x - b)``."""
-        held = tuple(factors)
-        if len(held) < 2 or held[0].kind != "transpose" or not set(signs) <= {"*"}:
-            return False
-        return _key(held[0].args[0]) == _key(held[-1])
+    def quadratic(self, node: Node) -> range:
+        """The places of the factors of a quadratic form, ``x'*x`` or ``(A*x - b)'*W*(A*x - b)``, in a product."""
+        for i, a in enumerate(node.args):
+            if a.kind == "transpose":
+                key = _key(a.args[0])
+                for j in range(len(node.args) - 1, i, -1):
+                    if set(node.data[i:j]) == {"*"} and _key(node.args[j]) == key:
+                        return range(i, j + 1)
+        return range(0)
 
     def loneish(self, node: Node) -> bool:
         """A name that may be a scalar, with numbers around it: ``c``, ``c^2``, ``(1 - c)``, ``c/2``."""
@@ -186,13 +202,14 @@ class _LoneFactors:
                 self.visit(a)
 
     def _chain(self, node: Node, lone: bool) -> None:
-        over = [a for a, sign in zip(node.args, ("*", *node.data)) if sign == "*"]
-        rest = [a for a in over if not self.loneish(a)]
-        scalar = all(self.scalar_like(a) for a in rest) or self.quadratic(rest)
-        reduced = any(not _is_number(a) for a in rest)
+        form = self.quadratic(node)
+        signs = ("*", *node.data)
+        rest = [a for i, a in enumerate(node.args) if signs[i] == "*" and i not in form and not self.loneish(a)]
+        scalar = all(self.scalar_like(a) for a in rest)
+        reduced = bool(form) or any(not _is_number(a) for a in rest)
         inside = scalar and (reduced or lone)
-        for a, sign in zip(node.args, ("*", *node.data)):
-            self.visit(a, sign == "/" or (inside and self.loneish(a)))
+        for i, a in enumerate(node.args):
+            self.visit(a, i not in form and (signs[i] == "/" or (inside and self.loneish(a))))
 
 
 def lone_factors(nodes: Iterable[Node], scalar_name: Callable[[str], bool], open_name: Callable[[str], bool]) -> set[str]:

@@ -65,6 +65,18 @@ class Sizes:
         self._values[name] = value
         return self._retry() if self.deferred else True
 
+    def assign(self, name: str, value: Dim) -> None:
+        """Give an unknown that nothing determines its name."""
+        self._values[name] = value
+
+    def unify_shapes(self, a: Shape, b: Shape) -> bool:
+        """Make two shapes equal; where they cannot be, nothing is changed."""
+        before, waiting = dict(self._values), list(self.deferred)
+        if self.unify(a.rows, b.rows) and self.unify(a.cols, b.cols):
+            return True
+        self._values, self.deferred = before, waiting
+        return False
+
     def _may_be(self, value: Dim) -> bool:
         known = value.value
         return known is None or known > 1 or (known == 1 and self.flexible)

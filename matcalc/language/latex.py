@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from matcalc.language.dims import ONE, Dim
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.ops import ADD, MUL, NEG, OPS, POST, POW
-from matcalc.language.printing import ATOM, NAME, Piece, bind, bound_index, decimal_text, positions, post_order
+from matcalc.language.printing import ATOM, NAME, Piece, bind, decimal_text, positions, post_order
 from matcalc.language.terms import Term
 from matcalc.language.unicode import GREEK
 
@@ -213,7 +213,7 @@ def _kron(t: Term, args: Sequence[Piece]) -> Piece:
 def _binder(mark: str) -> Write:
     def write(t: Term, args: Sequence[Piece]) -> Piece:
         low, high = (dim_latex(d) for d in t.data)
-        letter, body = bind(_within(args[0], MUL), bound_index(t), f"{low} {high}")
+        letter, body = bind(_within(args[0], MUL), f"{low} {high}")
         return Piece(f"{mark}_{{{letter}={low}}}^{{{high}}} {body}", MUL, "sum")
 
     return write
@@ -221,7 +221,7 @@ def _binder(mark: str) -> Write:
 
 def _stack(t: Term, args: Sequence[Piece]) -> Piece:
     low, high = (dim_latex(d) for d in t.data)
-    letter, body = bind(args[0].text, bound_index(t), f"{low} {high}")
+    letter, body = bind(args[0].text, f"{low} {high}")
     return Piece(rf"\operatorname{{rows}}_{{{letter}={low}}}^{{{high}}}{paren(body)}")
 
 

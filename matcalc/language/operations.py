@@ -11,13 +11,28 @@ from __future__ import annotations
 from matcalc.language.ops import OPS
 from matcalc.language.terms import Term
 
-__all__ = ["KINDS", "operations"]
+__all__ = ["KINDS", "node_operations", "operations"]
 
 KINDS = ("product", "transpose", "inverse", "sum", "hadamard", "function")
 
 _LEAVES = ("num", "const", "size", "sym", "elem", "eye", "ones", "zeros", "commutation")
 _FUNCTIONS = (
-    *("pow", "hpow", "inner", "det", "logdet", "tr", "sum", "diag", "diagvec", "vec", "unvec", "norm1", "norm2", "normF"),
+    *(
+        "pow",
+        "hpow",
+        "inner",
+        "det",
+        "logdet",
+        "tr",
+        "sum",
+        "diag",
+        "diagvec",
+        "vec",
+        "unvec",
+        "norm1",
+        "norm2",
+        "normF",
+    ),
     *("softmax", "logsumexp", "fn", "call", "grad", "jac", "hess", "d", "sumover", "prod", "stack"),
 )
 _KIND: dict[str, str | None] = {
@@ -32,6 +47,16 @@ _KIND: dict[str, str | None] = {
 
 if _KIND.keys() != OPS.keys():
     raise AssertionError(f"operations without a kind: {sorted(OPS.keys() ^ _KIND.keys())}")
+
+
+def node_operations(node: Term) -> int:
+    """The operations one node adds to the count by itself."""
+    if _KIND[node.op] is None:
+        return 0
+    many = len(node.args) - 1 if node.row.associative else 1
+    if node.op == "add":
+        many -= sum(a.op == "neg" for a in node.args[1:])
+    return many
 
 
 def operations(term: Term) -> dict[str, int]:

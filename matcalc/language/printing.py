@@ -3,7 +3,7 @@
 One walk serves both: every distinct subterm is written once, from the leaves up, as a :class:`Piece` (its text and how
 tightly it holds together); a :class:`Style` says which marks are used.  LaTeX has its own module.
 
-Invariants: ``parse(text(t)) is t``; no recursion, so that depth is no limit; time is linear in the length of the result.
+Invariants: ``parse(text(t)) is t``; no recursion, so that depth is no limit; the time is that of the result's length.
 A product inside a Hadamard product (and the other way round) always gets parentheses, because nobody remembers which of
 the two binds first.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from matcalc.language.terms import Term, make
 __all__ = ["decimal_text", "latex", "text", "unicode"]
 
 ATOM = 100
-BOUND = re.compile(r"#\d+")
+BOUND = re.compile(r"#(\d+)")
 NAME = re.compile(r"[^\W\d]\w*")
 LETTERS = ("i", "j", "k", "l", "p", "q", "r", "s", "t")
 
@@ -46,6 +46,7 @@ class Style:
     name: Callable[[str], str]
     function: Callable[[str, int], str]  # an elementwise function and the order of its derivative
     special: dict[str, Callable[[Term, Sequence[Piece]], Piece | None]]  # ops written differently; None: as usual
+    taken: str = ""  # names that no bound index may have
 
 
 # ------------------------------------------------------------------------ numbers and names
@@ -88,6 +89,7 @@ def post_order(t: Term, write: Callable[[Term, Sequence[Piece]], Piece]) -> Piec
 
 
 def _writing(t: Term, style: Style) -> str:
+    style = replace(style, taken=" ".join(sorted(t.free)))
     return post_order(t, lambda node, args: _piece(node, args, style)).text
 
 
@@ -246,19 +248,14 @@ def _derivative(t: Term, args: Sequence[Piece], style: Style) -> Piece:
 
 def _binder(t: Term, args: Sequence[Piece], style: Style) -> Piece:
     low, high = (dim_text(d, style) for d in t.data)
-    letter, body = bind(args[0].text, bound_index(t), f"{low} {high}")
+    letter, body = bind(args[0].text, f"{low} {high} {t.shape} {style.taken}")
     return Piece(f"{OPS[t.op].notation.text}({letter} in {low}..{high}, {body})")
 
 
-def bound_index(t: Term) -> str:
-    """The name that a binder's index has in its body."""
-    return "#0"
-
-
-def bind(body: str, index: str, around: str) -> tuple[str, str]:
-    """The letter for a bound index, and the body with the letter in place of the index."""
+def bind(body: str, around: str) -> tuple[str, str]:
+    """A letter for the index of the nearest binder, ``#0``, and the body with it; outer indices come one nearer."""
     letter = bound_letter(f"{body} {around}")
-    return letter, BOUND.sub(lambda m: letter if m.group() == index else m.group(), body)
+    return letter, BOUND.sub(lambda m: f"#{int(m[1]) - 1}" if m[1] != "0" else letter, body)
 
 
 WRITE: dict[str, Callable[[Term, Sequence[Piece], Style], Piece]] = {
@@ -270,9 +267,7 @@ WRITE: dict[str, Callable[[Term, Sequence[Piece], Style], Piece]] = {
     "eye": _leaf(lambda t, style: f"eye({dim_text(t.data, style)})"),
     "ones": _leaf(_sized),
     "zeros": _leaf(_sized),
-    "commutation": _leaf(
-        lambda t, style: f"commutation({dim_text(t.data[0], style)}, {dim_text(t.data[1], style)})"
-    ),
+    "commutation": _leaf(lambda t, style: f"commutation({dim_text(t.data[0], style)}, {dim_text(t.data[1], style)})"),
     "add": _add,
     "neg": _neg,
     "mul": _mul,

@@ -68,9 +68,13 @@ class Reading:
     rule: bool = False
     differentials: bool = False
     juxtaposed: bool = False
+    closed: bool = False  # every size must be known
+    reserved: frozenset[str] = frozenset()  # names of the text, which no inferred size may take
+    departed: frozenset[str] = frozenset()  # names read as scalars against the convention
     objective: tuple[str, Term] | None = None  # name and body of the problem's objective, for grad(L, Y)
     notes: dict[str, None] = field(default_factory=dict)
     sized: list[tuple[Dim, Node]] = field(default_factory=list)  # sizes that nothing may determine, e.g. of I
+    applied: dict[str, list[list[Shape]]] = field(default_factory=dict)  # shapes of the arguments of opaque functions
 
     # ------------------------------------------------------------------- sizes
     def shape(self, part: Part) -> Shape:
@@ -84,7 +88,7 @@ class Reading:
 
     def used_names(self) -> set[str]:
         """Names that a new size may not take."""
-        used = set(self.entries) | set(self.functions)
+        used = set(self.entries) | set(self.functions) | self.reserved
         for e in self.entries.values():
             for d in e.shape:
                 used.update(self.sizes.resolve(d).names())
@@ -102,15 +106,25 @@ class Reading:
     def finish(self) -> None:
         """Check that every size is determined, once the entries' sizes have names."""
         for a, b in self.sizes.deferred:
+            equation = [self.sizes.resolve(d) for d in (a, b)]
+            held = [n for n, e in self.entries.items() if any(self.sizes.resolve(d).atoms() and self._shares(d, equation) for d in e.shape)]
             raise ShapeError(
-                f"some sizes cannot be inferred from {_plain(self.sizes.resolve(a))} = {_plain(self.sizes.resolve(b))}",
-                hint="declare the shapes, for example A : m×n",
+                f"the sizes of {' and '.join(held) or 'some names'} cannot be inferred: {equation[0]} = {equation[1]} does not determine them",
+                hint="declare their shapes, for example A : m×n",
             )
         for d, node in self.sized:
             if unknowns(self.sizes.resolve(d)):
                 what = self.says(node)
                 hint = {"I": "eye(n)", "eye": "eye(n)"}.get(what.partition("(")[0], "ones(n) or ones(m, n)")
                 raise Misfit(f"the size of '{what}' cannot be inferred", node, self.text, hint=f"write {hint}")
+
+    def _shares(self, d: Dim, equation: list[Dim]) -> bool:
+        return bool(set(self.sizes.resolve(d).names()) & {n for e in equation for n in e.names()})
+
+    def finish_rule(self) -> None:
+        """What the left side of a rule leaves open may be anything, but not an equation between products."""
+        for a, b in self.sizes.deferred:
+            raise ShapeError(f"the sizes of the left side are not determined by {_plain(a)} = {_plain(b)}")
 
     # ------------------------------------------------------------------- nodes
     def infer(self, node: Node) -> Part:
@@ -126,25 +140,27 @@ class Reading:
 
     def fits(self, a: Shape, b: Shape) -> bool:
         """Make two shapes equal, where possible."""
-        return self.sizes.unify(a.rows, b.rows) and self.sizes.unify(a.cols, b.cols)
+        return self.sizes.unify_shapes(a, b)
 
-    def dim(self, node: Node) -> Dim:
-        """A size written in the text: ``n``, ``2*n``, ``rows(X)``, ``m[i-1]``."""
+    def dim(self, node: Node, is_index: bool = False) -> Dim:
+        """A size written in the text: ``n``, ``2*n``, ``rows(X)``, ``m[i-1]``; or an index."""
         if node.kind == "call" and node.data[0] in ("rows", "cols") and len(node.args) == 1:
             shape = self.infer(node.args[0]).shape
             return shape.rows if node.data[0] == "rows" else shape.cols
         if node.kind == "neg":
-            return -self.dim(node.args[0])
+            return -self.dim(node.args[0], is_index)
         if node.kind == "sum":
             total = dim(0)
             for sign, a in zip(node.data, node.args):
-                total = total + self.dim(a) if sign == "+" else total - self.dim(a)
+                total = total + self.dim(a, is_index) if sign == "+" else total - self.dim(a, is_index)
             return total
         if node.kind == "chain" and set(node.data) == {"*"}:
             total = dim(1)
             for a in node.args:
-                total = total * self.dim(a)
+                total = total * self.dim(a, is_index)
             return total
+        if self.closed and not is_index and node.kind == "name" and node.data not in self.entries:
+            raise unknown_name(self, node)
         if node.kind == "name" and node.data in self.entries and self.entries[node.data].kind not in ("size", "index"):
             raise ParseError(
                 f"'{node.data}' is a variable; a size must be an integer or a name of its own", span=node.span, source=self.text
@@ -156,7 +172,7 @@ class Reading:
         entry = self.entries.get(node.data)
         if entry is None or entry.index is None:
             raise ParseError(f"'{node.data}' has no index here", span=node.span, source=self.text, hint="entries of a matrix are not part of the language")
-        return entry, self.dim(node.args[0])
+        return entry, self.dim(node.args[0], is_index=True)
 
     def member_shape(self, entry: Entry, index: Dim) -> Shape:
         assert entry.index is not None
@@ -182,7 +198,10 @@ def _name(r: Reading, node: Node) -> Part:
         if entry.index is not None:
             raise ParseError(f"'{name}' is a family: write {name}[...] with an index", span=node.span, source=r.text)
         return Part(node, entry.shape, lambda: terms.symbol(name, *r.sizes.shape(entry.shape)))
-    if name == "I":
+    if name == "ones":
+        d = r.fresh_size(node)
+        return Part(node, Shape(d, ONE), lambda: terms.ones(r.sizes.resolve(d)))
+    if name in ("I", "eye"):
         d = r.fresh_size(node)
         return Part(node, Shape(d, d), lambda: terms.eye(r.sizes.resolve(d)))
     if name in CONSTANTS:
@@ -338,8 +357,16 @@ QUOTIENTS: dict[str, Callable[[Reading, Part, Part], Part]] = {"/": _div, "./": 
 
 
 # --------------------------------------------------------------------- powers
+def not_of_scalar(r: Reading, part: Part, what: str) -> None:
+    """Refuse a departure from the conventions that would make a reduction or a transpose one of a scalar."""
+    if r.departed and r.shape(part).is_scalar and any(n.kind in ("name", "index") and n.data in r.departed for n in part.node.walk()):
+        raise Misfit(f"{what} of a scalar", part.node, r.text)
+
+
 def _transpose(r: Reading, node: Node) -> Part:
     part = r.infer(node.args[0])
+    if part.node.kind in ("name", "index"):
+        not_of_scalar(r, part, "transpose")
     return Part(node, part.shape.transposed, lambda: terms.transpose(part.build()))
 
 

@@ -16,11 +16,12 @@ from typing import Any
 from matcalc.errors import ParseError, Span
 from matcalc.language.tokens import Token, tokenize
 
-__all__ = ["MAX_DEPTH", "Node", "Parser", "parse_tree"]
+__all__ = ["MAX_DEPTH", "Node", "Parser", "is_juxtaposed", "parse_tree"]
 
 MAX_DEPTH = 64
 PRODUCT_SIGNS = frozenset(("*", "/", ".*", "./", "@", "⊗"))
 POWER_SIGNS = frozenset(("^", ".^"))
+BOOK_SIGNS = frozenset("‖ᵀ⊤⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 BINDERS = {"sum": "sumover", "prod": "prod", "rows": "stack"}
 WRONG_SIGNS = {
     "**": "^ is the power of a square matrix or scalar, .^ the power of each entry",
@@ -68,6 +69,11 @@ def parse_tree(text: str, start: int = 0, stop: int | None = None) -> Node:
     return tree
 
 
+def is_juxtaposed(text: str) -> bool:
+    """Whether a text uses the notation of books, in which factors stand side by side: norm bars or superscripts."""
+    return "||" in text or any(c in BOOK_SIGNS for c in text)
+
+
 class Parser:
     """A place in a list of tokens. ``juxtapose``: factors may stand side by side, as in ``λ‖x‖²``."""
 
@@ -77,7 +83,7 @@ class Parser:
         self.i = 0
         self.depth = 0
         self.bars: list[Token] = []
-        self.juxtapose = any(t.kind in ("bar", "power") or (t.value == "'" and text[t.span.start] in "ᵀ⊤") for t in tokens)
+        self.juxtapose = is_juxtaposed(text)
 
     # ------------------------------------------------------------------ tokens
     @property

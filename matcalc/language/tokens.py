@@ -216,6 +216,6 @@ def _unreadable(text: str, i: int) -> ParseError:
     hints = {
         "{": "write parentheses ( )", "}": "write parentheses ( )", "|": "write abs(x), norm1(x) or norm2(x)",
         "%": "comments begin with #", '"': "a transpose is the sign '", "\\": "LaTeX is not read here", "!": "",
-        "~": "", "&": "", "$": "", "?": "", "`": "a transpose is the sign '",
+        "~": "", ".": "attributes and methods are not part of the language", "&": "", "$": "", "?": "", "`": "a transpose is the sign '",
     }  # fmt: skip
     return ParseError(f"'{c}' is not a sign of the language", span=span, source=text, hint=hints.get(c, ""))

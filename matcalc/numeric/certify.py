@@ -1,10 +1,10 @@
 """Certificates: an answer compared with the numerical derivative of the problem itself.
 
-The objective is evaluated as it was parsed, definitions run in order, and differentiated numerically; the whole gradient
-is compared, entry by entry, at several sizes (pairwise different) and several seeds.
+The objective is evaluated as it was parsed, definitions run in order, and differentiated numerically; the whole
+gradient is compared, entry by entry, at several sizes (pairwise different) and several seeds.
 
-Invariants: nothing of the deriver is imported here; a wrong answer is never "verified"; what cannot be checked is "skipped"
-with a reason.
+Invariants: nothing of the deriver is imported here; a wrong answer is never "verified"; what cannot be checked is
+"skipped" with a reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 
-from matcalc.errors import MatcalcError
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term
 from matcalc.numeric.derivative import Objective, Structure, all_directions, relative_error, some_directions
@@ -87,8 +86,8 @@ def certify(
 ) -> Certificate:
     """Compare each answer with the numerical derivative of the objective by the symbol or definition of that name.
 
-    Order 1: the gradient of a scalar objective in the variable's shape, the Jacobian of any other.  Order 2: the Hessian
-    of a scalar objective, the matrix of the linear map on ``vec`` of the variable.
+    Order 1: the gradient of a scalar objective in the variable's shape, the Jacobian of any other.  Order 2: the
+    Hessian of a scalar objective, the matrix of the linear map on ``vec`` of the variable.
     """
     question = Question(problem, answers, order, layout, structure, seed)
     errors = dict.fromkeys(answers, 0.0)
@@ -149,7 +148,8 @@ def _compared(question: Question, sample: Sample, name: str, turn: int) -> Measu
         else:
             error = _jacobian_error(objective, given, question, exact, rng)
     if error is None:
-        wrong_shape = f"the answer by {name} has the shape {question.answers[name].shape}, which is not that of the derivative"
+        shape = question.answers[name].shape
+        wrong_shape = f"the answer by {name} is {shape}, which is not the shape of the derivative"
         return Measure(float("inf"), exact, question.order, wrong_shape)
     return Measure(error, exact, question.order, note)
 

@@ -23,7 +23,7 @@ AGREEMENT = 1e-5  # of the complex step with central differences
 
 
 def relative_error(a: Array, b: Array, floor: float = 1e-3) -> float:
-    """The largest difference, relative to the largest entry (at least ``floor``). Infinite where nothing can be compared."""
+    """The largest difference, relative to the largest entry (at least ``floor``); infinite if not comparable."""
     if a.shape != b.shape or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
         return float("inf")
     scale = max(float(np.max(np.abs(a), initial=0.0)), float(np.max(np.abs(b), initial=0.0)), floor)

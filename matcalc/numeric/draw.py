@@ -21,7 +21,7 @@ Scheme = Mapping[str, Any]  # positive: bool, posdef: bool, mixed: bool, scale: 
 
 def signed(rng: Rng, shape: tuple[int, int]) -> Array:
     """Entries of both signs, none near zero."""
-    return rng.uniform(0.35, 1.35, shape) * rng.choice((-1.0, 1.0), shape)
+    return np.asarray(rng.uniform(0.35, 1.35, shape) * rng.choice((-1.0, 1.0), shape))
 
 
 def orthogonal(rng: Rng, n: int) -> Array:
@@ -77,7 +77,12 @@ def draw_value(rng: Rng, shape: tuple[int, int], properties: frozenset[str], sch
     n = shape[0]
     if scheme.get("mixed"):
         size = float(rng.choice((0.1, 0.4, 1.0, 3.0)))
-        turns = ({}, {"positive": True}, {"positive": True, "scale": -size}, {"posdef": True})
+        turns: tuple[dict[str, Any], ...] = (
+            {},
+            {"positive": True},
+            {"positive": True, "scale": -size},
+            {"posdef": True},
+        )
         scheme = {"scale": size, **turns[int(rng.integers(4))]}
     if shape[0] == shape[1] and n > 1:
         for name in ("diagonal", "skew", "symmetric"):
@@ -88,14 +93,14 @@ def draw_value(rng: Rng, shape: tuple[int, int], properties: frozenset[str], sch
         if "orthogonal" in properties:
             return orthogonal(rng, n)
         if scheme.get("posdef"):
-            return posdef(rng, n) * abs(scheme.get("scale", 1.0))
+            return np.asarray(posdef(rng, n) * abs(scheme.get("scale", 1.0)))
         if "invertible" in properties and "positive" not in properties:
             return conditioned(rng, n)
     value = signed(rng, shape)
     scale = scheme.get("scale", 1.0)
     if properties & {"positive", "posdef"}:
-        return np.abs(value) * abs(scale)
-    return (np.abs(value) if scheme.get("positive") else value) * scale
+        return np.asarray(np.abs(value) * abs(scale))
+    return np.asarray((np.abs(value) if scheme.get("positive") else value) * scale)
 
 
 STRUCTURED: dict[str, Callable[[Rng, int, frozenset[str]], Array]] = {

@@ -13,48 +13,58 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from matcalc.errors import MatcalcError
+from matcalc.language.binders import BINDERS
 from matcalc.language.dims import Atom, Dim
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.ops import OPS
 from matcalc.language.terms import Term, subterms
 from matcalc.numeric.opaque import Opaque, opaque
 
-__all__ = ["Array", "Point", "evaluate", "evaluate_all", "directional", "extrapolated", "is_analytic", "scaled", "size_of"]
+__all__ = [
+    "Array",
+    "Point",
+    "directional",
+    "evaluate",
+    "evaluate_all",
+    "extrapolated",
+    "is_analytic",
+    "scaled",
+    "size_of",
+]
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Family = Mapping[int, Array]  # the members of an indexed family
-BINDERS = frozenset(("sumover", "prod", "stack"))
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 MOST_WHOLE = 4096  # the largest exponent that is multiplied out
 STEP = 1e-20  # of the complex step: no subtraction, so as small as one likes
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where to evaluate: the values of the symbols (families as mappings or lists), of the sizes, of the functions.
+    """Where to evaluate: the values of the symbols (families: mappings from index to array), sizes and functions.
 
     ``tangents`` are the values of ``d(X)``; a symbol without one is constant.  None: differentials have no value.
     ``watch`` is told of every operation (term, arguments, value), to find kinks and domains.
     """
 
-    values: Mapping[str, Array | Family]
+    values: Mapping[str, Any]
     sizes: Mapping[str, int] = field(default_factory=dict)
     functions: Mapping[str, Opaque] = field(default_factory=dict)
-    tangents: Mapping[str, Array | Family] | None = None
+    tangents: Mapping[str, Any] | None = None
     seed: int = 0  # of the functions that are not given
     watch: Callable[[Term, Sequence[Array], Array], None] | None = None
 
 
 def evaluate(
     term: Term,
-    values: Mapping[str, Array | Family],
+    values: Mapping[str, Any],
     sizes: Mapping[str, int] | None = None,
     functions: Mapping[str, Opaque] | None = None,
-    tangents: Mapping[str, Array | Family] | None = None,
+    tangents: Mapping[str, Any] | None = None,
 ) -> Array:
     """The value of a term, always two-dimensional."""
     return evaluate_all([term], Point(values, sizes or {}, functions or {}, tangents))[0]
@@ -372,19 +382,19 @@ def scaled(value: Any, factor: float, part: Callable[[Array], Array]) -> Any:
 
 def extrapolated(moved: Callable[[float], Array], step: float = 2e-3, levels: int = 4) -> Array:
     """The derivative at 0 by central differences at halved steps, Richardson-extrapolated."""
-    table = [(moved(h) - moved(-h)) / (2 * h) for h in (step / 2**k for k in range(levels))]
-    for order in range(1, levels):
-        q = 4**order
-        table = [(q * b - a) / (q - 1) for a, b in zip(table, table[1:], strict=False)]
-    return table[0]
+    with np.errstate(all="ignore"):
+        table = [(moved(h) - moved(-h)) / (2 * h) for h in (step / 2**k for k in range(levels))]
+        for order in range(1, levels):
+            q = 4**order
+            table = [(q * b - a) / (q - 1) for a, b in pairwise(table)]
+    return np.asarray(table[0])
 
 
 def _over_range(t: Term, p: Point) -> list[Array]:
-    from matcalc.language.binders import bound_index
-
+    """The body at every index. The nearest index is ``#0``; the outer ones move one further."""
     low, high = (size_of(d, p.sizes) for d in t.data)
-    index = bound_index(t)
-    return [evaluate_all([t.args[0]], replace(p, sizes={**p.sizes, index: k}))[0] for k in range(low, high + 1)]
+    outer = {f"#{int(n[1:]) + 1}" if n.startswith("#") else n: v for n, v in p.sizes.items()}
+    return [evaluate_all([t.args[0]], replace(p, sizes={**outer, "#0": k}))[0] for k in range(low, high + 1)]
 
 
 def _shape_at_low(t: Term, p: Point) -> tuple[int, int]:

@@ -1,15 +1,16 @@
 """Lines of a derivation against the line before: both evaluated at random points with random differentials.
 
-``d(X)`` of a variable is a random tangent (inside the subspace its properties keep it in), ``d(R)`` of a definition is the
-derivative of the definition along these tangents, and everything else is constant.
+``d(X)`` of a variable is a random tangent (inside the subspace its properties keep it in), ``d(R)`` of a definition is
+the derivative of the definition along these tangents, and everything else is constant.
 
 Invariant: the points are shared by all lines of one call; what two lines share is evaluated once per point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ from matcalc.numeric.evaluate import STEP, Array, Point, evaluate_all, extrapola
 from matcalc.numeric.sample import sample_problem
 from matcalc.numeric.statements import all_terms, with_statements
 
-__all__ = ["Claim", "certify_equal", "check_steps", "step_points"]
+__all__ = ["Claim", "certify_equal", "check_steps", "step_point"]
 
 Relation = Literal["equal", "gradient", "jacobian", "hessian"]
 EXTRA_POINTS = 4  # tried where a line has no value at the usual ones
@@ -102,15 +103,17 @@ def step_point(problem: Problem, wrt: Sequence[str], terms: Sequence[Term], seed
     """A point with values for all symbols of the problem and the terms, and tangents."""
     sample = sample_problem(problem, seed, turn)
     rng = np.random.default_rng([seed, turn, 5])
+    sizes = sample.point.sizes
     values = dict(sample.point.values)
     for t in dict.fromkeys(s for root in terms for s in subterms(root) if s.op == "sym"):
         if t.data not in values:  # a name that belongs to the derivation only
-            sizes = sample.point.sizes
-            values[t.data] = draw_value(rng, (size_of(t.shape.rows, sizes), size_of(t.shape.cols, sizes)), frozenset(), {})
+            shape = size_of(t.shape.rows, sizes), size_of(t.shape.cols, sizes)
+            values[t.data] = draw_value(rng, shape, frozenset(), {})
     point = replace(sample.point, values=values)
     tangents: dict[str, Any] = {}
     for name in wrt:
-        tangents[name] = into_subspace(rng.normal(size=np.shape(values[name])), Objective(problem, point, name).subspace)
+        kind = Objective(problem, point, name).subspace
+        tangents[name] = into_subspace(rng.normal(size=np.shape(values[name])), kind)
     return replace(point, tangents=tangents | _defined_tangents(problem, point, tangents))
 
 
@@ -127,4 +130,8 @@ def _defined_tangents(problem: Problem, point: Point, tangents: dict[str, Any]) 
 
     if all(is_analytic(t) for t in all_terms(problem)):
         return {n: scaled(v, 1 / STEP, np.imag) for n, v in moved(1j * STEP).items()}
-    return {n: extrapolated(lambda h, n=n: moved(h)[n]) for n in names if not isinstance(point.values[n], dict)}
+    return {n: extrapolated(partial(_one, moved, n)) for n in names if not isinstance(point.values[n], dict)}
+
+
+def _one(moved: Callable[[float], dict[str, Any]], name: str, step: float) -> Array:
+    return np.asarray(moved(step)[name])

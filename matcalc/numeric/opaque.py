@@ -1,8 +1,8 @@
 """Concrete stand-ins for opaque functions: smooth, random, and consistent with their own derivatives.
 
-``f(X)`` is a sum of sines of random linear forms of all entries, a random quadratic and a linear part.  Value, gradient,
-Jacobian and Hessian come from the same coefficients in closed form, so that a derivation that treats ``f`` as unknown
-can be checked at numbers.  Everything is analytic (complex arguments welcome).
+``f(X)`` is a sum of sines of random linear forms of all entries, a random quadratic and a linear part.  Value,
+gradient, Jacobian and Hessian come from the same coefficients in closed form, so that a derivation that treats ``f`` as
+unknown can be checked at numbers.  Everything is analytic (complex arguments welcome).
 
 Invariant: the function is determined by its name, the seed and the sizes of its arguments and value.
 """
@@ -23,7 +23,7 @@ WAVES, SQUARES = 4, 2
 
 
 class Coefficients(NamedTuple):
-    """Of ``z ↦ waves*sin(forms*z + phases) + squares*(directions*z)^2/2 + linear*z``, one row per entry of the value."""
+    """Of ``waves*sin(forms*z + phases) + squares*(directions*z).^2/2 + linear*z``, one row per entry of the value."""
 
     waves: Array
     forms: Array
@@ -60,7 +60,7 @@ class Opaque:
         z = _stacked(args)
         c = self._coefficients(len(z), shape[0] * shape[1])
         out = c.waves @ np.sin(c.forms @ z + c.phases) + c.squares @ (c.directions @ z) ** 2 / 2 + c.linear @ z
-        return out.reshape(shape, order="F")
+        return np.asarray(out).reshape(shape, order="F")
 
     def jacobian(self, args: Sequence[Array], position: int, shape: tuple[int, int]) -> Array:
         """Rows are the entries of the value, columns those of one argument, both column-stacked."""
@@ -68,7 +68,7 @@ class Opaque:
         c = self._coefficients(len(z), shape[0] * shape[1])
         full = (c.waves * np.cos(c.forms @ z + c.phases).T) @ c.forms
         full = full + (c.squares * (c.directions @ z).T) @ c.directions + c.linear
-        return full[:, _block(args, position)]
+        return np.asarray(full[:, _block(args, position)])
 
     def hessian(self, args: Sequence[Array], first: int, second: int) -> Array:
         """Second derivatives of the scalar value by two (or twice the same) arguments."""
@@ -76,7 +76,7 @@ class Opaque:
         c = self._coefficients(len(z), 1)
         full = -(c.forms.T * (c.waves * np.sin(c.forms @ z + c.phases).T)) @ c.forms
         full = full + (c.directions.T * c.squares) @ c.directions
-        return full[_block(args, first), _block(args, second)]
+        return np.asarray(full[_block(args, first), _block(args, second)])
 
     def elementwise(self, x: Array, order: int) -> Array:
         """The function of single numbers, or its derivative of any order, at every entry."""

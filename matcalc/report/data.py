@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from matcalc import __version__
 from matcalc.language.dims import Dim, Shape
 from matcalc.language.operations import operations
-from matcalc.language.problem import Problem, Symbol
+from matcalc.language.problem import Symbol
 from matcalc.language.terms import Term
 from matcalc.report.telling import Told
 from matcalc.rewriting.steps import Step
@@ -25,20 +25,18 @@ def as_json(derivation: Told, detail: str = "full") -> str:
 def as_data(derivation: Told, detail: str = "full") -> dict[str, Any]:
     """Everything about a derivation as plain data. Steps are flat lists of trees, marked with their variable."""
     problem = derivation.problem
-    checks = derivation.checks
     return {
         "version": __version__,
         "problem": problem.text,
-        "objective": {"name": problem.objective_name, "text": str(problem.objective), "latex": problem.objective.latex()},
+        "objective": {
+            "name": problem.objective_name,
+            "text": str(problem.objective),
+            "latex": problem.objective.latex(),
+        },
         "variables": {name: _variable(s) for name, s in problem.symbols.items()},
-        "answers": {name: _answer(answer, derivation.labels[name]) for name, answer in derivation.answers.items()},
+        "answers": {name: _named_answer(derivation, name) for name in derivation.answers},
         "definitions": [{"name": d.name, "text": str(d.term), "latex": d.term.latex()} for d in problem.definitions],
-        "steps": [
-            {"wrt": name, **_step(step, checks)}
-            for name in derivation.answers
-            for step in derivation.steps_of(name)
-            if detail != "none"
-        ],
+        "steps": [] if detail == "none" else [s for name in derivation.answers for s in _steps(derivation, name)],
         "conventions": list(derivation.conventions),
         "certificate": _certificate(derivation.certificate),
         "code": {"target": "numpy", "source": derivation.code()},
@@ -58,9 +56,16 @@ def _variable(s: Symbol) -> dict[str, Any]:
     return {"shape": _shape(s.shape), "properties": sorted(s.properties), "assumed": s.assumed}
 
 
-def _answer(t: Term, label: str) -> dict[str, Any]:
+def _named_answer(derivation: Told, name: str) -> dict[str, Any]:
+    others = derivation.alternatives.get(name, {})
+    shown = {"label": derivation.labels[name], **_answer(derivation.answers[name])}
+    if others:
+        shown |= {"structure": derivation.structure, "structures": {c: _answer(t) for c, t in others.items()}}
+    return shown
+
+
+def _answer(t: Term) -> dict[str, Any]:
     return {
-        "label": label,
         "text": str(t),
         "unicode": t.unicode(),
         "latex": t.latex(),
@@ -69,8 +74,15 @@ def _answer(t: Term, label: str) -> dict[str, Any]:
     }
 
 
-def _step(step: Step, checks: Mapping[Step, float]) -> dict[str, Any]:
-    error = checks.get(step)
+def _steps(derivation: Told, name: str) -> list[dict[str, Any]]:
+    """The top-level steps of one answer, each with its tree below it."""
+    errors = iter(derivation.checks.get(name, ()))
+    return [{"wrt": name, **_step(step, errors)} for step in derivation.steps_of(name)]
+
+
+def _step(step: Step, errors: Iterator[float | None]) -> dict[str, Any]:
+    """A step as data; ``errors`` are consumed in the order of Step.walk."""
+    error = next(errors, None)
     return {
         "rule": step.rule,
         "reason": step.reason,
@@ -79,7 +91,7 @@ def _step(step: Step, checks: Mapping[Step, float]) -> dict[str, Any]:
         "after": str(step.after),
         "level": step.level,
         "check": None if error is None else {"status": "verified", "error": error},
-        "substeps": [_step(s, checks) for s in step.substeps],
+        "substeps": [_step(s, errors) for s in step.substeps],
     }
 
 

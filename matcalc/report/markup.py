@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matcalc.report.notation import LATEX
-from matcalc.report.telling import Line, Told, certified, declaration, lines
+from matcalc.report.telling import Line, Told, certified, given, lines, other_readings, remarks
 
 __all__ = ["aligned", "latex", "markdown"]
 
@@ -26,7 +26,7 @@ def aligned(told: Sequence[Line]) -> list[str]:
 def latex(derivation: Told, detail: str) -> str:
     """``align*`` environments, one for each answer, with the reasons as comments."""
     problem = derivation.problem
-    out = [f"% {declaration(s)}" for s in (*problem.symbols.values(), *problem.functions.values())]
+    out = [f"% {told}" for told in (*given(problem), *problem.notes)]
     out += [r"\begin{align*}", rf"{LATEX.label(problem.objective_name)} &= {LATEX.term(problem.objective)}"]
     for d in problem.definitions:
         out[-1] += r" \\"
@@ -37,8 +37,13 @@ def latex(derivation: Told, detail: str) -> str:
         if told:
             out += [f"% {rule}: {reason}" for rule, reason in _reasons(told)]
             out += [r"\begin{align*}", " \\\\\n".join(aligned(told)), r"\end{align*}"]
-        out += [r"\begin{equation*}", f"{LATEX.label(derivation.labels[name])} = {LATEX.term(answer)}", r"\end{equation*}"]
-    out += [f"% {c}" for c in (*derivation.conventions, *derivation.notes)]
+        out += [
+            r"\begin{equation*}",
+            f"{LATEX.label(derivation.labels[name])} = {LATEX.term(answer)}",
+            r"\end{equation*}",
+        ]
+        out += [f"% {kind}: {LATEX.term(t)}" for kind, t in other_readings(derivation, name)]
+    out += [f"% {remark}" for remark in remarks(derivation)]
     out.append(f"% {certified(derivation.certificate)}")
     return "\n".join(out) + "\n"
 
@@ -48,8 +53,8 @@ def markdown(derivation: Told, detail: str) -> str:
     problem = derivation.problem
     out = [f"$$\n{LATEX.label(problem.objective_name)} = {LATEX.term(problem.objective)}\n$$", ""]
     out += [f"where ${LATEX.label(d.name)} = {LATEX.term(d.term)}$  " for d in problem.definitions]
-    every = [*problem.symbols.values(), *problem.functions.values()]
-    out += ["with " + ", ".join(f"`{declaration(s)}`" for s in every), ""]
+    out += [f"- {told}" for told in (*(f"`{d}`" for d in given(problem)), *problem.notes)]
+    out.append("")
     for name, answer in derivation.answers.items():
         told = list(lines(derivation.steps_of(name), detail))
         if told:
@@ -57,7 +62,8 @@ def markdown(derivation: Told, detail: str) -> str:
             out += [f"$$\n\\begin{{aligned}}\n{rows}\n\\end{{aligned}}\n$$", ""]
             out += [*(f"- `{rule}`: {reason}" for rule, reason in _reasons(told)), ""]
         out += [f"$$\n{LATEX.label(derivation.labels[name])} = {LATEX.term(answer)}\n$$", ""]
-    out += [f"- {c}" for c in (*derivation.conventions, *derivation.notes)]
+        out += [f"{kind}: ${LATEX.term(t)}$\n" for kind, t in other_readings(derivation, name)]
+    out += [f"- {remark}" for remark in remarks(derivation)]
     out.append(f"- {certified(derivation.certificate)}")
     return "\n".join(out) + "\n"
 

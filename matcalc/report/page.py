@@ -8,7 +8,7 @@ from matcalc import resources
 from matcalc.language.terms import Term
 from matcalc.report.mathml import mathml
 from matcalc.report.notation import LATEX
-from matcalc.report.telling import Told, certified, declaration, lines
+from matcalc.report.telling import Told, certified, given, lines, other_readings, remarks
 
 __all__ = ["fragment", "page"]
 
@@ -64,13 +64,15 @@ def _facts(derivation: Told, detail: str) -> dict[str, Any]:
                     "depth": line.depth,
                 }
             )
-        answers.append({"answer": _equation(derivation.labels[name], answer), "text": str(answer), "rows": rows})
+        others = [{"kind": kind, "term": _formula(LATEX.term(t))} for kind, t in other_readings(derivation, name)]
+        shown = _equation(derivation.labels[name], answer)
+        answers.append({"answer": shown, "text": str(answer), "rows": rows, "others": others})
     return {
         "title": problem.text.strip().splitlines()[0] if problem.text.strip() else str(problem.objective),
         "objective": _equation(problem.objective_name, problem.objective),
         "definitions": [_equation(d.name, d.term) for d in problem.definitions],
-        "declarations": [declaration(s) for s in (*problem.symbols.values(), *problem.functions.values())],
+        "declarations": [*given(problem), *problem.notes],
         "answers": answers,
-        "remarks": [*derivation.conventions, *derivation.notes],
+        "remarks": remarks(derivation),
         "certificate": certified(derivation.certificate),
     }

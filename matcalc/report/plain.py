@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matcalc.language.problem import Function, Symbol
 from matcalc.report.notation import TEXT, UNICODE, Notation
-from matcalc.report.telling import Line, Told, certified, declaration, lines
+from matcalc.report.telling import Line, Told, certified, given, lines, other_readings, remarks
 from matcalc.terminal import style
 
 __all__ = ["plain"]
@@ -22,9 +21,9 @@ def plain(derivation: Told, form: str, detail: str, colour: bool) -> str:
         told = _steps(list(lines(derivation.steps_of(name), detail)), notation, colour)
         shown = f"{notation.label(derivation.labels[name])} = {notation.term(answer)}"
         parts += [told] if told else []
-        parts.append(style(shown, "bold", colour))
-    remarks = [*derivation.conventions, *(f"note: {n}" for n in derivation.notes)]
-    parts.append("\n".join([*remarks, _certificate(derivation, colour)]))
+        others = [f"  {kind}: {notation.term(t)}" for kind, t in other_readings(derivation, name)]
+        parts.append("\n".join([style(shown, "bold", colour), *others]))
+    parts.append("\n".join([*remarks(derivation), _certificate(derivation, colour)]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -33,12 +32,9 @@ def _question(derivation: Told, notation: Notation) -> str:
     problem = derivation.problem
     out = [f"{problem.objective_name} = {notation.term(problem.objective)}"]
     out += [f"  where {d.name} = {notation.term(d.term)}" for d in problem.definitions]
-    every = [*problem.symbols.values(), *problem.functions.values()]
-    for title, assumed in (("given", False), ("assumed", True)):
-        named = [declaration(s) for s in every if s.assumed is assumed]
-        if named:
-            out.append(f"  {title} {', '.join(named)}")
-    return "\n".join(out)
+    declared = given(problem)
+    out += [f"  given {', '.join(declared)}"] if declared else []
+    return "\n".join([*out, *(f"  {note}" for note in problem.notes)])
 
 
 def _steps(told: Sequence[Line], notation: Notation, colour: bool) -> str:

@@ -14,7 +14,7 @@ from matcalc.language.problem import Function, Problem, Symbol
 from matcalc.language.terms import Term
 from matcalc.rewriting.steps import Step
 
-__all__ = ["Line", "Told", "certified", "declaration", "lines", "shape_text"]
+__all__ = ["Line", "Told", "certified", "declaration", "given", "lines", "other_readings", "remarks", "shape_text"]
 
 
 class Told(Protocol):
@@ -27,11 +27,18 @@ class Told(Protocol):
     @property
     def labels(self) -> Mapping[str, str]: ...
     @property
+    def structure(self) -> str: ...
+    @property
+    def alternatives(self) -> Mapping[str, Mapping[str, Term]]: ...
+    @property
     def conventions(self) -> Sequence[str]: ...
     @property
     def notes(self) -> Sequence[str]: ...
     @property
     def certificate(self) -> Any: ...
+    @property
+    def checks(self) -> Mapping[str, Sequence[float | None]]: ...
+    def code(self, target: str = ...) -> str: ...
     def steps_of(self, name: str) -> Sequence[Step]: ...
 
 
@@ -95,12 +102,32 @@ def declaration(symbol: Symbol | Function) -> str:
     return " ".join([f"{symbol.name}{family} : {shape_text(symbol)}", *sorted(symbol.properties)])
 
 
+def given(problem: Problem) -> list[str]:
+    """The declarations that were made; what was read off the formula is in the problem's notes."""
+    return [declaration(s) for s in (*problem.symbols.values(), *problem.functions.values()) if not s.assumed]
+
+
+READINGS = {"projected": "projected onto the variable's subspace", "entries": "by the independent entries"}
+
+
+def other_readings(derivation: Told, name: str) -> list[tuple[str, Term]]:
+    """The answer by a structured variable in the conventions that were not asked for, each with what it is called."""
+    found = derivation.alternatives.get(name, {})
+    return [(READINGS[c], term) for c, term in found.items() if c != derivation.structure]
+
+
+def remarks(derivation: Told) -> list[str]:
+    """What stands below the answers: the conventions, and the notes that are not about the reading of the problem."""
+    read = derivation.problem.notes
+    return [*derivation.conventions, *(f"note: {n}" for n in derivation.notes if n not in read)]
+
+
 def certified(certificate: Any) -> str:
     """The certificate on one line."""
     if certificate is None or certificate.status == "skipped":
         reasons = "; ".join(certificate.notes) if certificate is not None else ""
         return "not verified" + (f": {reasons}" if reasons else "")
-    first = ", ".join(f"{name} {_sizes(shape)}" for name, shape in sorted(certificate.shapes[0].items()))
+    first = ", ".join(f"{name} {_sizes(shape)}" for name, shape in certificate.shapes[0].items() if shape != [1, 1])
     more = f" and {len(certificate.shapes) - 1} others" if len(certificate.shapes) > 1 else ""
     error = certificate.worst_error
     return (

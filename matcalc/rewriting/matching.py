@@ -139,15 +139,13 @@ def _match_symbol(p: Term, t: Term, m: Metavariables, b: Bindings) -> Iterator[B
             yield b
         return
     bound = b.terms.get(name)
-    if bound is not None:
-        if bound is t:
-            yield b
+    if bound is not None and bound is not t:
         return
-    if not m.admits(name, t):
+    if bound is None and not m.admits(name, t):
         return
     sized = _unify_all([(p.shape.rows, t.shape.rows), (p.shape.cols, t.shape.cols)], b)
     if sized is not None:
-        yield sized.term(name, t)
+        yield sized if bound is not None else sized.term(name, t)
 
 
 def _match_each(ps: Sequence[Term], ts: Sequence[Term], m: Metavariables, b: Bindings) -> Iterator[Bindings]:

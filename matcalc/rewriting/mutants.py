@@ -68,12 +68,18 @@ def _hadamard(t: Term) -> Iterator[Callable[[], Term]]:
         yield lambda: terms.mul(*t.args)
 
 
+def _is_zero(t: Term) -> bool:
+    return t.op == "zeros" or (t.op == "num" and t.data == 0)
+
+
 def _sign(t: Term) -> Iterator[Callable[[], Term]]:
-    yield (lambda: t.args[0]) if t.op == "neg" else (lambda: terms.neg(t))
+    if not _is_zero(t):
+        yield (lambda: t.args[0]) if t.op == "neg" else (lambda: terms.neg(t))
 
 
 def _doubled(t: Term) -> Iterator[Callable[[], Term]]:
-    yield lambda: terms.mul(terms.number(2), t)
+    if not _is_zero(t):
+        yield lambda: terms.mul(terms.number(2), t)
 
 
 def _number(t: Term) -> Iterator[Callable[[], Term]]:

@@ -611,9 +611,8 @@ class Normalizer:
                 return out
             logistic = self.logistic(p)
             if logistic is not None and e.denominator == 1 and e < 0:
-                c, s = logistic
-                one_minus = total(SCALAR, [numeral(F1), self.atom(s).scaled(Fraction(-1))])
-                return self.product(self._number_power(c, e), self.raised(one_minus, -e))
+                c, reciprocal = logistic
+                return self.product(self._number_power(c, e), self.raised(reciprocal, -e))
             p = self.whole(p)
         (scalars, _), c = p.single or (EMPTY, F1)
         if e.denominator != 1 and c < 0:
@@ -633,23 +632,29 @@ class Normalizer:
             out = self.product(out, self.atom(T.power(body, rational_term(e))))
         return self.product(self._number_power(c, e), out)
 
-    def logistic(self, p: Poly) -> tuple[Fraction, Term] | None:
-        """``c*(1 + exp(z))`` as (c, sigmoid(z)); None for any other sum. Works for scalars and for columns and matrices."""
+    def logistic(self, p: Poly) -> tuple[Fraction, Poly] | None:
+        """``c*(1 + exp(z))`` as c and ``1 - sigmoid(z)``, ``c*(1 + exp(-z))`` as c and ``sigmoid(z)``; else None."""
         if len(p.terms) != 2 or self.opaque:
             return None
-        (m1, c1), (m2, c2) = p.terms.items()
-        if c1 != c2:
+        one = numeral(F1) if p.shape.is_scalar else self.poly(T.ones(*p.shape))
+        ((unit, _),) = one.terms.items()
+        c = p.terms.get(unit)
+        if c is None or any(k != c for k in p.terms.values()):
             return None
-        for one, other in ((m1, m2), (m2, m1)):
-            if p.shape.is_scalar:
-                unit = one == EMPTY
-                e = other[0][0][0] if len(other[0]) == 1 and other[0][0][1] == 1 else None
-            else:
-                unit = one[0] == () and all(f.op == "ones" or (f.op == "transpose" and f.args[0].op == "ones") for f in one[1])
-                e = other[1][0] if other[0] == () and len(other[1]) == 1 else None
-            if unit and e is not None and e.op == "fn" and e.data == ("exp", 0):
-                return c1, T.fn("sigmoid", e.args[0])
-        return None
+        ((scalars, word),) = (m for m in p.terms if m != unit)
+        if p.shape.is_scalar:
+            if len(scalars) != 1:
+                return None
+            e, k = scalars[0]
+        elif scalars or len(word) != 1 or len(self.elements(word[0])) != 1:
+            return None
+        else:
+            ((e, k),) = self.elements(word[0]).items()
+        if e.op != "fn" or e.data != ("exp", 0) or abs(k) != 1:
+            return None
+        s = T.fn("sigmoid", e.args[0])
+        sigmoid = self.atom(s) if p.shape.is_scalar else self.unit((s,), p.shape)
+        return c, sigmoid if k < 0 else total(p.shape, [one, sigmoid.scaled(Fraction(-1))])
 
     def _number_power(self, c: Fraction, e: Fraction) -> Poly:
         if e.denominator == 1 and abs(e) <= 64 and (c != 0 or e > 0):

@@ -183,9 +183,8 @@ def _power_of_sum(n: Normalizer, p: Poly, e: Fraction) -> Poly:
         return n.entrywise([p] * int(e), p.shape)
     logistic = n.logistic(p)
     if logistic is not None and e.denominator == 1 and e < 0:
-        c, s = logistic
-        one_minus = total(p.shape, [n.poly(T.ones(*p.shape)), n.unit((s,), p.shape).scaled(Fraction(-1))])
-        return hpower(n, one_minus, -e).scaled(c ** int(e))
+        c, reciprocal = logistic
+        return hpower(n, reciprocal, -e).scaled(c ** int(e))
     c, scalars, rest = n.content(p)
     if e.denominator != 1 and c < 0:
         c, rest = -c, rest.scaled(Fraction(-1))

@@ -2,6 +2,7 @@
 
 A step is replayed from its rule, its path and its bindings alone; the result must *be* what the step says.  A step with
 substeps is the chain of them.  Moves that are no rules of the book (see :mod:`matcalc.calculus.moves`) are given by name.
+What the presentation did is replayed as an equation between normal forms.
 
 Invariant: nothing is accepted because it looks plausible: a step whose rule is not known is broken.
 """
@@ -14,7 +15,9 @@ from matcalc.errors import MatcalcError
 from matcalc.language.terms import Term, at, put
 from matcalc.rewriting.engine import Setting, apply
 from matcalc.rewriting.matching import Bindings
-from matcalc.rewriting.rules import Rule
+from matcalc.rewriting.normal import equal
+from matcalc.rewriting.present import REASONS as PRESENTATION
+from matcalc.rewriting.rules import Rule, RuleBook
 from matcalc.rewriting.steps import Step
 
 __all__ = ["BrokenStep", "check_chain", "replay"]
@@ -28,7 +31,7 @@ class BrokenStep(MatcalcError):
 
 def replay(
     step: Step,
-    rules: Mapping[str, Rule],
+    rules: RuleBook,
     setting: Setting,
     moves: Mapping[str, Move] | None = None,
     readings: frozenset[str] = frozenset(),
@@ -41,7 +44,10 @@ def replay(
         for part in step.substeps:
             replay(part, rules, setting, moves, readings)
         return step.after
-    if moves is not None and step.rule in moves:
+    if step.rule in PRESENTATION and not step.bindings:
+        if equal(step.before, step.after, setting.facts):
+            return step.after
+    elif moves is not None and step.rule in moves:
         new = moves[step.rule](at(step.before, step.path), step.bindings, setting)
         after = new if new is None or step.rule in readings else put(step.before, step.path, new)
         if after is step.after:

@@ -157,6 +157,7 @@ def statement_text(sides: tuple[str, str], conditions: Iterable[Condition]) -> s
 # -------------------------------------------------------------------------- reading lines
 ID = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
 NAME = re.compile(r"[^\W\d]\w*")
+WORD = re.compile(r"\w+")
 TAGS = ("say", "source")
 
 
@@ -286,11 +287,12 @@ def rule_of(s: Statement) -> Rule:
     """The typed rule of a statement. Raises RuleError; IllShaped where the right side does not fit."""
     from matcalc.language.elaborate import parse_rule
 
-    kinds = shape_kinds(s)
-    functions = {n: k.removeprefix("function").removeprefix(" -> ") for n, k in s.kinds.items() if k.startswith("function")}
-    elementwise = {n: k for n, k in s.kinds.items() if k == "elementwise"}
+    words = set(WORD.findall(" ".join(s.text)))
+    used = words | {w[1:] for w in words if w[0] == "d"}  # dX is d(X)
+    kinds = {n: k for n, k in shape_kinds(s).items() if n in used}
+    functions = [n for n, k in s.kinds.items() if k.startswith(FUNCTION_KINDS) and n in used]
     try:
-        lhs, rhs = parse_rule(*s.text, kinds, {**functions, **elementwise})
+        lhs, rhs = parse_rule(*s.text, kinds, functions)
     except ShapeError as e:
         raise IllShaped(f"{s.where}: {s.id}: {e.message}", span=e.span, source=e.source, label=e.label, hint=e.hint) from e
     except MatcalcError as e:
@@ -299,8 +301,9 @@ def rule_of(s: Statement) -> Rule:
 
 
 def shape_kinds(s: Statement) -> dict[str, str]:
-    """The kinds of the names that are not functions, as far as shapes go: a condition such as ``square(A)`` decides."""
-    out = {n: "matrix" if k == "tangent" else k for n, k in s.kinds.items() if not k.startswith(FUNCTION_KINDS)}
+    """The kinds of the metavariables as far as shapes go: a condition such as ``square(A)`` decides."""
+    no_term = ("size", *FUNCTION_KINDS)
+    out = {n: "matrix" if k == "tangent" else k for n, k in s.kinds.items() if not k.startswith(no_term)}
     for c in s.conditions:
         kind = CONDITIONS[c.name].kind
         if kind and out[c.args[0]] == "matrix":

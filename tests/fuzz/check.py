@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from autograd import grad
-from matcalc.calculus.derive import derive
-from matcalc.language.elaborate import parse_problem
 
+from matcalc.calculus.derive import derive
 from matcalc.errors import CannotDerive, MatcalcError
+from matcalc.language.elaborate import parse_problem
 from matcalc.language.terms import Term
 from tests.fuzz.problems import SIZES, Case
 from tests.fuzz.reference import KINKED, derivative, value

@@ -34,6 +34,7 @@ from matcalc.language.terms import (
     number,
     ones,
     power,
+    replace,
     size,
     sub,
     subterms,
@@ -238,7 +239,7 @@ class _Growth:
         yield "diag", lambda d: make("diag", self.term(Shape(s.rows, ONE), d))
         yield "inv", lambda d: make("inv", self.invertible(s, d))
         yield "pow", lambda d: power(self.term(s, d), self.rng.choice((2, 3)))
-        yield "pow", lambda d: power(self.invertible(s, d), neg(number(2)))
+        yield "pow", lambda d: power(make("inv", self.invertible(s, d)), 2)
         if len(_names(s.rows)) == 1:
             yield "unvec", lambda d: make("unvec", self.term(Shape(s.rows * s.cols, ONE), d), data=tuple(s))
 
@@ -360,13 +361,19 @@ def random_case(seed: str, kind: str = "scalar", depth: int | None = None) -> Ca
             want = SCALAR
         else:
             want = Shape(growth.dim(), ONE if kind == "vector" else growth.dim())
-        objective = growth.term(want, levels)
+        objective = _with_known_sizes(growth.term(want, levels), growth.symbols)
         names = sorted(objective.free, key=lambda n: (-_occurrences(objective, n), n))
         names = [n for n in names if "orthogonal" not in growth.symbols[n].properties]
         if names and objective.op != "sym":
             break
     by = names[0] if rng.random() < 0.6 else rng.choice(names)
     return make_case(seed, objective, by, growth.symbols, growth.functions)
+
+
+def _with_known_sizes(t: Term, symbols: Mapping[str, Symbol]) -> Term:
+    """A size can be told from a number only where some symbol has it."""
+    known = {n for name in t.free for d in symbols[name].shape for n in d.names()}
+    return replace(t, {s: number(2) for s in subterms(t) if s.op == "size" and str(s.data) not in known})
 
 
 def _occurrences(t: Term, name: str) -> int:

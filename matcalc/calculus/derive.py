@@ -1,0 +1,305 @@
+"""From a problem to its derivation: which question is asked of which name, and how the answer is read.
+
+A derivative is a linear form; gradient, Jacobian, Hessian and layout are readings of it, made here and nowhere else.
+The steps are the computation: the answer of a name is what its last step leads to, by construction.
+
+Invariants: a derivative is zero only where the variable does not occur or the steps prove it; whatever is not known is
+:class:`~matcalc.errors.CannotDerive`; every convention that the answer depends on is told in ``conventions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from matcalc.calculus.conventions import conventions_of, kind_of_structure, structured
+from matcalc.calculus.differential import Tables, tables
+from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, started
+from matcalc.calculus.moves import MOVES, READINGS, move
+from matcalc.errors import CannotDerive, MatcalcError
+from matcalc.language.problem import Definition, Problem, Statement
+from matcalc.language.terms import Term, differential, symbol, zeros
+from matcalc.rewriting.engine import Setting
+from matcalc.rewriting.present import present
+from matcalc.rewriting.replay import check_chain, replay
+from matcalc.rewriting.rules import RuleBook, rule_book
+from matcalc.rewriting.steps import Step
+
+__all__ = ["Derivation", "derive", "replayed"]
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A problem with its answer and how it was reached. ``lines`` has the top-level steps by variable."""
+
+    problem: Problem
+    lines: Mapping[str, tuple[Step, ...]]
+    method: str = "auto"
+    methods: Mapping[str, str] = field(default_factory=dict)  # what ``auto`` became, by variable
+    layout: str = "gradient"
+    structure: str = "projected"
+    order: int = 1
+    conventions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    alternatives: Mapping[str, Mapping[str, Term]] = field(default_factory=dict)  # by variable, by convention
+    introduced: tuple[Definition, ...] = ()  # names given on the way; the answer has none of them
+    rules: RuleBook = field(default_factory=rule_book)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    certificate: Any = None
+
+    @property
+    def answers(self) -> dict[str, Term]:
+        """The derivative by each variable: what the last line leads to."""
+        return {name: steps[-1].after for name, steps in self.lines.items()}
+
+    @property
+    def answer(self) -> Term:
+        """The derivative by the only variable, or by the first."""
+        return next(iter(self.answers.values()))
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The top-level steps of all variables, one after the other."""
+        return tuple(s for steps in self.lines.values() for s in steps)
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """The names that may stand in the lines: the problem's, and those introduced on the way."""
+        return (*self.problem.definitions, *self.introduced)
+
+
+def derive(
+    problem: Problem,
+    wrt: str | Sequence[str] | None = None,
+    method: str = "auto",
+    order: int = 1,
+    layout: str = "gradient",
+    structure: str = "projected",
+    rules: RuleBook | None = None,
+) -> Derivation:
+    """The derivation of a problem's derivative by each name. Raises CannotDerive where no rule leads to it."""
+    _require("method", method, ("auto", *METHODS))
+    _require("order", order, (1, 2))
+    _require("layout", layout, ("gradient", "numerator", "denominator"))
+    _require("structure", structure, ("projected", "entries"))
+    _require_supported(problem)
+    names = _names(problem, wrt)
+    book = tables(rules if rules is not None else rule_book())
+    asked = _Asked(problem, book, method, order, layout, structure)
+    told = {name: _told(asked, name) for name in names}
+    return Derivation(
+        problem=problem,
+        lines={n: t.steps for n, t in told.items()},
+        method=method,
+        methods={n: t.method for n, t in told.items()},
+        layout=layout,
+        structure=structure,
+        order=order,
+        conventions=tuple(dict.fromkeys(c for t in told.values() for c in t.conventions)),
+        notes=tuple(dict.fromkeys((*problem.notes, *(n for t in told.values() for n in t.notes)))),
+        alternatives={n: t.alternatives for n, t in told.items() if t.alternatives},
+        introduced=tuple(d for t in told.values() for d in t.introduced),
+        rules=book.rules,
+        settings={n: t.setting for n, t in told.items()},
+    )
+
+
+def replayed(derivation: Derivation) -> bool:
+    """Do the whole derivation again. Raises BrokenStep where a step does not hold; else True."""
+    for name, steps in derivation.lines.items():
+        check_chain(steps)
+        for s in steps:
+            replay(s, derivation.rules, derivation.settings[name], MOVES, READINGS)
+    return True
+
+
+# ------------------------------------------------------------------------ the question
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    problem: Problem
+    book: Tables
+    method: str
+    order: int
+    layout: str
+    structure: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The derivation by one variable."""
+
+    steps: tuple[Step, ...]
+    method: str
+    setting: Setting
+    conventions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    alternatives: Mapping[str, Term] = field(default_factory=dict)
+    introduced: tuple[Definition, ...] = ()
+
+
+def _require(what: str, given: object, allowed: Sequence[object]) -> None:
+    if given not in allowed:
+        raise MatcalcError(f"{what} is one of {', '.join(map(str, allowed))}, not {given!r}")
+
+
+def _require_supported(problem: Problem) -> None:
+    for s in problem.statements:
+        if not isinstance(s, Definition):
+            raise CannotDerive("recurrences and indexed families are not differentiated yet")
+    if problem.objective.tangent:
+        raise CannotDerive("the objective has a differential in it: derive what it is the differential of")
+
+
+def _names(problem: Problem, wrt: str | Sequence[str] | None) -> tuple[str, ...]:
+    names = (wrt,) if isinstance(wrt, str) else tuple(wrt or problem.wrt)
+    if not names:
+        free = [n for n, s in problem.symbols.items() if "constant" not in s.properties]
+        if len(free) != 1:
+            listed = ", ".join(free) or "none"
+            raise MatcalcError("by which variable?", hint=f"say wrt=...; the names of the problem are {listed}")
+        names = tuple(free)
+    for n in names:
+        if n not in problem.symbols and all(d.name != n for d in problem.definitions):
+            listed = ", ".join((*problem.symbols, *(d.name for d in problem.definitions)))
+            raise MatcalcError(f"there is no {n!r} in the problem", hint=f"its names are {listed}")
+        if n in problem.symbols and problem.symbols[n].index is not None:
+            raise CannotDerive(f"{n} is an indexed family: derivatives by families are not derived yet")
+    return tuple(dict.fromkeys(names))
+
+
+def _setting(problem: Problem, name: str) -> Setting:
+    """What varies with a name: itself and the definitions that use it. A definition asked for is a variable."""
+    bodies = {d.name: d.term for d in problem.definitions if d.name != name}
+    varying = {name}
+    for n, body in bodies.items():
+        if not varying.isdisjoint(body.free):
+            varying.add(n)
+    return Setting(problem.facts, frozenset(varying), bodies)
+
+
+def _told(asked: _Asked, name: str) -> _Told:
+    problem = asked.problem
+    setting = _setting(problem, name)
+    question = Question(problem.objective_name, problem.objective, problem.variable(name), setting, asked.book)
+    method = chosen(question, asked.method) if problem.objective.is_scalar else "differential"
+    steps, read_as = _first_order(asked, question, method)
+    if asked.order == 2:
+        steps += tuple(_second_order(asked, question, steps[-1].after))
+        read_as = "hessian"
+    final, alternatives = _structured(asked, question, steps[-1].after, read_as)
+    steps += final
+    steps += _layout(asked, question, steps[-1], read_as)
+    told = conventions_of(question, read_as, asked.layout, asked.structure)
+    names = _introduced(steps)
+    known = replace(
+        setting,
+        varying=setting.varying | {d.name for d in names},
+        definitions={**setting.definitions, **{d.name: d.term for d in names}},
+    )
+    return _Told(steps, method, known, told, (), alternatives, names)
+
+
+def _introduced(steps: Sequence[Step]) -> tuple[Definition, ...]:
+    return tuple(Definition(n, body) for s in steps if s.rule == "introduce" for n, body in s.bindings.items())
+
+
+# ----------------------------------------------------------------------- the readings
+def _first_order(asked: _Asked, q: Question, method: str) -> tuple[tuple[Step, ...], str]:
+    """The lines to the gradient or the Jacobian, and which of the two it is."""
+    scalar = q.objective.is_scalar
+    label = f"grad({q.name}, {q.variable})" if scalar else f"jac({q.name}, {q.variable})"
+    read_as = "gradient" if scalar else "slope" if q.variable.is_scalar else "jacobian"
+    if q.setting.constant(q.objective):
+        return (_absent(q, label, read_as),), read_as
+    lines = gradient(q, method) if scalar else _jacobian(q, label)
+    steps = tuple(lines)
+    return steps + _presented(asked, q, steps[-1], label), read_as
+
+
+def _absent(q: Question, label: str, read_as: str) -> Step:
+    v, f = q.variable.shape, q.objective.shape
+    zero = zeros(*v) if read_as == "gradient" else zeros(*f) if read_as == "slope" else zeros(f.rows * f.cols, v.rows * v.cols)
+    made = move("does-not-occur", q.objective, q.setting, given={"zero": zero}, label=label, level=1,
+                reason=f"{q.variable} does not occur in {q.name}")  # fmt: skip
+    assert made is not None
+    return made
+
+
+def _jacobian(q: Question, label: str) -> Iterator[Step]:
+    first = started(q)
+    yield first
+    line = first.after
+    for made in linear_form(q, line):
+        yield made
+        line = made.after
+    yield _matrix(q, line, label)
+
+
+def _matrix(q: Question, line: Term, label: str) -> Step:
+    """The linear form read as a matrix, or as a slope where the variable is a number."""
+    name = "read-slope" if q.variable.is_scalar else "read-matrix"
+    made = move(name, line, q.setting, given={"d": q.change}, label=label, level=1)
+    if made is None:
+        raise CannotDerive(f"the derivative cannot be read off {line}")
+    return made
+
+
+def _second_order(asked: _Asked, q: Question, slope: Term) -> Iterator[Step]:
+    """The gradient differentiated again, and the matrix of that linear form."""
+    if not q.objective.is_scalar:
+        raise CannotDerive("second derivatives are derived for scalar objectives only")
+    if kind_of_structure(q) is not None:
+        raise CannotDerive(f"second derivatives by a structured matrix ({q.variable}) are not derived yet")
+    label = f"hess({q.name}, {q.variable})"
+    again = replace(q, name=f"grad({q.name}, {q.variable})", objective=slope)
+    if q.setting.constant(slope):
+        zero = zeros(q.variable.shape.rows * q.variable.shape.cols, q.variable.shape.rows * q.variable.shape.cols)
+        made = move("does-not-occur", slope, q.setting, given={"zero": zero}, label=label, level=1,
+                    reason=f"{q.variable} does not occur in the gradient")  # fmt: skip
+        assert made is not None
+        yield made
+        return
+    last: Step | None = None
+    for last in _jacobian(again, label):
+        yield last
+    assert last is not None
+    yield from _presented(asked, q, last, label)
+
+
+# -------------------------------------------------------------------- the presentation
+def _presented(asked: _Asked, q: Question, last: Step, label: str) -> tuple[Step, ...]:
+    """The line in which the answer is written as a person would write it; none where it is so already."""
+    known = (q.objective, *q.setting.definitions.values())
+    new, parts = present(last.after, q.setting.facts, q.setting.definitions, known)
+    if new is last.after:
+        return ()
+    inner = tuple(replace(p, level=2) for p in parts)
+    if len(inner) == 1:
+        return (replace(inner[0], label=label, level=1),)
+    reason = "; ".join(dict.fromkeys(p.reason for p in inner))
+    return (Step("simplify", last.after, new, reason, label, substeps=inner),)
+
+
+def _structured(asked: _Asked, q: Question, raw: Term, read_as: str) -> tuple[tuple[Step, ...], dict[str, Term]]:
+    """The gradient by a symmetric, skew or diagonal matrix, in the convention asked for and in the other."""
+    if read_as != "gradient" or kind_of_structure(q) is None:
+        return (), {}
+    label = f"grad({q.name}, {q.variable})"
+    found: dict[str, tuple[Step, ...]] = {}
+    for convention in ("projected", "entries"):
+        made = structured(q, raw, convention, label)
+        steps = () if made is None else (made, *_presented(asked, q, made, label))
+        found[convention] = steps
+    answers = {c: (steps[-1].after if steps else raw) for c, steps in found.items()}
+    return found[asked.structure], answers
+
+
+def _layout(asked: _Asked, q: Question, last: Step, read_as: str) -> tuple[Step, ...]:
+    """The transpose, where the layout asked for is not the one the derivative is read in."""
+    turned = {"gradient": ("numerator",), "hessian": ()}.get(read_as, ("denominator",))
+    if asked.layout not in turned or last.after.is_scalar:
+        return ()
+    made = move("layout", last.after, q.setting, label=last.label, level=1)
+    assert made is not None
+    return (made, *_presented(asked, q, made, last.label))

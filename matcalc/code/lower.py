@@ -1,0 +1,276 @@
+"""Terms to array nodes: one table row per operation, compared with the table of operations when it is imported.
+
+A term is lowered twice.  The first time shows what is computed anyway (products, sums, inverses); the second time uses
+it (:class:`~matcalc.code.nodes.Plan`), so that value and gradients share their intermediates.
+
+Invariants: every operation of the language has a row, if only one that refuses; a definition's name is replaced by its
+node, so that code never depends on how the mathematics was cut into names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from matcalc.code import lower_functions as functions
+from matcalc.code.lower_entries import add, diag, diagvec, neg, prod, ratio, transpose
+from matcalc.code.lower_products import (
+    Factor,
+    chain,
+    dims_of,
+    inverse,
+    product_key,
+    solved_with,
+    unvec,
+    vec,
+)
+from matcalc.code.lower_sums import sum_of, trace, vdot
+from matcalc.code.nodes import Graph, Node, Plan, live
+from matcalc.errors import CannotDerive, MatcalcError
+from matcalc.language.functions import FUNCTIONS
+from matcalc.language.ops import OPS
+from matcalc.language.terms import Term
+
+__all__ = ["Scope", "lower_terms"]
+
+
+@dataclass(slots=True)
+class Scope:
+    """What the names in terms mean: inputs by their dims, definitions by their bodies, upstream gradients by their nodes."""
+
+    definitions: Mapping[str, Term] = field(default_factory=dict)
+    facts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    upstream: Mapping[Term, str] = field(default_factory=dict)  # grad(...) term -> name of the input
+
+
+@dataclass(slots=True)
+class Lowering:
+    """One pass over terms."""
+
+    graph: Graph
+    scope: Scope
+    done: dict[Term, Node] = field(default_factory=dict)
+    named: dict[str, Node] = field(default_factory=dict)  # nodes of definitions
+
+    def lower(self, root: Term) -> Node:
+        stack = [root]
+        while stack:
+            t = stack[-1]
+            if t in self.done:
+                stack.pop()
+                continue
+            needs = self._needs(t)
+            todo = [a for a in needs if a not in self.done]
+            if todo:
+                stack.extend(reversed(todo))
+                continue
+            if t in self.scope.upstream:
+                node = self.graph.input(self.scope.upstream[t], dims_of(*t.shape))
+            elif t.op == "sym" and t.data in self.scope.definitions:
+                node = self.done[self.scope.definitions[t.data]]
+                self.named.setdefault(t.data, node)
+            else:
+                node = LOWER[t.op](self.graph, t, [self.done[a] for a in t.args])
+            self.done[t] = node
+            stack.pop()
+        return self.done[root]
+
+    def _needs(self, t: Term) -> Sequence[Term]:
+        if t in self.scope.upstream or t.op in REFUSED:
+            return ()
+        if t.op == "sym" and t.data in self.scope.definitions:
+            return (self.scope.definitions[t.data],)
+        return t.args
+
+
+def lower_terms(terms: Iterable[Term], scope: Scope) -> tuple[Graph, list[Node], dict[str, Node]]:
+    """The nodes of several terms in one graph, and the nodes of the definitions they use, by name."""
+    wanted = list(terms)
+    graph = Graph(scope.facts)
+    first = Lowering(graph, scope)
+    nodes = [first.lower(t) for t in wanted]
+    graph.plan = _plan(graph, nodes)
+    second = Lowering(graph, scope)
+    nodes = [second.lower(t) for t in wanted]
+    return graph, nodes, second.named
+
+
+# ---------------------------------------------------------------------------------------- the plan
+CHAIN = frozenset(("matmul", "matvec", "dot", "solve", "cho_solve"))
+
+
+def _plan(g: Graph, outputs: Sequence[Node]) -> Plan:
+    """What the first pass computes anyway."""
+    order = list(live(outputs))
+    wanted = set(outputs)  # nodes that somebody other than a product uses
+    for node in order:
+        if node.op not in CHAIN and node.op not in ("transpose", "outer"):
+            wanted.update(a.args[0] if a.op == "transpose" else a for a in node.args)
+    wanted |= {o.args[0] for o in outputs if o.op == "transpose"}
+    products = [n for n in order if n in wanted and (n.op in CHAIN - {"dot"} or _is_scaled_matrix(n))]
+    inverted = frozenset(n for n in order if n.op == "inv")
+    return Plan(
+        ready={product_key(g, n): n for n in products},
+        computed=frozenset(products),
+        whole=frozenset(n for n in order if n.op == "add" and n.is_matrix),
+        inverted=inverted,
+        factored=_factored(g, order, inverted),
+        exponentials=_exponentials(order),
+    )
+
+
+def _is_scaled_matrix(n: Node) -> bool:
+    return n.op == "prod" and n.is_matrix and any(a.op in ("bcol", "brow") for a in ratio(n).numerators)
+
+
+def _factored(g: Graph, order: Sequence[Node], inverted: frozenset[Node]) -> frozenset[Node]:
+    """Positive definite matrices with two uses of a factorization or more: one Cholesky factor serves them all."""
+    uses: dict[Node, int] = {}
+    for n in order:
+        if n.op in ("solve", "cho_solve", "logdet"):
+            a = solved_with(n)
+            uses[a] = uses.get(a, 0) + 1
+    bases = {n.args[0] for n in inverted}
+    return frozenset(a for a, k in uses.items() if k > 1 and a not in bases and functions.is_posdef(g, a))
+
+
+def _exponentials(order: Sequence[Node]) -> frozenset[tuple[Node, int | None]]:
+    kinds: dict[tuple[Node, int | None], set[str]] = {}
+    for n in order:
+        if n.op in ("softmax", "logsumexp"):
+            kinds.setdefault((n.args[0], n.data), set()).add(n.op)
+    return frozenset(key for key, found in kinds.items() if len(found) == 2)
+
+
+# ------------------------------------------------------------------------------------- the table
+Row = Callable[[Graph, Term, Sequence[Node]], Node]
+
+
+def _symbol(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    node = g.input(t.data, dims_of(*t.shape))
+    if node.is_matrix and "diagonal" in g.facts.get(t.data, ()):
+        return diag(g, g.node("diagvec", (node,), None, (node.dims[0],)))
+    return node
+
+
+def _product(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    scalars = [n for n, a in zip(args, t.args, strict=True) if a.is_scalar]
+    factors = [Factor(n, *a.shape) for n, a in zip(args, t.args, strict=True) if not a.is_scalar]
+    if not factors:
+        return prod(g, 1, scalars)
+    return prod(g, 1, [*scalars, chain(g, factors, factors[0].rows, factors[-1].cols)])
+
+
+def _power(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    return functions.power(g, *args) if args[0].is_scalar else functions.matrix_power(g, *args)
+
+
+def _function(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    name, order = t.data
+    if name not in FUNCTIONS:
+        raise CannotDerive(f"there is no code for the opaque function '{name}'", hint="give it a formula, or a loss")
+    if order == 0:
+        return functions.elementwise(g, name, args[0])
+    raise CannotDerive(f"there is no code for the derivative {name}{chr(39) * order} by name")
+
+
+def _kron(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    scalars: list[Node] = []
+    arrays: list[tuple[Node, str]] = []
+    for n, a in zip(args, t.args, strict=True):
+        if n.is_scalar:
+            scalars.append(n)
+            continue
+        r = ratio(n) if n.op == "prod" and len(n.args) == 1 else None
+        if r is not None and r.numerators:
+            scalars.append(g.num(r.coefficient))
+            n = r.numerators[0]
+        arrays.append((n, "matrix" if n.is_matrix else "column" if a.shape.is_vector else "row"))
+    if not arrays:
+        return prod(g, 1, scalars)
+    nodes = [n for n, _ in arrays]
+    node = nodes[0] if len(nodes) == 1 else g.node("kron", nodes, tuple(k for _, k in arrays), dims_of(*t.shape))
+    return prod(g, 1, [*scalars, node])
+
+
+def _softmax(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    return functions.softmax(g, args[0], None) if args[0].dims else g.num(1)
+
+
+def _logsumexp(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    return functions.logsumexp(g, args[0], None) if args[0].dims else args[0]
+
+
+def _norm1(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    return sum_of(g, functions.elementwise(g, "abs", args[0]))
+
+
+def _commutation(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    if len(dims_of(*t.data)) < 2:
+        return g.eye(t.shape.rows) if t.shape.rows.value != 1 else g.num(1)
+    return g.node("commutation", (), t.data, dims_of(*t.shape))
+
+
+def _diagonal(build: Callable[[Graph, Node], Node]) -> Row:
+    return lambda g, t, a: build(g, a[0]) if a[0].dims else a[0]
+
+
+def _refuse(what: str) -> Row:
+    def row(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+        raise CannotDerive(f"there is no NumPy code for {what} yet: {t}")
+
+    return row
+
+
+REFUSED: dict[str, str] = {
+    "elem": "members of families",
+    "call": "opaque functions",
+    "grad": "the gradient of an opaque function that is not the loss",
+    "jac": "the Jacobian of an opaque function",
+    "hess": "the Hessian of an opaque function",
+    "d": "differentials",
+    "sumover": "sums over an index",
+    "prod": "products over an index",
+    "stack": "stacked families",
+}
+
+LOWER: dict[str, Row] = {
+    "num": lambda g, t, a: g.num(t.data),
+    "const": lambda g, t, a: g.node("const", (), t.data, ()),
+    "size": lambda g, t, a: g.size(t.data),
+    "sym": _symbol,
+    "eye": lambda g, t, a: g.eye(t.data),
+    "ones": lambda g, t, a: g.ones(dims_of(*t.shape)),
+    "zeros": lambda g, t, a: g.zeros(dims_of(*t.shape)),
+    "commutation": _commutation,
+    "add": lambda g, t, a: add(g, a),
+    "neg": lambda g, t, a: neg(g, a[0]),
+    "mul": _product,
+    "div": lambda g, t, a: prod(g, 1, [a[0]], [a[1]]),
+    "had": lambda g, t, a: prod(g, 1, a),
+    "hdiv": lambda g, t, a: prod(g, 1, [a[0], g.ones(a[1].dims)], [a[1]]),
+    "pow": _power,
+    "hpow": lambda g, t, a: functions.power(g, *a),
+    "kron": _kron,
+    "inner": lambda g, t, a: vdot(g, *a),
+    "transpose": lambda g, t, a: transpose(g, a[0]),
+    "inv": lambda g, t, a: inverse(g, a[0]),
+    "det": lambda g, t, a: functions.determinant(g, a[0]),
+    "logdet": lambda g, t, a: functions.log_determinant(g, a[0]),
+    "tr": lambda g, t, a: trace(g, a[0]),
+    "sum": lambda g, t, a: sum_of(g, a[0]),
+    "diag": _diagonal(diag),
+    "diagvec": _diagonal(diagvec),
+    "vec": lambda g, t, a: vec(g, a[0]),
+    "unvec": lambda g, t, a: unvec(g, a[0], *t.data) if a[0].dims else a[0],
+    "norm1": _norm1,
+    "norm2": lambda g, t, a: functions.norm(g, a[0]),
+    "normF": lambda g, t, a: functions.norm(g, a[0]),
+    "softmax": _softmax,
+    "logsumexp": _logsumexp,
+    "fn": _function,
+    **{op: _refuse(what) for op, what in REFUSED.items()},
+}
+
+if LOWER.keys() != OPS.keys():
+    raise MatcalcError(f"operations and their lowerings differ: {sorted(LOWER.keys() ^ OPS.keys())}")

@@ -1,0 +1,226 @@
+"""Functions of array nodes: elementwise functions, powers, determinants, softmax, in forms that do not overflow.
+
+What is recognised: ``log(1 + exp(u))``, ``log(sum(exp(z)))`` whole or along rows and columns, ``log(softmax(z))``,
+``log(sigmoid(u))``, ``log(det(A))``, ``log(1 + u)``.  (Quotients that are a sigmoid or a softmax are found where products
+are built.)  Functions of repeated rows or columns are functions of the vector.
+
+Invariant: every rewriting here is exact for real numbers wherever the original has a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from matcalc.code.lower_entries import (
+    Ratio,
+    add,
+    along,
+    bcol,
+    brow,
+    constant_of,
+    diag,
+    neg,
+    one_plus_exp,
+    prod,
+    ratio,
+    shifted_exponential,
+    transpose,
+)
+from matcalc.code.lower_entries import softmax as softmax
+from matcalc.code.lower_products import cho_factor, inverse
+from matcalc.code.lower_sums import sum_of, vdot
+from matcalc.code.nodes import Dims, Graph, Node
+from matcalc.errors import CannotDerive
+
+__all__ = [
+    "determinant", "elementwise", "is_posdef", "log_determinant", "logsumexp", "matrix_power", "norm", "power", "softmax",
+]  # fmt: skip
+
+FACTORS = 4  # the highest power that is written as a product
+
+
+def elementwise(g: Graph, name: str, x: Node) -> Node:
+    """A known elementwise function of a scalar, vector or matrix."""
+    if x.op == "bcol":
+        return bcol(g, elementwise(g, name, x.args[0]), x.dims[1])
+    if x.op == "brow":
+        return brow(g, elementwise(g, name, x.args[0]), x.dims[0])
+    constant = constant_of(g, x) if x.dims else None
+    if constant is not None:
+        return prod(g, 1, [elementwise(g, name, constant), g.ones(x.dims)])
+    if name == "log":
+        return _log(g, x)
+    return g.node("fn", (x,), name, x.dims)
+
+
+# ------------------------------------------------------------------------------------ logarithms
+def _log(g: Graph, x: Node) -> Node:
+    if x.op == "fn" and x.data == "exp":
+        return x.args[0]
+    if x.op == "fn" and x.data == "sigmoid":
+        return neg(g, softplus(g, neg(g, x.args[0])))
+    if x.op == "softmax":
+        z = x.args[0]
+        return add(g, [z, neg(g, along(g, logsumexp(g, z, x.data), z.dims, x.data))])
+    if x.op == "det":
+        known = is_posdef(g, x.args[0])  # then the determinant is positive
+        return log_determinant(g, x.args[0]) if known else g.node("logdet_positive", x.args, None, ())
+    if x.op == "add":
+        found = _log_of_sum(g, x)
+        if found is not None:
+            return found
+    if x.op in ("sum", "sumaxis") and x.args[0].op == "fn" and x.args[0].data == "exp":
+        return logsumexp(g, x.args[0].args[0], x.data)
+    if x.op == "prod":
+        found = _log_of_product(g, x)
+        if found is not None:
+            return found
+    return g.node("fn", (x,), "log", x.dims)
+
+
+def _log_of_sum(g: Graph, x: Node) -> Node | None:
+    """``log(1 + exp(u))``, ``log(1 - sigmoid(u))``, ``log(exp(u) + exp(v))``, ``log(1 + u)``."""
+    u = one_plus_exp(x)
+    if u is not None:
+        return softplus(g, u)
+    if len(x.args) != 2:
+        return None
+    a, b = x.args
+    if all(t.op == "fn" and t.data == "exp" for t in (a, b)):
+        return g.node("logaddexp", (a.args[0], b.args[0]), None, x.dims, same=(2,))
+    for one, other in ((a, b), (b, a)):
+        if one.op != "ones" and not (one.op == "num" and one.data == 1):
+            continue
+        r = ratio(other)
+        if r.coefficient == -1 and not r.denominators and [t.data for t in r.numerators] == ["sigmoid"]:
+            return neg(g, softplus(g, r.numerators[0].args[0]))
+        return g.node("fn", (other,), "log1p", x.dims)
+    return None
+
+
+def _log_of_product(g: Graph, x: Node) -> Node | None:
+    """``log(1/t)`` is -log(t); ``log(c*sum(exp(z)))`` is log(c) + logsumexp(z) for a positive number c."""
+    r = ratio(x)
+    if r.coefficient == 1 and not r.numerators and len(r.denominators) == 1:
+        return neg(g, elementwise(g, "log", r.denominators[0]))
+    special = [a for a in r.numerators if a.op in ("sum", "sumaxis") and a.args[0].op == "fn" and a.args[0].data == "exp"]
+    rest = [a for a in (*r.numerators, *r.denominators) if a not in special]
+    if len(special) == 1 and r.coefficient > 0 and all(a.op == "size" for a in rest):
+        others = [a for a in r.numerators if a not in special]
+        scale = elementwise(g, "log", prod(g, r.coefficient, others, r.denominators))
+        whole = prod(g, 1, [scale, g.ones(x.dims)]) if x.dims else scale
+        return add(g, [_log(g, special[0]), whole])
+    return None
+
+
+def softplus(g: Graph, u: Node) -> Node:
+    return g.node("fn", (u,), "softplus", u.dims)
+
+
+def logsumexp(g: Graph, z: Node, axis: int | None) -> Node:
+    """``log(sum(exp(z)))`` of a vector (or whole matrix), or along an axis of a matrix."""
+    if (z, axis) in g.plan.exponentials:
+        _, total, top = shifted_exponential(g, z, axis)
+        return add(g, [top, g.node("fn", (total,), "log", total.dims)])
+    dims: Dims = () if axis is None else (z.dims[1 - axis],)
+    return g.node("logsumexp", (z,), axis, dims)
+
+
+# ---------------------------------------------------------------------------------------- powers
+def power(g: Graph, x: Node, exponent: Node) -> Node:
+    """The entrywise power; small whole powers as products, halves by the square root."""
+    e = exponent.data if exponent.op == "num" else None
+    if e is None:
+        return g.node("power", (x, exponent), None, x.dims)
+    if e.denominator == 1 and abs(e) <= FACTORS:
+        factors = [x] * int(abs(e))
+        return prod(g, 1, [*factors, g.ones(x.dims)]) if e >= 0 else prod(g, 1, [g.ones(x.dims)], factors)
+    if x.op == "norm" and e.denominator == 1 and e.numerator % 2 == 0:
+        return power(g, x.args[0], g.num(e / 2))
+    if abs(e) in (Fraction(1, 2), Fraction(3, 2)):
+        root = elementwise(g, "sqrt", x)
+        factors = [root] if abs(e) < 1 else [x, root]
+        return prod(g, 1, factors) if e > 0 else prod(g, 1, [g.ones(x.dims)], factors)
+    return g.node("power", (x, exponent), None, x.dims)
+
+
+def matrix_power(g: Graph, x: Node, exponent: Node) -> Node:
+    """A whole power of a square matrix."""
+    e = exponent.data if exponent.op == "num" else None
+    if e is None or e.denominator != 1:
+        raise CannotDerive("there is no code for a matrix power whose exponent is not a whole number")
+    k = int(e)
+    if k == 0:
+        return g.eye(x.dims[0])
+    base = x if k > 0 else inverse(g, x)
+    if abs(k) == 1 or base.op == "eye":
+        return base
+    if base.op == "diag":
+        return diag(g, power(g, base.args[0], g.num(abs(k))))
+    return g.node("matpow", (base,), abs(k), x.dims)
+
+
+def norm(g: Graph, x: Node) -> Node:
+    """The Euclidean or Frobenius norm."""
+    if x.is_scalar:
+        return elementwise(g, "abs", x)
+    return g.node("norm", (vdot(g, x, x),), None, ())
+
+
+# ---------------------------------------------------------------------------------- determinants
+def determinant(g: Graph, a: Node) -> Node:
+    if a.is_scalar:
+        return a
+    if a.op == "eye":
+        return g.num(1)
+    if a.op == "transpose":
+        return determinant(g, a.args[0])
+    if a.op == "inv":
+        return prod(g, 1, [], [determinant(g, a.args[0])])
+    if a.op == "diag":
+        return g.node("product", a.args, None, ())
+    return g.node("det", (a,), None, ())
+
+
+def log_determinant(g: Graph, a: Node) -> Node:
+    """``log|det(A)|``."""
+    if a.is_scalar:
+        return elementwise(g, "log", elementwise(g, "abs", a))
+    if a.op == "eye":
+        return g.num(0)
+    if a.op == "transpose":
+        return log_determinant(g, a.args[0])
+    if a.op == "inv":
+        return neg(g, log_determinant(g, a.args[0]))
+    if a.op == "diag":
+        return sum_of(g, elementwise(g, "log", elementwise(g, "abs", a.args[0])))
+    if a in g.plan.factored:
+        return g.node("cho_logdet", (cho_factor(g, a),), None, ())
+    return g.node("logdet", (a,), None, ())
+
+
+# -------------------------------------------------------------------------------- definiteness
+def is_posdef(g: Graph, x: Node, strictly: bool = True) -> bool:
+    """Whether a matrix is positive definite (or, not strictly, semidefinite) by facts or form. False: not known."""
+    facts: frozenset[str] = g.facts.get(x.data, frozenset()) if x.op == "input" else frozenset()
+    if x.op == "input":
+        return "posdef" in facts
+    if x.op == "eye":
+        return True
+    if x.op == "inv":
+        return is_posdef(g, x.args[0])
+    if x.op == "matmul" and not strictly:
+        return x.args[0] is transpose(g, x.args[1])
+    if x.op == "add":
+        return all(is_posdef(g, a, False) for a in x.args) and (not strictly or any(is_posdef(g, a) for a in x.args))
+    if x.op == "prod":
+        return _positive_multiple(g, ratio(x), strictly)
+    return False
+
+
+def _positive_multiple(g: Graph, r: Ratio, strictly: bool) -> bool:
+    scalars = [a for a in (*r.numerators, *r.denominators) if a.is_scalar]
+    arrays: Sequence[Node] = [a for a in (*r.numerators, *r.denominators) if not a.is_scalar]
+    positive = all(a.op == "size" or "positive" in g.facts.get(a.data if a.op == "input" else "", ()) for a in scalars)
+    return r.coefficient > 0 and positive and len(arrays) == 1 and is_posdef(g, arrays[0], strictly)

@@ -1,0 +1,530 @@
+"""Matrix products of array nodes: every product is a chain whose order is chosen by cost.
+
+A chain is a list of :class:`Factor`.  Structured matrices take part as their vectors: ``diag(v)``, ``u*v'``, ``ones`` and
+scaled rows are never multiplied out; products inside sums and definitions are taken apart, so that ``(A*B)*x`` becomes
+``A*(B*x)`` wherever it was written.  ``inv(A)`` in a chain is a linear solve.
+
+Invariants: scalars stand outside every product; a vector is multiplied before a matrix is; a product that is computed
+anyway (:class:`~matcalc.code.nodes.Plan`) costs nothing a second time, up to transposition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matcalc.code.lower_entries import (
+    Ratio,
+    add,
+    bcol,
+    brow,
+    diag,
+    outer,
+    prod,
+    ratio,
+    rescaled,
+    scaled,
+    transpose,
+)
+from matcalc.code.nodes import ONE_DIM, Dims, Graph, Node, is_zero, representative
+from matcalc.errors import CannotDerive
+from matcalc.language.dims import Dim
+
+__all__ = ["Factor", "chain", "column", "dot", "expand", "inverse", "matrix", "product_key", "row", "solve", "total", "vec"]
+
+EXACT = 16  # factors; longer chains are ordered greedily
+POWER = 6  # highest matrix power that is written as factors
+
+
+class Factor(NamedTuple):
+    """An array in a product, with its orientation: a vector is a column (n x 1) or a row (1 x n)."""
+
+    node: Node
+    rows: Dim
+    cols: Dim
+
+    @property
+    def is_matrix(self) -> bool:
+        return self.node.is_matrix
+
+
+def dims_of(rows: Dim, cols: Dim) -> Dims:
+    return tuple(d for d in (rows, cols) if d is not ONE_DIM)
+
+
+def matrix(node: Node) -> Factor:
+    return Factor(node, *node.dims)
+
+
+def column(node: Node) -> Factor:
+    return Factor(node, node.dims[0], ONE_DIM)
+
+
+def row(node: Node) -> Factor:
+    return Factor(node, ONE_DIM, node.dims[0])
+
+
+def flipped(g: Graph, f: Factor) -> Factor:
+    return Factor(transpose(g, f.node), f.cols, f.rows)
+
+
+# --------------------------------------------------------------------------------- taking apart
+def expand(g: Graph, f: Factor, outside: Ratio) -> list[Factor]:
+    """The factors of a factor; its scalars go to ``outside``. The product of no factors is the identity."""
+    done: list[Factor] = []
+    stack = [f]
+    while stack:
+        f = stack.pop()
+        scalars, node = scaled(g, f.node)
+        outside.coefficient *= scalars.coefficient
+        outside.numerators += scalars.numerators
+        outside.denominators += scalars.denominators
+        parts = _parts(g, node) if node.is_matrix and node not in g.plan.whole else None
+        if parts is None:
+            done.append(Factor(node, f.rows, f.cols))
+        else:
+            stack += reversed(parts)
+    return done
+
+
+def _parts(g: Graph, x: Node) -> list[Factor] | None:
+    """A matrix as a product of simpler ones, or None where it is a factor by itself."""
+    if x.op == "transpose":
+        inside = _parts(g, x.args[0])
+        return None if inside is None else [flipped(g, f) for f in reversed(inside)]
+    if x.op == "matmul":
+        return [matrix(a) for a in x.args]
+    if x.op == "eye":
+        return []
+    if x.op == "ones":
+        return [column(g.ones((x.dims[0],))), row(g.ones((x.dims[1],)))]
+    if x.op == "bcol":
+        return [column(x.args[0]), row(g.ones((x.dims[1],)))]
+    if x.op == "brow":
+        return [column(g.ones((x.dims[0],))), row(x.args[0])]
+    if x.op == "outer":
+        return [column(x.args[0]), row(x.args[1])]
+    if x.op in ("solve", "cho_solve"):
+        return [matrix(inverse(g, solved_with(x))), matrix(x.args[1])]
+    if x.op == "matpow" and x.data <= POWER:
+        return [matrix(x.args[0])] * x.data
+    if x.op == "prod":
+        return _scaled_parts(g, x)
+    return None
+
+
+def _scaled_parts(g: Graph, x: Node) -> list[Factor] | None:
+    """``(u*ones').*X`` is ``diag(u)*X``: cheap next to a vector."""
+    r = ratio(x)
+    left = [a for a in r.numerators if a.op == "bcol"]
+    right = [a for a in r.numerators if a.op == "brow"]
+    if not left and not right:
+        return None
+    dense = [a for a in r.numerators if a.op not in ("bcol", "brow")]
+    core = prod(g, r.coefficient, dense, r.denominators)
+    out = [matrix(diag(g, a.args[0])) for a in left]
+    return [*out, matrix(core), *(matrix(diag(g, a.args[0])) for a in right)]
+
+
+def product_key(g: Graph, node: Node) -> tuple[Node, ...]:
+    """The factors of a computed product, to recognise it inside a longer chain."""
+    first = node.args[0]
+    if node.op in ("solve", "cho_solve"):
+        first = inverse(g, solved_with(node))
+    factors = [matrix(first), matrix(node.args[1]) if node.args[1].is_matrix else column(node.args[1])]
+    if node.op == "prod":
+        factors = _scaled_parts(g, node) or []
+    out: list[Node] = []
+    for f in factors:
+        out += [e.node for e in expand(g, f, Ratio())]
+    return tuple(out)
+
+
+# ---------------------------------------------------------------------------------------- chains
+def chain(g: Graph, factors: Sequence[Factor], rows: Dim, cols: Dim) -> Node:
+    """The product of a chain. Its value has the given rows and columns."""
+    outside = Ratio()
+    flat: list[Factor] = []
+    for f in factors:
+        flat += expand(g, f, outside)
+    if outside.coefficient == 0 or any(is_zero(f.node) for f in flat):
+        return g.zeros(dims_of(rows, cols))
+    if not flat:
+        return rescaled(g, outside, g.eye(rows) if rows is not ONE_DIM else g.num(1))
+    flat = _normalised(g, flat, outside)
+    segments = _cut(flat)
+    first, last = segments[0], segments[-1]
+    for middle in segments[1:-1]:
+        outside.times(_segment(g, middle))
+    core = _segment(g, first)
+    if len(segments) > 1:
+        other = _segment(g, last)
+        if first[0].rows is ONE_DIM or last[-1].cols is ONE_DIM:  # one of them is a scalar
+            core = prod(g, 1, [core, other])
+        else:
+            core = outer(g, core, other)
+    return rescaled(g, outside, core)
+
+
+def _normalised(g: Graph, flat: list[Factor], outside: Ratio) -> list[Factor]:
+    """``exp(z)`` in a chain over ``sum(exp(z))`` is softmax(z)."""
+    out = list(flat)
+    for d in list(outside.denominators):
+        if d.op != "sum" or d.args[0].op != "fn" or d.args[0].data != "exp":
+            continue
+        for i, f in enumerate(out):
+            if d.args[0] in ratio(f.node).numerators and f.node.is_vector:
+                out[i] = Factor(prod(g, 1, [f.node], [d]), f.rows, f.cols)
+                outside.denominators.remove(d)
+                break
+    return out
+
+
+def _cut(flat: Sequence[Factor]) -> list[list[Factor]]:
+    """The chain in pieces, cut where an inner size is 1."""
+    out: list[list[Factor]] = [[]]
+    for i, f in enumerate(flat):
+        out[-1].append(f)
+        if f.cols is ONE_DIM and i + 1 < len(flat):
+            out.append([])
+    return out
+
+
+def _segment(g: Graph, seg: list[Factor]) -> Node:
+    if len(seg) == 1:
+        return seg[0].node
+    if len(seg) == 3 and seg[0].node.op == seg[2].node.op == "ones":
+        return total(g, seg[1].node)
+    mirrored = _mirrored(g, seg)
+    if mirrored:
+        half = _segment(g, seg[-mirrored:])
+        middle = seg[mirrored : len(seg) - mirrored]
+        return _segment(g, [row(half), *middle, column(half)])
+    if len(seg) > EXACT:
+        return _greedy(g, seg)
+    split = order(g, seg)[1]
+    return _build(g, seg, split, 0, len(seg) - 1).node
+
+
+def _mirrored(g: Graph, seg: list[Factor]) -> int:
+    """How many factors at both ends of ``x'*A'*W*A*x`` are transposes of each other, where that is worth a name."""
+    if seg[0].rows is not ONE_DIM or seg[-1].cols is not ONE_DIM:
+        return 0
+    k = 0
+    while 2 * (k + 1) <= len(seg) and transpose(g, seg[k].node) is seg[-1 - k].node:
+        k += 1
+    return k if k > 1 else 0
+
+
+def _greedy(g: Graph, seg: list[Factor]) -> Node:
+    """A long chain: vectors first, else from the left."""
+    if seg[-1].cols is ONE_DIM:
+        done = seg[-1]
+        for f in reversed(seg[:-1]):
+            done = combine(g, f, done)
+        return done.node
+    done = seg[0]
+    for f in seg[1:]:
+        done = combine(g, done, f)
+    return done.node
+
+
+def _build(g: Graph, seg: list[Factor], split: dict[tuple[int, int], int | Node], i: int, j: int) -> Factor:
+    if i == j:
+        return seg[i]
+    s = split[i, j]
+    if isinstance(s, Node):
+        return Factor(s, seg[i].rows, seg[j].cols)
+    return combine(g, _build(g, seg, split, i, s), _build(g, seg, split, s + 1, j))
+
+
+def order(g: Graph, seg: Sequence[Factor]) -> tuple[float, dict[tuple[int, int], int | Node]]:
+    """The cost of a chain and its best splits, by dynamic programming over typical sizes."""
+    n = len(seg)
+    size = [representative(seg[0].rows), *(representative(f.cols) for f in seg)]
+    scalar = seg[0].rows is ONE_DIM and seg[-1].cols is ONE_DIM
+    cost: dict[tuple[int, int], float] = {(i, i): 0.0 for i in range(n)}
+    split: dict[tuple[int, int], int | Node] = {}
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            best: tuple[float, int | Node] = (float("inf"), i)
+            for s in range(i, j):
+                left, right = (seg[i] if i == s else None), (seg[j] if s + 1 == j else None)
+                step = _cost(g, left, right, size[i], size[s + 1], size[j + 1])
+                total = cost[i, s] + cost[s + 1, j] + step
+                if total < best[0] or (total == best[0] and not scalar):
+                    best = (total, s)
+            ready = ready_product(g, seg[i : j + 1])
+            if ready is not None and length < n - 1:
+                best = (0.0, ready)
+            cost[i, j], split[i, j] = best
+    return cost[0, n - 1], split
+
+
+def ready_product(g: Graph, seg: Sequence[Factor]) -> Node | None:
+    """A node for this part of a chain that is computed anyway."""
+    if not g.plan.ready:
+        return None
+    found = g.plan.ready.get(tuple(f.node for f in seg))
+    if found is None:
+        found = g.plan.ready.get(tuple(transpose(g, f.node) for f in reversed(seg)))
+        return None if found is None else transpose(g, found)
+    return found
+
+
+def _cost(g: Graph, left: Factor | None, right: Factor | None, a: int, p: int, c: int) -> float:
+    """Operations of an (a x p)(p x c) product; the factors are given where they are leaves of the chain."""
+    for f, other in ((left, c), (right, a)):
+        if f is None:
+            continue
+        op = f.node.op
+        if op == "diag":
+            return float(min(p * other, a * c))
+        if base_of_inverse(g, f.node) is not None:
+            return 2 / 3 * p**3 + 2.0 * p * p * other
+        if op == "ones":
+            return float(a * p * c)
+        if op in ("kron", "commutation"):
+            return 0.1 * a * p * c
+    return 2.0 * a * p * c
+
+
+def combine(g: Graph, left: Factor, right: Factor) -> Factor:
+    """The product of two factors."""
+    a, b = left.node, right.node
+    if left.is_matrix and right.is_matrix:
+        node = matmul(g, a, b)
+    elif left.is_matrix:
+        node = matvec(g, a, b)
+    elif right.is_matrix:
+        node = matvec(g, transpose(g, b), a)
+    else:
+        node = dot(g, a, b)
+    return Factor(node, left.rows, right.cols)
+
+
+# ------------------------------------------------------------------------------ single products
+def matmul(g: Graph, a: Node, b: Node) -> Node:
+    dims = (a.dims[0], b.dims[1])
+    if is_zero(a) or is_zero(b):
+        return g.zeros(dims)
+    sa, a = scaled(g, a)
+    sb, b = scaled(g, b)
+    sa.times(prod(g, sb.coefficient, sb.numerators, sb.denominators))
+    return rescaled(g, sa, _matmul(g, a, b, dims))
+
+
+def _matmul(g: Graph, a: Node, b: Node, dims: Dims) -> Node:
+    if a.op == "eye" or b.op == "eye":
+        return b if a.op == "eye" else a
+    if a.op == "diag" and b.op == "diag":
+        return diag(g, prod(g, 1, [a.args[0], b.args[0]]))
+    if a.op == "diag":
+        return prod(g, 1, [bcol(g, a.args[0], dims[1]), b])
+    if b.op == "diag":
+        return prod(g, 1, [a, brow(g, b.args[0], dims[0])])
+    base = base_of_inverse(g, a)
+    if base is not None:
+        return solve(g, base, b)
+    base = base_of_inverse(g, b)
+    if base is not None:
+        return transpose(g, solve(g, transpose(g, base), transpose(g, a)))
+    if a.op == "kron" and b.op == "kron" and _conform(a, b):
+        return g.node("kron", [matmul(g, x, y) for x, y in zip(a.args, b.args, strict=True)], a.data, dims)
+    if a.op == "commutation":
+        return g.node("permute", (b,), a.data, dims)
+    if b.op == "commutation":
+        return transpose(g, g.node("permute", (transpose(g, a),), b.data[::-1], (dims[1], dims[0])))
+    if a.op == b.op == "transpose":
+        return transpose(g, _matmul(g, b.args[0], a.args[0], (dims[1], dims[0])))
+    mirror = g.find("matmul", (transpose(g, b), transpose(g, a)), None, (dims[1], dims[0]))
+    if mirror is not None:
+        return transpose(g, mirror)
+    return g.node("matmul", (a, b), None, dims)
+
+
+def _conform(a: Node, b: Node) -> bool:
+    return len(a.args) == len(b.args) and all(
+        x.is_matrix and y.is_matrix and x.dims[1] is y.dims[0] for x, y in zip(a.args, b.args, strict=True)
+    )
+
+
+def matvec(g: Graph, a: Node, x: Node) -> Node:
+    """``A @ x``; a row vector times a matrix is the transposed matrix times the vector."""
+    dims = (a.dims[0],)
+    if is_zero(a) or is_zero(x):
+        return g.zeros(dims)
+    outside, x = scaled(g, x)
+    sa, a = scaled(g, a)
+    outside.times(prod(g, sa.coefficient, sa.numerators, sa.denominators))
+    return rescaled(g, outside, _matvec(g, a, x, dims))
+
+
+def _matvec(g: Graph, a: Node, x: Node, dims: Dims) -> Node:
+    if a.op == "eye":
+        return x
+    if a.op == "diag":
+        return prod(g, 1, [a.args[0], x])
+    base = base_of_inverse(g, a)
+    if base is not None:
+        return solve(g, base, x)
+    summands = _summands(g, a)
+    if summands is not None:  # a sum that nobody else needs is not formed
+        return add(g, [chain(g, [matrix(s), column(x)], dims[0], ONE_DIM) for s in summands])
+    if x.op == "ones":
+        return _sum_along(g, a, 1)
+    if a.op == "kron" and all(f.is_matrix for f in a.args):
+        return _kron_times(g, a, x)
+    if a.op == "commutation":
+        m, n = a.data
+        return vec(g, transpose(g, unvec(g, x, m, n)))
+    return g.node("matvec", (a, x), None, dims)
+
+
+def _summands(g: Graph, a: Node) -> list[Node] | None:
+    flip = a.op == "transpose"
+    a = a.args[0] if flip else a
+    if a.op != "add" or a in g.plan.whole:
+        return None
+    return [transpose(g, s) if flip else s for s in a.args]
+
+
+def _kron_times(g: Graph, a: Node, x: Node) -> Node:
+    """``kron(A, B)*vec(X) = vec(B*X*A')``."""
+    left = a.args[0]
+    rest = a.args[1]
+    if len(a.args) > 2:
+        rows, cols = ONE_DIM, ONE_DIM
+        for f in a.args[1:]:
+            rows, cols = rows * f.dims[0], cols * f.dims[1]
+        rest = g.node("kron", a.args[1:], a.data[1:], (rows, cols))
+    x = unvec(g, x, rest.dims[1], left.dims[1])
+    rows, cols = rest.dims[0], left.dims[0]
+    return vec(g, chain(g, [matrix(rest), matrix(x), matrix(transpose(g, left))], rows, cols))
+
+
+def vec(g: Graph, x: Node) -> Node:
+    """The columns of a matrix under each other."""
+    if not x.is_matrix:
+        return x
+    outside, x = scaled(g, x)
+    dims = (x.dims[0] * x.dims[1],)
+    if is_zero(x) or x.op == "ones":
+        return rescaled(g, outside, g.node(x.op, (), None, dims))
+    if x.op == "unvec":
+        return rescaled(g, outside, x.args[0])
+    return rescaled(g, outside, g.node("vec", (x,), None, dims))
+
+
+def unvec(g: Graph, x: Node, rows: Dim, cols: Dim) -> Node:
+    """The matrix whose columns under each other are the vector."""
+    if rows is ONE_DIM or cols is ONE_DIM:
+        return x
+    outside, x = scaled(g, x)
+    if is_zero(x) or x.op == "ones":
+        return rescaled(g, outside, g.node(x.op, (), None, (rows, cols)))
+    if x.op == "vec" and x.args[0].dims == (rows, cols):
+        return rescaled(g, outside, x.args[0])
+    return rescaled(g, outside, g.node("unvec", (x,), None, (rows, cols)))
+
+
+def dot(g: Graph, u: Node, v: Node) -> Node:
+    """``u'*v``."""
+    if is_zero(u) or is_zero(v):
+        return g.num(0)
+    su, u = scaled(g, u)
+    sv, v = scaled(g, v)
+    su.times(prod(g, sv.coefficient, sv.numerators, sv.denominators))
+    if u.op == "ones" or v.op == "ones":
+        return rescaled(g, su, total(g, v if u.op == "ones" else u))
+    return rescaled(g, su, g.node("dot", (u, v), None, (), same=(2,)))
+
+
+def _sum_along(g: Graph, x: Node, axis: int) -> Node:
+    """Row sums (axis 1) or column sums (axis 0) of a matrix that is one factor."""
+    if x.op == "transpose":
+        return _sum_along(g, x.args[0], 1 - axis)
+    dims = (x.dims[1 - axis],)
+    halves = _halves(g, x)
+    if halves is not None:
+        return g.node("rowdot", halves, axis, dims, same=(2,))
+    return g.node("sumaxis", (x,), axis, dims)
+
+
+def total(g: Graph, x: Node) -> Node:
+    """The sum of the entries of a vector or matrix that is one factor."""
+    x = x.args[0] if x.op == "transpose" else x
+    if x.op == "ones":
+        return prod(g, 1, [g.size(d) for d in x.dims])
+    halves = _halves(g, x)
+    if halves is not None:
+        return g.node("dot" if x.is_vector else "vdot", halves, None, (), same=(2,))
+    return g.node("sum", (x,), None, ())
+
+
+def _halves(g: Graph, x: Node) -> tuple[Node, Node] | None:
+    """Two factors of a product of entries, whose sum is then a dot product."""
+    if x.op != "prod" or x.data[1] < 2 or any(a.op in ("bcol", "brow") for a in x.args):
+        return None
+    r = ratio(x)
+    return r.numerators[0], prod(g, r.coefficient, r.numerators[1:], r.denominators)
+
+
+# ------------------------------------------------------------------------------------ inverses
+def inverse(g: Graph, a: Node) -> Node:
+    """``inv(A)``: in a product it becomes a linear solve, by itself it is computed."""
+    if a.is_scalar:
+        return prod(g, 1, [], [a])
+    outside, a = scaled(g, a)
+    turned = prod(g, 1, [], [prod(g, outside.coefficient, outside.numerators, outside.denominators)])
+    return prod(g, 1, [turned, _inverse(g, a)])
+
+
+def _inverse(g: Graph, a: Node) -> Node:
+    if a.op == "inv":
+        return a.args[0]
+    if a.op == "eye":
+        return a
+    if a.op == "diag":
+        return diag(g, prod(g, 1, [], [a.args[0]]))
+    if a.op == "input" and "orthogonal" in g.facts.get(a.data, ()):
+        return transpose(g, a)
+    if a.op == "transpose":
+        return transpose(g, inverse(g, a.args[0]))
+    if a.op == "kron" and all(x.is_matrix and x.dims[0] is x.dims[1] for x in a.args):
+        return g.node("kron", [inverse(g, x) for x in a.args], a.data, a.dims)
+    if is_zero(a):
+        raise CannotDerive("there is no code for the inverse of a zero matrix")
+    return g.node("inv", (a,), None, a.dims)
+
+
+def solve(g: Graph, a: Node, b: Node) -> Node:
+    """``inv(A)*B`` without the inverse."""
+    if is_zero(b):
+        return b
+    if b.op == "eye":
+        return inverse(g, a)
+    outside, b = scaled(g, b)
+    if a in g.plan.factored:
+        return rescaled(g, outside, g.node("cho_solve", (cho_factor(g, a), b), None, b.dims))
+    return rescaled(g, outside, g.node("solve", (a, b), None, b.dims))
+
+
+def cho_factor(g: Graph, a: Node) -> Node:
+    """The Cholesky factor of a positive definite matrix, in the form SciPy's solver takes."""
+    return g.node("cho_factor", (a,), None, a.dims)
+
+
+def solved_with(node: Node) -> Node:
+    """The matrix of a solve node."""
+    return node.args[0].args[0] if node.op == "cho_solve" else node.args[0]
+
+
+def base_of_inverse(g: Graph, x: Node) -> Node | None:
+    """The matrix to solve with, where a factor is an inverse that is not computed itself; else None."""
+    if x.op == "inv" and x not in g.plan.inverted:
+        return x.args[0]
+    if x.op == "transpose" and x.args[0].op == "inv" and x.args[0] not in g.plan.inverted:
+        return transpose(g, x.args[0].args[0])
+    return None

@@ -1,0 +1,81 @@
+"""What an answer costs: the measure by which the presentation chooses among equal forms.
+
+The cost is the number of operations plus small terms for what makes a formula harder to read.  All weights stand in one
+table, since they were tuned together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
+
+from matcalc.language.operations import node_operations
+from matcalc.language.terms import Term
+
+__all__ = ["cost"]
+
+SUM_AS_FACTOR = 0.5  # a sum in parentheses that is a factor
+SUM_IN_SUM = 3.0  # such a sum inside another one
+TRANSPOSED_LEAF = -0.3  # B'*A' reads more easily than (A*B)'
+TRANSPOSED_PRODUCT = 0.5
+LOGISTIC_POWER = 1.2  # s - s.^2: people write s.*(1 - s)
+NUMBER_OF_SUM = 0.7  # a bare number in front of a sum
+IDENTITY_IN_FACTOR = 1.5  # A*X + A as A*(X + I)
+LENGTH = 0.004  # per node, to break ties
+
+_costs: WeakKeyDictionary[Term, tuple[float, float]] = WeakKeyDictionary()
+
+
+def cost(t: Term) -> float:
+    """The cost of a term as it is printed."""
+    found = _costs.get(t)
+    if found is None:
+        for node in _postorder(t):
+            _costs[node] = _cost(node)
+        found = _costs[t]
+    return found[0]
+
+
+def _postorder(t: Term) -> Iterator[Term]:
+    stack = [t]
+    done: set[Term] = set()
+    while stack:
+        node = stack[-1]
+        todo = [a for a in node.args if a not in done and a not in _costs]
+        if todo:
+            stack.extend(todo)
+            continue
+        stack.pop()
+        if node not in done and node not in _costs:
+            done.add(node)
+            yield node
+
+
+def _cost(t: Term) -> tuple[float, float]:
+    """(cost, what it costs more inside a sum that is a factor)."""
+    own = node_operations(t) + LENGTH
+    nested = 0.0
+    factor = t.op in ("mul", "had", "div", "hdiv", "transpose")
+    for a in t.args:
+        c, inner = _costs[a]
+        own += c
+        nested += inner
+        if factor and a.op == "add" and not (t.op in ("div", "hdiv") and a is not t.args[0]):
+            own += SUM_AS_FACTOR
+            own += inner
+            own += IDENTITY_IN_FACTOR * any(_has_identity(b) for b in a.args)
+            nested += SUM_IN_SUM
+    if t.op == "transpose":
+        leaf = not t.args[0].args or t.args[0].op == "inv"
+        own += TRANSPOSED_LEAF if leaf else TRANSPOSED_PRODUCT if t.args[0].op == "mul" else 0.0
+    elif t.op in ("pow", "hpow") and t.args[0].op == "fn" and t.args[0].data == ("sigmoid", 0):
+        own += LOGISTIC_POWER
+    elif t.op == "mul" and len(t.args) == 2 and t.args[0].op == "num" and t.args[1].op == "add":
+        own += NUMBER_OF_SUM
+    if t.op in ("fn", "inv", "det", "logdet", "tr", "sum", "norm2", "normF", "grad", "call"):
+        nested = 0.0  # inside a function a sum has its own parentheses anyway
+    return own, nested
+
+
+def _has_identity(t: Term) -> bool:
+    return t.op == "eye" or (t.op in ("neg", "mul", "div") and any(_has_identity(a) for a in t.args))

@@ -1,0 +1,161 @@
+"""Moves that factor a sum, each a named undirected identity.
+
+A move takes a group of monomials with something in common out of a polynomial and puts back one monomial in which their
+rest is a sum by itself.  The normalizer is the opaque one: it keeps such a sum whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from matcalc.language import terms as T
+from matcalc.language.dims import ONE, SCALAR, Shape
+from matcalc.language.terms import Term
+from matcalc.rewriting.normal import Normalizer
+from matcalc.rewriting.polynomial import Monomial, Poly, Word, monomial_order, total
+
+__all__ = ["Move", "moves"]
+
+F1 = Fraction(1)
+Key = tuple[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One factoring: ``rule`` is the identity, ``poly`` the polynomial afterwards."""
+
+    rule: str
+    saving: float
+    poly: Poly
+
+
+def moves(n: Normalizer, p: Poly, weight: Callable[[Term], float]) -> list[Move]:
+    """The moves on a polynomial, the most saving first. ``weight`` is the cost of a factor."""
+    groups: dict[Key, list[Monomial]] = {}
+    weights: dict[Key, float] = {}
+    for m in sorted(p.terms, key=monomial_order):
+        for key, w in _common(n, m, p.shape, weight):
+            groups.setdefault(key, []).append(m)
+            weights[key] = w
+    out = []
+    done: set[tuple[str, tuple[Monomial, ...]]] = set()
+    found = [(key, ms) for key, ms in groups.items() if len(ms) > 1]
+    # Of several prefixes shared by the same monomials the longest one is taken.
+    found.sort(key=lambda km: -weights[km[0]])
+    for key, ms in found:
+        mark = (key[0], tuple(ms))
+        if mark in done:
+            continue
+        done.add(mark)
+        new = _applied(n, p, key, ms)
+        if new is not None:
+            full = 0.5 if len(ms) == len(p.terms) else 0.0
+            out.append(Move(key[0], (len(ms) - 1) * (1 + weights[key]) + full, new))
+    c, scalars, _ = n.content(p)
+    if abs(c) != 1 or scalars or c < 0:
+        out.append(Move("factor-scalar", len(p.terms) - 1 + len(scalars), n.whole(p)))
+    out.sort(key=lambda mv: -mv.saving)
+    return out
+
+
+def _common(
+    n: Normalizer, m: Monomial, shape: Shape, weight: Callable[[Term], float]
+) -> Iterator[tuple[Key, float]]:
+    """What a monomial could share with others: prefixes, suffixes, scalars, entrywise factors."""
+    scalars, word = m
+    for a, e in scalars:
+        yield ("factor-scalar", (a, e > 0)), weight(a)
+    total_weight = 0.0
+    for j in range(1, len(word) + 1):
+        total_weight += weight(word[j - 1]) + (1 if j > 1 else 0)
+        if j < len(word) or word[-1].shape.is_square:
+            yield ("factor-left", word[:j]), total_weight
+    total_weight = 0.0
+    for j in range(len(word) - 1, -1, -1):
+        total_weight += weight(word[j]) + (1 if j < len(word) - 1 else 0)
+        if j > 0 or shape.rows is word[0].shape.cols or word[0].shape.cols is ONE:
+            yield ("factor-right", word[j:]), total_weight
+    for b, e in _entries(n, word, shape).items():
+        yield ("factor-hadamard", (b, e > 0)), weight(b)
+
+
+def _entries(n: Normalizer, word: Word, shape: Shape) -> dict[Term, Fraction]:
+    if shape.is_scalar or not word:
+        return {}
+    if shape.cols is ONE:
+        return n.elements(word[0]) if len(word) == 1 else {T.mul(*word): F1}
+    return n.elements(word[0]) if len(word) == 1 and word[0].op in ("had", "hpow") else {}
+
+
+def _applied(n: Normalizer, p: Poly, key: Key, group: list[Monomial]) -> Poly | None:
+    kind, what = key
+    rest = Poly(p.shape, {m: c for m, c in p.terms.items() if m not in group})
+    build = {
+        "factor-left": _left,
+        "factor-right": _right,
+        "factor-scalar": _scalar,
+        "factor-hadamard": _hadamard,
+    }[kind]
+    made = build(n, p, what, group)
+    if made is None or len(made.terms) >= len(group):
+        return None
+    return total(p.shape, [made, rest])
+
+
+def _left(n: Normalizer, p: Poly, prefix: Word, group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+    inner = Shape(prefix[-1].shape.cols, p.shape.cols)
+    quotient: dict[Monomial, Fraction] = {}
+    for m in group:
+        tail = m[1][len(prefix) :]
+        if not tail and not inner.is_square:
+            return None
+        if not tail and not inner.is_scalar:
+            tail = (T.eye(inner.rows),)
+        quotient[(m[0], tail)] = p.terms[m]
+    return n.product(n.unit(prefix, Shape(p.shape.rows, inner.rows)), n.whole(Poly(inner, quotient)))
+
+
+def _right(n: Normalizer, p: Poly, suffix: Word, group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+    inner = Shape(p.shape.rows, suffix[0].shape.rows)
+    quotient: dict[Monomial, Fraction] = {}
+    for m in group:
+        head = m[1][: len(m[1]) - len(suffix)]
+        if not head and not inner.is_square:
+            return None
+        if not head and not inner.is_scalar:
+            head = (T.eye(inner.rows),)
+        quotient[(m[0], head)] = p.terms[m]
+    if inner.is_scalar:
+        return n.product(n.whole(Poly(SCALAR, quotient)), n.unit(suffix, p.shape))
+    return n.product(n.whole(Poly(inner, quotient)), n.unit(suffix, Shape(inner.cols, p.shape.cols)))
+
+
+def _scalar(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+    atom, positive = what
+    powers = [dict(m[0])[atom] for m in group]
+    e = min(powers) if positive else max(powers)
+    quotient = {(n.join(m[0], ((atom, -e),)), m[1]): p.terms[m] for m in group}
+    return n.product(n.atom(atom, e), n.whole(Poly(p.shape, quotient)))
+
+
+def _hadamard(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+    base, positive = what
+    tables = [_entries(n, m[1], p.shape) for m in group]
+    powers = [t[base] for t in tables]
+    e = min(powers) if positive else max(powers)
+    parts = []
+    for m, table in zip(group, tables, strict=True):
+        left = {b: k - (e if b is base else 0) for b, k in table.items()}
+        left = {b: k for b, k in left.items() if k}
+        body = n.vector(left, p.shape)
+        q = n.poly(body) if body.op == "ones" else n.unit(n.word_of(body), p.shape)
+        parts.append(n.product(Poly(SCALAR, {(m[0], ()): p.terms[m]}), q))
+    factor = n.unit(n.word_of(n.vector({base: e}, p.shape)), p.shape)
+    quotient = total(p.shape, parts)
+    if not quotient.terms:
+        return None
+    return n.entrywise([factor, n.whole(quotient)], p.shape)
+
+

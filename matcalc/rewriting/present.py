@@ -1,0 +1,238 @@
+"""Presentation: from a right answer to the form a person would write.
+
+Several equal forms are made (sums kept whole, everything multiplied out), each is factored by greedy search over named
+moves, and the cheapest is printed, never anything dearer than what came in.  Every form is normalised again and dropped
+where it does not come back to the normal form it was made from.
+
+What the user wrote is preferred: a subterm that equals one of the problem's own subterms is printed as it stands there,
+and a definition's body by the definition's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from matcalc.language import terms as T
+from matcalc.language.terms import Term, subterms
+from matcalc.rewriting.cost import cost
+from matcalc.rewriting.factoring import Move, moves
+from matcalc.rewriting.normal import Normalizer
+from matcalc.rewriting.polynomial import Monomial, Poly, monomial_order, numeral, total
+from matcalc.rewriting.steps import Step
+from matcalc.rewriting.writing import Writer
+
+__all__ = ["present"]
+
+Facts = Mapping[str, frozenset[str]]
+MOVES_TRIED = (3, 2, 1)  # per level of nesting
+WIDE = 40  # sums of more terms are only collected
+BUDGET = 400  # sums looked at before the best so far is taken
+
+REASONS = {
+    "collect-terms": "collect like terms",
+    "factor-left": "common factor on the left",
+    "factor-right": "common factor on the right",
+    "factor-scalar": "common scalar factor",
+    "factor-hadamard": "common entrywise factor",
+    "transpose-sum": "transpose of a sum",
+    "simplify": "simplify",
+}
+
+
+@dataclass(slots=True)
+class Presenter:
+    """One presentation: the opaque normalizer, what the user wrote, what was shown already."""
+
+    facts: Facts
+    known: dict[Term, tuple[Term, int]] = field(default_factory=dict)
+    work: int = 0
+
+    def __post_init__(self) -> None:
+        self.n = Normalizer(self.facts, opaque=True)
+        self.full = Normalizer(self.facts)
+        self.writer = Writer(self.n, self.show_term, self.lookup)
+        self._shown: dict[tuple[object, frozenset[object]], Term] = {}
+        self._open: set[Term] = set()
+
+    n: Normalizer = field(init=False)
+    full: Normalizer = field(init=False)
+    writer: Writer = field(init=False)
+    _shown: dict[tuple[object, frozenset[object]], Term] = field(init=False)
+    _open: set[Term] = field(init=False)
+
+    # --------------------------------------------------- the user's own forms
+    def learn(self, written: Term, name: Term | None = None) -> None:
+        """Remember how the user wrote a term (or what it is called)."""
+        if not written.args or written.op in ("neg", "transpose") or (written.op == "mul" and name is None):
+            return
+        for n in (self.n, self.full):
+            body, sign = _bare(n.canon(written))
+            self.known.setdefault(body, (name if name is not None else written, sign))
+
+    def lookup(self, canonical: Term) -> Term | None:
+        found = self.known.get(canonical)
+        if found is None or found[1] < 0:
+            return None
+        return found[0]
+
+    # -------------------------------------------------------------- showing
+    def show_term(self, t: Term) -> Term:
+        """A canonical term as a person writes it."""
+        body, sign = _bare(t)
+        found = self.known.get(body)
+        if found is not None:
+            return found[0] if found[1] == sign else T.neg(found[0])
+        if not t.args:
+            return t
+        return self.show(self.n.poly(t), 1)
+
+    def show(self, p: Poly, level: int = 0) -> Term:
+        """A polynomial as a person writes it: the cheapest of the forms that the moves reach."""
+        return self.best(p, level)[0]
+
+    def best(self, p: Poly, level: int) -> tuple[Term, tuple[tuple[str, Poly], ...]]:
+        """The cheapest form of a polynomial and the moves that lead to it."""
+        if not p.terms:
+            return T.zeros(*p.shape), ()
+        own = self._as_written(p)
+        if own is not None:
+            return own, ()
+        if len(p.terms) == 1:
+            ((m, c),) = p.terms.items()
+            return self.writer.monomial(m, c), ()
+        key = (p.shape, frozenset(p.terms.items()))
+        if key in self._shown:
+            return self._shown[key], ()
+        self.work += 1
+        best = (self.plain(p), ())
+        if len(p.terms) <= WIDE and self.work <= BUDGET:
+            best = self._factored(p, level, best)
+        self._shown[key] = best[0]
+        return best
+
+    def _factored(
+        self, p: Poly, level: int, best: tuple[Term, tuple[tuple[str, Poly], ...]]
+    ) -> tuple[Term, tuple[tuple[str, Poly], ...]]:
+        tried = MOVES_TRIED[min(level, len(MOVES_TRIED) - 1)]
+        for move in self._moves(p)[:tried]:
+            form, rest = self.best(move.poly, level)
+            if cost(form) < cost(best[0]) - 1e-9:
+                best = (form, ((move.rule, move.poly), *rest))
+        if level == 0 and not p.shape.is_scalar and p.shape.is_square:
+            flipped = self.n.transposed(p)
+            form, _ = self.best(flipped, 1)
+            form = T.transpose(form)
+            if cost(form) < cost(best[0]) - 1e-9:
+                best = (form, (("transpose-sum", p),))
+        return best
+
+    def _moves(self, p: Poly) -> list[Move]:
+        return moves(self.n, p, lambda t: cost(self.writer.factor(t)) if not t.is_scalar else cost(self.writer.scalar(t)))
+
+    def _as_written(self, p: Poly) -> Term | None:
+        """The user's own form of a sum, up to a number in front."""
+        if len(p.terms) == 2:
+            logistic = self._one_minus_sigmoid(p)
+            if logistic is not None:
+                return logistic
+        body, sign = _bare(self.n.term(p))
+        found = self.known.get(body)
+        if found is not None:
+            return found[0] if found[1] == sign else T.neg(found[0])
+        return None
+
+    def _one_minus_sigmoid(self, p: Poly) -> Term | None:
+        """``1 - sigmoid(z)`` as sigmoid(-z) where the user wrote -z; or where that is shorter."""
+        one = numeral(1) if p.shape.is_scalar else self.n.poly(T.ones(*p.shape))
+        for scale in (1, -1):
+            rest = total(p.shape, [one, p.scaled(numeral(-scale).terms[((), ())])]) if one.terms else None
+            single = rest.single if rest is not None else None
+            if single is None or single[1] != 1:
+                continue
+            (s, w), _ = single
+            f = s[0][0] if p.shape.is_scalar and len(s) == 1 and s[0][1] == 1 else w[0] if not s and len(w) == 1 else None
+            if f is None or f.op != "fn" or f.data != ("sigmoid", 0):
+                continue
+            flipped = T.fn("sigmoid", self.show_term(self.n.canon(T.neg(f.args[0]))))
+            if self.lookup(f) is None:
+                return flipped if scale == 1 else T.neg(flipped)
+        return None
+
+    def plain(self, p: Poly) -> Term:
+        """The sum of its monomials, in reading order."""
+        parts = [(m, self.writer.monomial(m, p.terms[m])) for m in sorted(p.terms, key=monomial_order)]
+        parts.sort(key=lambda mt: _reading_order(mt[0], mt[1]))
+        return T.add(*(t for _, t in parts)) if len(parts) > 1 else parts[0][1]
+
+
+def _reading_order(m: Monomial, t: Term) -> object:
+    """Positive terms first, a lone constant last among them."""
+    constant = not m[1] and not m[0]
+    return (t.op == "neg", constant, t.op == "transpose")
+
+
+def _bare(t: Term) -> tuple[Term, int]:
+    """A canonical term without its sign, so that a form is known up to sign."""
+    if t.op == "neg":
+        return t.args[0], -1
+    if t.op == "add" and t.args[0].op == "neg":
+        return T.add(*(a.args[0] if a.op == "neg" else T.neg(a) for a in t.args)), -1
+    return t, 1
+
+
+def present(
+    raw: Term,
+    facts: Facts | None = None,
+    definitions: Mapping[str, Term] | None = None,
+    known: Iterable[Term] = (),
+    label: str = "",
+) -> tuple[Term, tuple[Step, ...]]:
+    """The form a person would print, and the steps that lead to it from ``raw``.
+
+    ``definitions`` are names with their bodies; ``known`` are terms the user wrote, whose parts are printed as they stand.
+    """
+    p = Presenter(facts or {})
+    for name, body in (definitions or {}).items():
+        p.learn(body, T.symbol(name, *body.shape))
+    for t in known:
+        for s in subterms(t):
+            p.learn(s)
+    candidates: list[tuple[Term, Poly | None, tuple[tuple[str, Poly], ...]]] = [(tidy(raw), None, ())]
+    for n in (p.n, p.full):
+        poly = n.poly(raw)
+        form, path = p.best(poly, 0)
+        candidates.append((form, poly, path))
+    target = p.full.canon(raw)
+    ranked = sorted(enumerate(candidates), key=lambda ic: (cost(ic[1][0]), ic[0] == 0, ic[0]))
+    for i, (form, poly, path) in ranked:
+        if i == 0 or p.full.canon(form) is target:
+            return form, _told(p, raw, form, poly, path, label)
+    raise AssertionError("the raw form is always a candidate")
+
+
+def tidy(t: Term) -> Term:
+    """The term as it is; a zero product is the zero of its shape."""
+    return t
+
+
+def _told(
+    p: Presenter, raw: Term, form: Term, poly: Poly | None, path: tuple[tuple[str, Poly], ...], label: str
+) -> tuple[Step, ...]:
+    """The steps from the raw term to the printed one, line by line."""
+    lines: list[tuple[str, Term]] = []
+    if poly is not None and path:
+        lines.append(("collect-terms", p.plain(poly)))
+        for rule, after in path[:-1]:
+            lines.append((rule, p.plain(after)))
+        lines.append((path[-1][0], form))
+    elif form is not raw:
+        lines.append(("simplify" if poly is None or len(poly.terms) == 1 else "collect-terms", form))
+    steps = []
+    before = raw
+    for rule, after in lines:
+        if after is before:
+            continue
+        steps.append(Step(rule, before, after, REASONS[rule], label=label))
+        before = after
+    return tuple(steps)

@@ -1,0 +1,299 @@
+"""Writing one monomial the way a person would: the other half of the normal form.
+
+The normal form keeps a product as powers of scalars and a word of factors.  Here it gets its printed shape: a fraction
+in front, ``norm2(u)^2`` for ``u'*u``, ``softmax``, quotients, runs of transposes, powers.  Every choice is between equal
+forms; the cheapest one is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from matcalc.language import terms as T
+from matcalc.language.dims import ONE
+from matcalc.language.terms import Term
+from matcalc.rewriting.cost import cost
+from matcalc.rewriting.normal import Normalizer
+from matcalc.rewriting.polynomial import Monomial, Scalars, Word, order
+
+__all__ = ["Writer"]
+
+HALF = Fraction(1, 2)
+
+
+class Writer:
+    """Writes monomials; ``show`` writes a canonical argument (a sum, the argument of a function)."""
+
+    def __init__(self, n: Normalizer, show: Callable[[Term], Term], known: Callable[[Term], Term | None]) -> None:
+        self.n = n
+        self.show = show
+        self.known = known
+        self._factors: dict[Term, Term] = {}
+
+    # ----------------------------------------------------------- monomials
+    def monomial(self, m: Monomial, c: Fraction) -> Term:
+        """The monomial with its coefficient, a leading sign outermost."""
+        body = min(self._variants(m, abs(c)), key=lambda t: (cost(t), str(t)))
+        return T.neg(body) if c < 0 else body
+
+    def _variants(self, m: Monomial, c: Fraction) -> list[Term]:
+        scalars, word = self._recognised(*m)
+        above: list[Term] = []
+        below: list[Term] = []
+        for a, e in scalars:
+            t, down = self.power(a, e)
+            (below if down else above).append(t)
+        above.sort(key=_scalar_rank)
+        below.sort(key=_scalar_rank)
+        out = []
+        for chain in self.words(word):
+            out.append(self._fraction(c, above, below, chain))
+        return out
+
+    def _fraction(self, c: Fraction, above: list[Term], below: list[Term], chain: Term | None) -> Term:
+        up = list(above)
+        down = list(below)
+        if c.numerator != 1:
+            up.insert(0, T.number(c.numerator))
+        if c.denominator != 1:
+            down.insert(0, T.number(c.denominator))
+        if not down:
+            parts = [*up, *([chain] if chain is not None else [])]
+            return _product(parts)
+        under = _product(down)
+        if chain is None:
+            return _fold_quotient(up, under)
+        if up and all(not t.args or t.op == "add" for t in down) and len(down) <= 2:
+            return T.mul(T.div(_product(up), under), chain)
+        return T.div(_product([*up, chain]), under)
+
+    def _recognised(self, scalars: Scalars, word: Word) -> tuple[Scalars, Word]:
+        """``exp(u)/sum(exp(u))`` in a monomial becomes softmax(u)."""
+        for i, (a, e) in enumerate(scalars):
+            u = _exp_sum(a)
+            if u is None or e.denominator != 1 or e >= 0 or not word:
+                continue
+            for k, f in enumerate(word):
+                base = f.args[0] if f.op == "transpose" else f
+                if base.shape.cols is not ONE:
+                    continue
+                table = self.n.elements(base)
+                ex = T.fn("exp", u)
+                if table.get(ex, 0) < 1:
+                    continue
+                table[ex] -= 1
+                soft = T.make("softmax", u)
+                table[soft] = table.get(soft, Fraction(0)) + 1
+                new = self.n.vector({b: x for b, x in table.items() if x}, base.shape)
+                new = T.transpose(new) if f.op == "transpose" else new
+                left = scalars[:i] + (((a, e + 1),) if e != -1 else ()) + scalars[i + 1 :]
+                return self._recognised(left, word[:k] + (new,) + word[k + 1 :])
+        return scalars, word
+
+    # ------------------------------------------------------------- scalars
+    def power(self, a: Term, e: Fraction) -> tuple[Term, bool]:
+        """A power of a scalar atom, and whether it stands below the line."""
+        if a.op == "fn" and a.data == ("exp", 0) and e != 1:
+            return T.fn("exp", self.show(self.n.canon(T.mul(T.number(e), a.args[0])))), False
+        down = e < 0
+        e = abs(e)
+        root = self._root(a)
+        forms = []
+        if root is not None:
+            twice = 2 * e
+            forms.append(root if twice == 1 else T.power(root, T.number(twice)))
+        if e == HALF:
+            forms.append(T.fn("sqrt", self.scalar(a)))
+        elif root is None or e.denominator == 1:
+            s = self.scalar(a)
+            forms.append(s if e == 1 else T.power(s, T.number(e)))
+        return min(forms, key=lambda t: (cost(t), str(t))), down
+
+    def _root(self, a: Term) -> Term | None:
+        """``norm2(u)`` for ``u'*u``, ``normF(X)`` for ``tr(X'*X)``."""
+        if a.op == "mul" and not any(f.is_scalar for f in a.args):
+            word = a.args
+            half = len(word) // 2
+            if len(word) % 2 == 0 and self.n.flip_word(word) == word:
+                u = min(self.words(word[half:]), key=cost)
+                assert u is not None
+                return T.make("norm2", u) if u.op != "ones" else None
+        if a.op == "tr" and a.args[0].op == "mul":
+            word = a.args[0].args
+            half = len(word) // 2
+            if len(word) % 2 == 0:
+                for i in range(len(word)):
+                    turn = word[i:] + word[:i]
+                    if self.n.flip_word(turn) == turn:
+                        x = min(self.words(turn[half:]), key=cost)
+                        assert x is not None
+                        if x.op == "transpose":
+                            x = x.args[0]
+                        return T.make("normF", x)
+        return None
+
+    def scalar(self, a: Term) -> Term:
+        """A scalar atom as a person writes it."""
+        known = self.known(a)
+        if known is not None:
+            return known
+        if a.op == "mul" and not any(f.is_scalar for f in a.args):
+            return self._chain(a.args)
+        if a.op == "tr":
+            return self._trace(a.args[0].args if a.args[0].op == "mul" else (a.args[0],))
+        if a.op == "fn" and a.data == ("log", 0):
+            u = _exp_sum(a.args[0])
+            if u is not None:
+                return T.make("logsumexp", self.show(u))
+        return self._inside(a)
+
+    def _chain(self, word: Word) -> Term:
+        forms = []
+        for w in (word, self.n.flip_word(word)):
+            row = w[0].args[0] if w[0].op == "transpose" else None
+            if row is not None and row.op == "ones":
+                inner = min(self.words(w[1:]), key=cost)
+                assert inner is not None
+                last = w[-1]
+                if last.op == "ones" and len(w) > 2:
+                    inner = min(self.words(w[1:-1]), key=cost)
+                    assert inner is not None
+                forms.append(T.make("sum", inner))
+            forms += [t for t in self.words(w) if t is not None]
+        return min(forms, key=lambda t: (cost(t), str(t)))
+
+    def _trace(self, word: Word) -> Term:
+        forms = []
+        for w in (word, self.n.flip_word(word)):
+            for i in range(len(w)):
+                turn = w[i:] + w[:i]
+                forms += [T.make("tr", t) for t in self.words(turn) if t is not None]
+        if len(word) == 2:
+            a, b = word
+            forms.append(T.make("sum", T.had(self.factor(self.n.flip(a)), self.factor(b))))
+            forms.append(T.make("sum", T.had(self.factor(a), self.factor(self.n.flip(b)))))
+        return min(forms, key=lambda t: (cost(t), str(t)))
+
+    # --------------------------------------------------------------- words
+    def words(self, word: Word) -> list[Term | None]:
+        """Ways to write a chain; [None] for the empty one."""
+        if not word:
+            return [None]
+        if len(word) >= 3 and word[0].op == "diag" and word[-1].op == "diag":
+            u, v = self.factor(word[0].args[0]), self.factor(word[-1].args[0])
+            middle = min(self.words(word[1:-1]), key=lambda t: cost(t) if t else 0)
+            assert middle is not None
+            return [T.had(T.mul(u, T.transpose(v)), middle), _product(self._run(word, False))]
+        plain = self._run(word, False)
+        out: list[Term | None] = [_product(plain)]
+        if sum(f.op == "transpose" for f in word) > 1:
+            out.append(_product(self._run(word, True)))
+        back = self.n.flip_word(word)
+        if len(word) > 1 and sum(f.op == "transpose" for f in back) + 1 < sum(f.op == "transpose" for f in word):
+            out.append(T.transpose(_product(self._run(back, False))))
+        return out
+
+    def _run(self, word: Word, grouped: bool) -> list[Term]:
+        """The factors from left to right: equal neighbours as powers, runs of transposes grouped on demand."""
+        out: list[Term] = []
+        i = 0
+        while i < len(word):
+            j = i
+            if grouped and word[i].op == "transpose" and not word[i].shape.rows is ONE:
+                while j < len(word) and word[j].op == "transpose" and word[j].shape.rows is not ONE:
+                    j += 1
+            if j - i > 1:
+                inner = _product(self._run(self.n.flip_word(word[i:j]), False))
+                out.append(T.transpose(inner))
+                i = j
+                continue
+            j = i + 1
+            while j < len(word) and word[j] is word[i] and word[i].shape.is_square:
+                j += 1
+            out.append(self._repeated(word[i], j - i))
+            i = j
+        return out
+
+    def _repeated(self, f: Term, times: int) -> Term:
+        if times == 1:
+            return self.factor(f)
+        if f.op == "transpose":
+            return T.transpose(T.power(self.factor(f.args[0]), times))
+        return T.power(self.factor(f), times)
+
+    def factor(self, f: Term) -> Term:
+        """One factor of a word."""
+        found = self._factors.get(f)
+        if found is None:
+            found = self._factors[f] = self._factor(f)
+        return found
+
+    def _factor(self, f: Term) -> Term:
+        known = self.known(f)
+        if known is not None:
+            return known
+        if f.op == "transpose":
+            inner = self.factor(f.args[0])
+            return inner.args[0] if inner.op == "transpose" else T.transpose(inner)
+        if f.op in ("had", "hpow"):
+            return self._entrywise(f)
+        if f.op in ("add", "mul"):
+            return self.show(f)
+        return self._inside(f)
+
+    def _inside(self, f: Term) -> Term:
+        """The same operation on arguments as a person writes them."""
+        if not f.args or f.op in ("d", "sumover", "prod", "stack"):
+            return f
+        return T.rebuild(f, (self.show(a) for a in f.args))
+
+    def _entrywise(self, f: Term) -> Term:
+        """A Hadamard product: quotients below, roots, exp with its exponent inside."""
+        table = self.n.elements(f)
+        above: list[Term] = []
+        below: list[Term] = []
+        for b, e in sorted(table.items(), key=lambda be: _entry_rank(be[0])):
+            if b.op == "fn" and b.data == ("exp", 0) and e != 1:
+                above.append(T.fn("exp", self.show(self.n.canon(T.mul(T.number(e), b.args[0])))))
+                continue
+            (above if e > 0 else below).append(_entry_power(self.factor(b), abs(e)))
+        top = T.had(*above) if len(above) > 1 else above[0] if above else T.number(1)
+        if not below:
+            return top
+        return T.hdiv(top, T.had(*below) if len(below) > 1 else below[0])
+
+
+def _entry_power(b: Term, e: Fraction) -> Term:
+    if e == 1:
+        return b
+    return T.fn("sqrt", b) if e == HALF else T.hpower(b, T.number(e))
+
+
+def _exp_sum(a: Term) -> Term | None:
+    """u where the atom is ``ones'*exp(u)``."""
+    if a.op == "mul" and len(a.args) == 2:
+        row, column = a.args
+        if row.op == "transpose" and row.args[0].op == "ones" and column.op == "fn" and column.data == ("exp", 0):
+            return column.args[0]
+    return None
+
+
+def _product(parts: Sequence[Term]) -> Term:
+    if not parts:
+        return T.number(1)
+    return parts[0] if len(parts) == 1 else T.mul(*parts)
+
+
+def _fold_quotient(up: list[Term], under: Term) -> Term:
+    return T.div(_product(up), under)
+
+
+def _scalar_rank(t: Term) -> object:
+    """Numbers, sizes, names, then longer scalars."""
+    kinds = {"num": 0, "const": 1, "size": 2, "sym": 3, "elem": 3}
+    return (kinds.get(t.op, 4), t.size, str(t))
+
+
+def _entry_rank(t: Term) -> object:
+    return (t.size, order(t))

@@ -1,0 +1,134 @@
+"""A derivation checked at numbers: its answers against the problem, and every line against the line above it.
+
+What a line claims follows from its rule.  Most say that a term is equal to the one before; a reading says how its answer
+and the form before it belong together (``inner(G, d(x))`` is the form that the gradient G is read off).  Every claim is
+an equation between two terms, evaluated at random points with random differentials.
+
+Invariant: a derivation that is contradicted anywhere raises FailedCertificate; nothing of it is an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from matcalc.calculus.derive import Derivation
+from matcalc.calculus.moves import READINGS
+from matcalc.errors import FailedCertificate, MatcalcError
+from matcalc.language.terms import Term, inner, make, mul, replace, transpose
+from matcalc.numeric.certify import Certificate, certify, check_steps
+from matcalc.numeric.sample import CannotSample
+from matcalc.rewriting.steps import Step
+
+__all__ = ["Checks", "verified"]
+
+LIMIT = 1e-5  # of a line; differences of functions that are not analytic lose half of the digits
+REPORT = "this is a fault of matcalc, not of your problem: please report it with the problem's text"
+
+Checks = Mapping[str, tuple[float | None, ...]]  # by variable, for every step in the order of Step.walk
+
+
+class _Equation(NamedTuple):
+    """What a step claims: two terms of one value."""
+
+    left: Term
+    right: Term
+
+
+def verified(derivation: Derivation, seed: int = 0) -> tuple[Certificate, Checks]:
+    """The certificate and the error of every step (None: it claims nothing that can be evaluated)."""
+    checks = {name: _checked(derivation, name, seed) for name in derivation.answers}
+    certificate = _certified(derivation, derivation.answers, derivation.structure, seed)
+    for structure in ("projected", "entries"):  # what is shown beside the answer is checked as well
+        others = {n: found[structure] for n, found in derivation.alternatives.items() if structure in found}
+        if others and structure != derivation.structure:
+            _certified(derivation, others, structure, seed)
+    return certificate, checks
+
+
+def _certified(derivation: Derivation, answers: Mapping[str, Term], structure: str, seed: int) -> Certificate:
+    certificate = certify(
+        derivation.problem,
+        answers,
+        derivation.order,
+        derivation.layout,  # type: ignore[arg-type]
+        structure,  # type: ignore[arg-type]
+        seed,
+    )
+    if certificate.status == "failed":
+        name = max(certificate.errors, key=lambda n: certificate.errors[n])
+        raise FailedCertificate(
+            f"the answer by {name} is contradicted by the numerical derivative of the problem "
+            f"(relative error {certificate.errors[name]:.0e}): {answers[name]}",
+            hint=REPORT,
+        )
+    return certificate
+
+
+def _checked(derivation: Derivation, name: str, seed: int) -> tuple[float | None, ...]:
+    steps = [s for top in derivation.lines[name] for s in top.walk()]
+    inline = {d.symbol: d.term for d in derivation.introduced}
+    claims = [_claim(s, inline) for s in steps]
+    equations = [c for c in claims if c is not None]
+    try:
+        found = iter(check_steps(derivation.problem, [(c.left, c.right) for c in equations], (name,), seed))
+    except CannotSample:
+        return (None,) * len(steps)
+    errors = [None if c is None else next(found) for c in claims]
+    for step, error in zip(steps, errors, strict=True):
+        if error is not None and LIMIT < error < float("inf"):
+            raise _contradicted(step, error)
+    return tuple(None if e == float("inf") else e for e in errors)
+
+
+def _contradicted(step: Step, error: float | None = None) -> FailedCertificate:
+    by = f" (relative error {error:.0e})" if error is not None else ""
+    label = f"{step.label} = " if step.label else ""
+    return FailedCertificate(
+        f"a line of the derivation is wrong{by}: by the rule {step.rule}\n  {label}{step.before}\nbecame\n  {label}{step.after}",
+        hint=REPORT,
+    )
+
+
+def _claim(step: Step, inline: Mapping[Term, Term]) -> _Equation | None:
+    """The equation that a step claims, with introduced names written out; None where it only changes the question."""
+    try:
+        claim = _plain_claim(step)
+    except MatcalcError as misfit:
+        raise _contradicted(step) from misfit
+    if claim is None:
+        return None
+    if claim.left.shape != claim.right.shape:
+        raise _contradicted(step)
+    return _Equation(replace(claim.left, inline), replace(claim.right, inline)) if inline else claim
+
+
+def _plain_claim(step: Step) -> _Equation | None:
+    before, after = step.before, step.after
+    if not any(s.rule in READINGS for s in step.walk()):
+        return _Equation(before, after)
+    change = step.bindings.get("d")
+    if step.rule == "layout":
+        return _Equation(transpose(before), after)
+    if change is None:
+        return None
+    if step.rule == "read-off":
+        return _Equation(before, inner(after, change))
+    if step.rule == "pair":
+        return _Equation(inner(before, change), after)
+    if step.rule == "read-slope":
+        return _Equation(before, mul(after, change))
+    if step.rule == "read-matrix":
+        return _Equation(_column(before), mul(after, _column(change)))
+    return None
+
+
+def _column(t: Term) -> Term:
+    return t if t.shape.is_vector or t.is_scalar else make("vec", t)
+
+
+def walked(derivation: Derivation, checks: Checks) -> Iterator[tuple[Step, float | None]]:
+    """Every step with its error, for reports."""
+    for name, steps in derivation.lines.items():
+        every = [s for top in steps for s in top.walk()]
+        yield from zip(every, checks.get(name, (None,) * len(every)), strict=True)

@@ -1,0 +1,184 @@
+"""Random problems through the whole derivation, against automatic differentiation. No wrong answer is allowed.
+
+Refusals are counted; the end of the test run lists their reasons.  A longer run is
+``python -m tests.fuzz --count 20000 --seed 1``.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from matcalc.rewriting.present import present
+
+from matcalc.calculus.derive import Derivation
+from matcalc.calculus.methods import METHODS
+from matcalc.language.elaborate import parse_problem
+from matcalc.language.ops import OPS
+from matcalc.language.terms import Term
+from matcalc.rewriting.normal import normal_form
+from matcalc.rewriting.steps import Step
+from tests.fuzz.check import Outcome, Point, check, points
+from tests.fuzz.problems import PRODUCED, SIZES, Case, make_case, random_case
+from tests.fuzz.reference import value
+from tests.fuzz.run import REGRESSIONS, run
+from tests.fuzz.summary import properties
+from tests.random_terms import random_shape, random_term, values_for
+
+SEED = 0
+CHUNK = 100
+CHUNKS = 24  # of these one problem in eight has a vector or a matrix as its objective
+REFUSED = 0.15  # a larger share would say little about the rest
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_no_answer_is_wrong(chunk: int, record_property: Any) -> None:
+    tally = run(SEED, range(chunk * CHUNK, (chunk + 1) * CHUNK))
+    record_property("fuzz", properties(tally))
+    assert not tally.failures, "\n\n".join(tally.failures)
+    assert tally.counts["refused"] <= REFUSED * CHUNK, tally.reasons
+
+
+def test_at_least_two_thousand_scalar_problems() -> None:
+    assert CHUNK * CHUNKS * 7 // 8 >= 2000
+
+
+# ------------------------------------------------------------------ the problems
+def test_every_operation_is_fuzzed() -> None:
+    not_asked = {"elem", "sumover", "prod", "stack"}  # binders
+    in_answers = {"grad", "jac", "hess", "d"}
+    assert PRODUCED | not_asked | in_answers == OPS.keys()
+    seen: Counter[str] = Counter()
+    for i in range(1500):
+        stack = [random_case(f"{SEED}:{i}").problem.objective]
+        while stack:
+            t = stack.pop()
+            seen[t.op] += 1
+            stack.extend(t.args)
+    assert seen.keys() >= PRODUCED
+
+
+def test_the_same_seed_gives_the_same_problem() -> None:
+    a, b = random_case("5:17"), random_case("5:17")
+    assert (a.problem.text, a.declare, a.wrt) == (b.problem.text, b.declare, b.wrt)
+
+
+def test_the_truth_is_the_slope_of_the_problem() -> None:
+    """Automatic differentiation against central differences, in a random direction."""
+    compared = 0
+    for i in range(60):
+        case = random_case(f"slope:{i}")
+        for point in points(case, 1):
+            x = point.values[case.wrt]
+            step = 1e-5 * _in_structure(np.random.default_rng(i).standard_normal(x.shape), case.structure)
+            ends = [value(case.problem.objective, {**point.values, case.wrt: x + s * step}, SIZES) for s in (1, -1)]
+            slope = (ends[0] - ends[1]).item() / 2
+            assert abs(slope - np.sum(point.truth * step)) <= 1e-5 * abs(slope) + 1e-10
+            compared += 1
+    assert compared > 40
+
+
+def _in_structure(x: Any, structure: str) -> Any:
+    if structure == "diagonal":
+        return np.diag(np.diag(x))
+    sign = {"symmetric": 1, "skew": -1}.get(structure)
+    return x if sign is None else (x + sign * x.T) / 2
+
+
+# ------------------------------------------------------------------- regressions
+def regressions() -> list[str]:
+    blocks = REGRESSIONS.read_text(encoding="utf-8").split("\n\n")
+    return [b.strip() for b in blocks if any(line and not line.startswith("#") for line in b.splitlines())]
+
+
+def test_what_went_wrong_once_is_right_now() -> None:
+    for text in regressions():
+        problem = parse_problem(text)
+        body = problem.definitions[0].term if problem.definitions else problem.objective
+        case = make_case(text, body, problem.wrt[0], problem.symbols, problem.functions)
+        outcome = check(case)
+        assert outcome.status in ("right", "refused"), f"{text}\n{outcome}"
+
+
+# --------------------------------------------------------------------- the methods
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_reaches_the_same_derivative(method: str, record_property: Any) -> None:
+    tally = run(1, range(100), kind="scalar", examine=lambda case: check(case, method))
+    record_property("fuzz", properties(tally))
+    assert not tally.failures, "\n\n".join(tally.failures)
+
+
+# ----------------------------------------------------------------------- the steps
+def _steps(derivation: Derivation) -> list[Step]:
+    return [s for top in derivation.steps for s in top.walk()]
+
+
+def _same_value(step: Step, derivation: Derivation, point: Point, case: Case) -> bool:
+    """Whether a line has the value of the line above it: of the same kind only, a form in d(X) or a gradient."""
+    before, after = step.before, step.after
+    if before.tangent != after.tangent or before.shape != after.shape or _reads(step):
+        return True
+    values = dict(point.values)
+    for d in derivation.definitions:
+        values[d.name] = value(d.term, values, SIZES)
+    x = values[case.wrt]
+    values[f"d({case.wrt})"] = _in_structure(np.random.default_rng(3).standard_normal(x.shape), case.structure)
+    try:
+        a, b = value(before, values, SIZES), value(after, values, SIZES)
+    except KeyError:  # the differential of a definition, which has no value of its own here
+        return True
+    scale = max(1e-3, float(np.max(np.abs(a), initial=0)), float(np.max(np.abs(b), initial=0)))
+    return float(np.max(np.abs(a - b), initial=0)) <= 1e-6 * scale
+
+
+READING = ("differentiate", "does-not-occur", "layout", "structure")
+
+
+def _reads(step: Step) -> bool:
+    """Steps that say how a derivative is read or stated; they are not equations between two values."""
+    return step.rule in READING or step.rule.startswith("read-")
+
+
+def _examine_steps(case: Case) -> Outcome:
+    def wrong_steps(derivation: Derivation, used: list[Point]) -> str:
+        bad = [s for s in _steps(derivation) for p in used if not _same_value(s, derivation, p, case)]
+        return "\n".join(f"{s.rule}: {s.before} is not {s.after}" for s in bad[:3])
+
+    return check(case, also=wrong_steps)
+
+
+def test_every_line_has_the_value_of_the_line_above(record_property: Any) -> None:
+    tally = run(2, range(100), examine=_examine_steps)
+    record_property("fuzz", properties(tally))
+    assert not tally.failures, "\n\n".join(tally.failures)
+
+
+# ------------------------------------------------ the normal form and what is printed
+def _value_of(t: Term, seed: int) -> tuple[Any, Any]:
+    values, sizes = values_for(t, random.Random(seed))
+    return values, sizes
+
+
+@pytest.mark.parametrize("chunk", range(4))
+def test_normal_form_and_presentation_keep_the_value_and_are_idempotent(chunk: int) -> None:
+    for i in range(chunk * 75, (chunk + 1) * 75):
+        rng = random.Random(f"present:{i}")
+        t = random_term(rng, random_shape(rng), depth=rng.choice((2, 3, 4)))
+        normal = normal_form(t, {})
+        shown, _ = present(t, {}, (), ())
+        again, _ = present(shown, {}, (), ())
+        assert normal_form(normal, {}) is normal, t
+        assert again is shown, f"{t} is shown as {shown}, and that as {again}"
+        values, sizes = values_for(t, random.Random(i))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            whole, *others = (value(x, values, sizes) for x in (t, normal, shown))
+        scale = float(np.max(np.abs(whole), initial=0))
+        if not 1e-6 < scale < 1e6:  # nothing can be told where it overflows or vanishes
+            continue
+        for name, other in zip(("normal form", "presentation"), others, strict=True):
+            assert float(np.max(np.abs(whole - other))) <= 1e-6 * scale, f"{name} of {t}"
