@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matcalc.api import Derivation, derive, parse
-    from matcalc.errors import CannotDerive, MatcalcError, ParseError, RuleError, ShapeError
+    from matcalc.errors import CannotDerive, FailedCertificate, MatcalcError, ParseError, RuleError, ShapeError
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CannotDerive",
     "Derivation",
+    "FailedCertificate",
     "MatcalcError",
     "ParseError",
     "RuleError",
@@ -33,6 +34,7 @@ __all__ = [
 _HOME = {
     "CannotDerive": "matcalc.errors",
     "Derivation": "matcalc.api",
+    "FailedCertificate": "matcalc.errors",
     "MatcalcError": "matcalc.errors",
     "ParseError": "matcalc.errors",
     "RuleError": "matcalc.errors",

@@ -108,7 +108,7 @@ def derive(
     names = _names(wrt)
     asked = _problem(problem, names, declare)
     book = _book(rules, seed)
-    told = calculus.derive(asked, names, method, order, layout, structure, None if book is None else book.rules)
+    told = calculus.derive(asked, names, method, order, layout, structure, book)
     parts = {f.name: getattr(told, f.name) for f in fields(told)}
     if not verify:
         return Derivation(**{**parts, "certificate": _unverified(seed)})

@@ -17,7 +17,7 @@ import click
 
 from matcalc import __version__
 from matcalc.errors import CannotDerive, FailedCertificate, MatcalcError, ParseError, RuleError, ShapeError
-from matcalc.terminal import coloured, silence, write, write_error
+from matcalc.terminal import ReaderLeft, coloured, silence, write, write_error
 
 if TYPE_CHECKING:
     from matcalc.api import Derivation
@@ -59,6 +59,9 @@ class Program(click.Group):
 
     command_class = Formulas
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["--help" if a == "-h" and i == 0 else a for i, a in enumerate(args)])
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
@@ -80,7 +83,9 @@ def _problem_options(command: Any) -> Any:
         click.option("--wrt", multiple=True, metavar="NAME", callback=_names, help="Variable to differentiate by."),
         click.option("--declare", multiple=True, metavar="DECL", help='A declaration, e.g. "A : m×n symmetric".'),
         click.option("--method", type=click.Choice(METHODS), default="auto", show_default=True, help="How it is told."),
-        click.option("--order", type=click.IntRange(1, 2), default=1, show_default=True, help="2 for the Hessian."),
+        click.option(
+            "--order", type=click.IntRange(1, 2), metavar="1|2", default=1, show_default=True, help="2 for the Hessian."
+        ),
         click.option("--layout", type=click.Choice(LAYOUTS), default="gradient", show_default=True, help="Layout."),
         click.option(
             "--structure",
@@ -99,7 +104,7 @@ def _problem_options(command: Any) -> Any:
     return command
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100})
+@click.group(cls=Program, context_settings={"help_option_names": ["--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="matcalc")
 def program() -> None:
     """Matrix calculus: closed forms with their steps, checked numerically, and NumPy code."""
@@ -193,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     try:
         return _run(arguments)
-    except BrokenPipeError:
+    except ReaderLeft:
         silence()
         return 0
 
@@ -214,7 +219,5 @@ def _run(arguments: Sequence[str] | None) -> int:
         write_error(error.render())
         return _exit_code(error)
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
         write_error(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         return 2

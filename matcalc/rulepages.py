@@ -1,4 +1,4 @@
-"""What can be said about a rule to a reader: its page, with the rule applied to terms and to numbers, and the list of all.
+"""What a reader is told about rules: a page for each, applied to terms and to numbers, and the list of all.
 
 The list needs only the rules' text; a page reads the rule, and its example in numbers imports the numeric room.
 """
@@ -18,6 +18,7 @@ __all__ = ["describe", "explain", "instance", "listing", "page"]
 
 SIZES = ("m", "n", "p", "q", "r", "s")
 INNER_SIZE = "k"
+WIDTH = 100  # of a line
 MATRICES, COLUMNS = ("W", "Z", "V", "U", "P"), ("z", "w", "y", "p")
 
 
@@ -91,11 +92,10 @@ def _in_order(t: Term) -> Iterator[Term]:
 
 def _readable(rule: Rule) -> dict[str, Dim]:
     """New names for the sizes of a rule, but for those that the rule names itself."""
-    own = [n for n, k in rule.kinds.items() if k == "size"]
-    names: dict[str, None] = {}
-    for s in _in_order(rule.lhs):
-        for d in s.shape:
-            names.update(dict.fromkeys(d.names()))
+    symbols = [s for s in _in_order(rule.lhs) if s.op == "sym"]
+    names = dict.fromkeys(n for s in symbols for n in terms.size_names(s))
+    names.update(dict.fromkeys(terms.size_names(rule.lhs)))
+    own = [n for n in names if rule.kinds.get(n) == "size"]
     free = (n for n in SIZES if n not in own and n not in rule.metavars)
     return {n: dim(n if n in own else next(free, n)) for n in names}
 
@@ -150,6 +150,17 @@ def _numbers(rule: Rule, seed: int) -> list[str] | None:
     return None if found is None else found.describe().splitlines()
 
 
+def _kind(kind: str, rows: str, cols: str) -> str:
+    """What a metavariable is, in words."""
+    return KINDS["square"] if kind == "matrix" and rows == cols else KINDS[kind].partition(";")[0]
+
+
+def _equation(left: str, right: str) -> list[str]:
+    """An equation on one line if it is short, else on two."""
+    whole = f"  {left} = {right}"
+    return [whole] if len(whole) <= WIDTH else [f"  {left}", f"    = {right}"]
+
+
 def page(rule: Rule, seed: int = 0) -> str:
     """The page of ``matcalc rules ID``."""
     facts = explain(rule, seed)
@@ -159,7 +170,7 @@ def page(rule: Rule, seed: int = 0) -> str:
         lines.append(f"  {rule.say}")
     lines.append("")
     for name, known in facts["metavariables"].items():
-        kind = KINDS[known["kind"]].partition(";")[0]
+        kind = _kind(known["kind"], *known["shape"].split("×"))
         lines.append(f"  {name} : {known['shape']}   {kind}")
     lines += [f"  {c['text']}: {c['meaning']}" for c in facts["conditions"]]
     if rule.source:
@@ -167,7 +178,7 @@ def page(rule: Rule, seed: int = 0) -> str:
     lines.append(f"  stated in {rule.where}")
     example = facts["example"]
     if not rule.false:
-        lines += ["", "example", f"  {example['left']}", f"    = {example['right']}"]
+        lines += ["", "example", *_equation(example["left"], example["right"])]
     if example["numbers"] is not None:
         lines += ["", "counterexample" if rule.false else "in numbers", *(f"  {line}" for line in example["numbers"])]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Writing to people and pipes: encodings that lack a character, colour, readers that leave early.
 
-Results go to standard output or a file, everything else to standard error.  Colour is for terminals: ``NO_COLOR`` turns
-it off everywhere, ``FORCE_COLOR`` on.
+Results go to standard output or a file, everything else to standard error.  Colour is for terminals: ``NO_COLOR``
+turns it off everywhere, ``FORCE_COLOR`` on.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["ascii_only", "coloured", "silence", "style", "write", "write_error"]
+__all__ = ["ReaderLeft", "ascii_only", "coloured", "silence", "style", "write", "write_error"]
 
 _PLAIN = {
-    "×": "x", "·": "*", "⋅": "*", "−": "-", "–": "-", "—": "-", "⊙": ".*", "⊘": "./", "⊗": "(x)", "‖": "||", "∇": "grad ",
+    "×": "x", "·": "*", "⋅": "*", "−": "-", "–": "-", "—": "-", "⊙": ".*", "⊘": "./", "⊗": "(x)", "‖": "||",
+    "∇": "grad ",
     "ᵀ": "'", "⁻¹": "^-1", "⁰": "^0", "¹": "^1", "²": "^2", "³": "^3", "⁴": "^4", "½": "1/2", "√": "sqrt", "∑": "sum",
     "Σ": "Sigma", "∏": "prod", "≠": "!=", "≤": "<=", "≥": ">=", "≈": "~", "∈": "in", "…": "...", "′": "'", "∂": "d",
     "𝟏": "ones", "⟨": "<", "⟩": ">", "→": "->", "“": '"', "”": '"', "‘": "'", "’": "'",
@@ -65,12 +66,19 @@ def write_error(text: str) -> None:
     _write(sys.stderr, text + "\n")
 
 
+class ReaderLeft(Exception):
+    """Whoever read the output has closed it: there is nobody to write to."""
+
+
 def _write(stream: TextIO, text: str) -> None:
     try:
-        stream.write(text)  # encodes everything before it writes anything
-    except UnicodeEncodeError:
-        stream.write(ascii_only(text))
-    stream.flush()
+        try:
+            stream.write(text)  # encodes everything before it writes anything
+        except UnicodeEncodeError:
+            stream.write(ascii_only(text))
+        stream.flush()
+    except BrokenPipeError as error:
+        raise ReaderLeft from error
 
 
 def silence() -> None:

@@ -107,7 +107,7 @@ def identity_of(rule: Rule) -> Identity:
 
 
 def samples_of(rule: Rule, seed: int = 0) -> Samples:
-    return Samples(identity_of(rule), seed, rule.rhs)
+    return Samples(identity_of(rule), seed)
 
 
 def _statement(rule: Rule) -> Statement:
@@ -167,7 +167,7 @@ def _operations(t: Term) -> list[str]:
 
 
 def _fails(rule: Rule, seed: int, degenerate: tuple[tuple[str, str], ...]) -> bool:
-    samples = Samples(replace(identity_of(rule), degenerate=degenerate), seed, rule.rhs)
+    samples = Samples(replace(identity_of(rule), degenerate=degenerate), seed)
     return check_identity(samples, rule.rhs)[1] is not None
 
 
@@ -178,11 +178,35 @@ def verify_statements(statements: Iterable[Statement], seed: int = 0) -> list[Re
     for s in statements:
         try:
             out += verify([rule_of(s)], seed)
+        except IllShaped as e:
+            out.append(_ill_shaped(s, e, seed))
         except MatcalcError as e:
-            status: Status = "ill-shaped" if isinstance(e, IllShaped) else "unreadable"
-            message = e.render().removeprefix("error: ").removeprefix(f"{s.where}: ").removeprefix(f"{s.id}: ")
-            out.append(Report(s.id, status, message, where=s.where, statement=str(s)))
+            out.append(Report(s.id, "unreadable", _said(s, e), where=s.where, statement=str(s)))
     return out
+
+
+def _said(s: Statement, e: MatcalcError) -> str:
+    return e.render().removeprefix("error: ").removeprefix(f"{s.where}: ").removeprefix(f"{s.id}: ")
+
+
+def _ill_shaped(s: Statement, e: IllShaped, seed: int) -> Report:
+    """The report on a rule whose right side is more special than its left: what becomes of it for square matrices."""
+    report = Report(s.id, "ill-shaped", _said(s, e), where=s.where, statement=str(s))
+    square = replace(s, kinds={n: "square" if k == "matrix" else k for n, k in s.kinds.items()})
+    try:
+        rule = rule_of(square)
+    except MatcalcError:
+        return report
+    found = _verify_rule(rule, seed)
+    if found.status == "refuted":
+        return replace(found, message="the two sides differ, even for square matrices:")
+    if s.false and found.ok:
+        return found
+    hint = "the left side allows other shapes, for which the right side has no value"
+    if found.ok:
+        free = [n for n, k in rule.metavars.items() if k == "square" and s.kinds[n] == "matrix"]
+        hint += f"; for square matrices the rule holds: add a condition such as square({free[0]})"
+    return replace(report, message=f"{report.message}\n{hint}")
 
 
 def verify_file(path: str | Path, seed: int = 0) -> list[Report]:
@@ -218,7 +242,7 @@ def surviving_mutants(rule: Rule, seed: int = 0) -> tuple[list[Mutant], int, int
 
 # ------------------------------------------------------------------------------------------ examples
 def example(rule: Rule, seed: int = 0) -> CounterExample | None:
-    """A small point with both sides' values: where they differ for a false rule, where they agree for one that holds."""
+    """A small point with both sides' values: where they differ for a false rule, else where they agree."""
     samples = samples_of(rule, seed)
     if rule.false:
         bad = check_identity(samples, rule.rhs)[1]

@@ -1,8 +1,8 @@
 """A derivation checked at numbers: its answers against the problem, and every line against the line above it.
 
-What a line claims follows from its rule.  Most say that a term is equal to the one before; a reading says how its answer
-and the form before it belong together (``inner(G, d(x))`` is the form that the gradient G is read off).  Every claim is
-an equation between two terms, evaluated at random points with random differentials.
+What a line claims follows from its rule.  Most say that a term is equal to the one before; a reading says how its
+answer and the form before it belong together (``inner(G, d(x))`` is the form that the gradient G is read off).  Every
+claim is an equation between two terms, evaluated at random points with random differentials.
 
 Invariant: a derivation that is contradicted anywhere raises FailedCertificate; nothing of it is an answer.
 """
@@ -85,7 +85,8 @@ def _contradicted(step: Step, error: float | None = None) -> FailedCertificate:
     by = f" (relative error {error:.0e})" if error is not None else ""
     label = f"{step.label} = " if step.label else ""
     return FailedCertificate(
-        f"a line of the derivation is wrong{by}: by the rule {step.rule}\n  {label}{step.before}\nbecame\n  {label}{step.after}",
+        f"a line of the derivation is wrong{by}: by the rule {step.rule}\n"
+        f"  {label}{step.before}\nbecame\n  {label}{step.after}",
         hint=REPORT,
     )
 

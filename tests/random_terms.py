@@ -14,9 +14,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from matcalc.language.binders import free_indices
 from matcalc.language.dims import ONE, SCALAR, Dim, Shape, dim, shape
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.ops import OPS
+from matcalc.language.problem import Function
 from matcalc.language.terms import (
     Term,
     add,
@@ -306,3 +308,20 @@ def tangents_for(values: dict[str, Array], rng: random.Random) -> dict[str, Arra
     """A random tangent for every symbol."""
     draw = np.random.default_rng(rng.getrandbits(32))
     return {name: draw.normal(size=v.shape) for name, v in values.items()}
+
+
+def names_in(term: Term) -> tuple[dict[str, Shape], dict[str, Function]]:
+    """The shapes of a term's symbols and the kinds of its functions, as a reader of its text must know them."""
+    shapes: dict[str, Shape] = {}
+    functions: dict[str, Function] = {}
+    for t in subterms(term):
+        if t.op == "sym":
+            shapes[t.data] = t.shape
+        elif t.op == "fn" and t.data[0] not in FUNCTIONS:
+            functions[t.data[0]] = Function(t.data[0], "elementwise")
+        elif t.op in ("call", "grad", "jac", "hess"):
+            value = t.shape if t.op == "call" else Shape(*t.data[2:]) if t.op == "jac" else SCALAR
+            functions[t.data[0]] = Function(t.data[0], "value", value)
+    for name in sorted(free_indices(term)):
+        shapes[f"sized_{name}"] = shape(name)  # so that the size is known
+    return shapes, functions

@@ -70,7 +70,9 @@ DIRECT: dict[str, list[tuple[Term, Array]]] = {
     "normF": [(make("normF", A), np.array([[np.linalg.norm(V["A"])]]))],
     "softmax": [(make("softmax", a), np.exp(V["a"]) / np.exp(V["a"]).sum())],
     "logsumexp": [(make("logsumexp", a), np.array([[np.log(np.exp(V["a"]).sum())]]))],
-    "fn": [(fn(name, c), FUNCTIONS[name].evaluate(np, V["c"])) for name in FUNCTIONS if FUNCTIONS[name].domain != "unit"],
+    "fn": [
+        (fn(name, c), FUNCTIONS[name].evaluate(np, V["c"])) for name in FUNCTIONS if FUNCTIONS[name].domain != "unit"
+    ],
     "call": [(make("call", a, data=("f", ONE, ONE)), opaque("f").value([V["a"]], (1, 1)))],
     "grad": [(make("grad", A, data=("f", 0)), opaque("f").jacobian([V["A"]], 0, (1, 1)).reshape(2, 3).T)],
     "jac": [(make("jac", a, data=("u", 0, dim("k"), ONE)), opaque("u").jacobian([V["a"]], 0, (4, 1)))],

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matcalc.rewriting.present import present
 
 from matcalc.calculus.derive import Derivation
 from matcalc.calculus.methods import METHODS
+from matcalc.calculus.moves import READINGS
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.ops import OPS
 from matcalc.language.terms import Term
 from matcalc.rewriting.normal import normal_form
+from matcalc.rewriting.present import present
 from matcalc.rewriting.steps import Step
 from tests.fuzz.check import Outcome, Point, check, points
 from tests.fuzz.problems import PRODUCED, SIZES, Case, make_case, random_case
@@ -120,7 +121,9 @@ def _steps(derivation: Derivation) -> list[Step]:
 def _same_value(step: Step, derivation: Derivation, point: Point, case: Case) -> bool:
     """Whether a line has the value of the line above it: of the same kind only, a form in d(X) or a gradient."""
     before, after = step.before, step.after
-    if before.tangent != after.tangent or before.shape != after.shape or _reads(step):
+    if (
+        before.tangent != after.tangent or before.shape != after.shape or step.rule in READINGS
+    ):  # a reading changes the question
         return True
     values = dict(point.values)
     for d in derivation.definitions:
@@ -133,14 +136,6 @@ def _same_value(step: Step, derivation: Derivation, point: Point, case: Case) ->
         return True
     scale = max(1e-3, float(np.max(np.abs(a), initial=0)), float(np.max(np.abs(b), initial=0)))
     return float(np.max(np.abs(a - b), initial=0)) <= 1e-6 * scale
-
-
-READING = ("differentiate", "does-not-occur", "layout", "structure")
-
-
-def _reads(step: Step) -> bool:
-    """Steps that say how a derivative is read or stated; they are not equations between two values."""
-    return step.rule in READING or step.rule.startswith("read-")
 
 
 def _examine_steps(case: Case) -> Outcome:

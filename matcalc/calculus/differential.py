@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from matcalc.calculus.arithmetic import numeral
 from matcalc.calculus.moves import MOVES, move
 from matcalc.errors import CannotDerive
+from matcalc.language.functions import FUNCTIONS
 from matcalc.language.terms import Path, Term, at, differential, subterms
 from matcalc.rewriting.engine import Head, Setting, apply, by_head, step
 from matcalc.rewriting.matching import Bindings
@@ -112,7 +113,7 @@ def differentials_in(t: Term) -> list[Term]:
 # ---------------------------------------------------------------------- choosing
 def _rank(rule: Rule, scalar: bool) -> tuple[bool, int, int]:
     """More specific rules first: made for scalars, more structure, more conditions."""
-    structure = sum(s.op != "sym" for s in subterms(rule.lhs))
+    structure = sum(2 if s.op == "fn" and s.data[0] in FUNCTIONS else s.op != "sym" for s in subterms(rule.lhs))
     return (scalar and rule.lhs.is_scalar, structure, len(rule.conditions))
 
 
@@ -153,9 +154,12 @@ def elementary(line: Term, path: Path, book: Tables, setting: Setting) -> tuple[
     if choice is not None:
         rule, new, found = choice
         return step(rule, line, path, new, found), new
-    name, place = ("power-product", (*path, 0)) if _is_matrix_power(inside) else ("total-differential", path)
-    made = _required(move(name, line, setting, place), inside)
-    return made, differential(at(made.after, place)) if name == "power-product" else _total(node, setting)
+    rewritten = move("row-as-column", line, setting, (*path, 0))
+    if rewritten is None and _is_matrix_power(inside):
+        rewritten = move("power-product", line, setting, (*path, 0))
+    if rewritten is not None:
+        return rewritten, at(rewritten.after, path)
+    return _required(move("total-differential", line, setting, path), inside), _total(node, setting)
 
 
 def _required(made: Step | None, inside: Term) -> Step:
@@ -214,7 +218,7 @@ def round_of(
             waiting.add(node)
             continue
         made, new = elementary(line, path, book, setting)
-        if not spreads and made.rule != "power-product":
+        if not spreads and new.op != "d":
             waiting.update(differentials_in(new))
         steps.append(made)
         line = made.after

@@ -145,7 +145,7 @@ def by_reverse(q: Question) -> Iterator[Step]:
         parts = (opened, *(lines[0].substeps or (replace(lines[0], level=2),)))
         lines[0] = replace(lines[0], before=first.after, substeps=parts)
     yield from lines
-    yield from read_off(q, lines[-1].after if lines else opened.after)
+    yield from read_off(q, lines[-1].after if lines else first.after)
 
 
 def by_linear(q: Question) -> Iterator[Step]:

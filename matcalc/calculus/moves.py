@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from matcalc.calculus.arithmetic import is_zero, numeral, tidy
+from matcalc.calculus.jacobian import matrix_of
 from matcalc.language import terms
 from matcalc.language.dims import ONE
 from matcalc.language.terms import Path, Term, at, differential, make, put
@@ -118,6 +119,15 @@ def _power_product(t: Term, given: Given, setting: Setting) -> Term | None:
     return terms.mul(base, base if k == 2 else terms.power(base, k - 1))
 
 
+# ---------------------------------------------------------------------------- rows
+def _as_column_function(t: Term, given: Given, setting: Setting) -> Term | None:
+    """A function of a row is that of the column: the rules of the book are stated for columns."""
+    if t.op not in ("softmax", "logsumexp", "norm2") or not t.args[0].shape.is_row:
+        return None
+    of_column = make(t.op, terms.transpose(t.args[0]))
+    return of_column if t.is_scalar else terms.transpose(of_column)
+
+
 # -------------------------------------------------------------------------- tidying
 def _expand(t: Term, given: Given, setting: Setting) -> Term | None:
     """Multiplied out, like terms collected; definitions are put in first."""
@@ -170,7 +180,9 @@ def read_gradient(t: Term, change: Term) -> Term | None:
     if t.op == "tr" and t.args[0] is change:
         return terms.eye(change.shape.rows)
     if t.op == "tr" and t.args[0].op == "mul":
-        return _before_change(t.args[0].args, change)
+        found = _before_change(t.args[0].args, change)
+        scaled = found is not None and found.is_scalar and not change.is_scalar
+        return terms.mul(found, terms.eye(change.shape.rows)) if found is not None and scaled else found
     if t.op == "mul" and not any(f.tangent for f in t.args[:-1]):
         if t.args[-1].op == "tr":
             part = read_gradient(t.args[-1], change)
@@ -189,7 +201,7 @@ def _before_change(factors: tuple[Term, ...], change: Term) -> Term | None:
 
 def _read_off(t: Term, given: Given, setting: Setting) -> Term | None:
     found = read_gradient(t, given["d"])
-    return None if found is None else tidy(found, turn=True)
+    return None if found is None or found.shape != given["d"].shape else tidy(found, turn=True)
 
 
 def _read_slope(t: Term, given: Given, setting: Setting) -> Term | None:
@@ -199,8 +211,9 @@ def _read_slope(t: Term, given: Given, setting: Setting) -> Term | None:
 
 
 def _read_matrix(t: Term, given: Given, setting: Setting) -> Term | None:
-    from matcalc.calculus.jacobian import matrix_of
-
+    if is_zero(t):
+        outputs, inputs = t.shape, given["d"].shape
+        return terms.zeros(outputs.rows * outputs.cols, inputs.rows * inputs.cols)
     return matrix_of(t, given["d"], setting.facts)
 
 
@@ -255,6 +268,7 @@ MOVES: dict[str, Move] = {
     "put-back": _put_back,
     "total-differential": _opaque,
     "power-product": _power_product,
+    "row-as-column": _as_column_function,
     "expand": _expand,
     "arithmetic": _arithmetic,
     "transposes": _turning,
@@ -279,6 +293,7 @@ REASONS: dict[str, str] = {
     "introduce": "with a name for the inner part",
     "put-back": "the name is replaced by what it stands for",
     "total-differential": "the differential of a function of several arguments has one term for each",
+    "row-as-column": "a row is a transposed column",
     "power-product": "a power is a product",
     "expand": "multiply out and collect",
     "arithmetic": "numbers, signs and zeros",

@@ -1,7 +1,8 @@
 """Terms to array nodes: one table row per operation, compared with the table of operations when it is imported.
 
-A term is lowered twice.  The first time shows what is computed anyway (products, sums, inverses); the second time uses
-it (:class:`~matcalc.code.nodes.Plan`), so that value and gradients share their intermediates.
+A term is lowered three times.  The first time shows which inverses, factorizations and exponentials are needed, the
+second which products and sums are computed anyway, the third uses them (:class:`~matcalc.code.nodes.Plan`), so that
+value and gradients share their intermediates.
 
 Invariants: every operation of the language has a row, if only one that refuses; a definition's name is replaced by its
 node, so that code never depends on how the mathematics was cut into names.
@@ -87,35 +88,40 @@ def lower_terms(terms: Iterable[Term], scope: Scope) -> tuple[Graph, list[Node],
     """The nodes of several terms in one graph, and the nodes of the definitions they use, by name."""
     wanted = list(terms)
     graph = Graph(scope.facts)
-    first = Lowering(graph, scope)
-    nodes = [first.lower(t) for t in wanted]
-    graph.plan = _plan(graph, nodes)
-    second = Lowering(graph, scope)
-    nodes = [second.lower(t) for t in wanted]
-    return graph, nodes, second.named
+    for stage in range(3):
+        lowering = Lowering(graph, scope)
+        graph.built.clear()
+        nodes = [lowering.lower(t) for t in wanted]
+        if stage < 2:
+            graph.plan = _plan(graph, nodes, products=stage > 0)
+    return graph, nodes, lowering.named
 
 
 # ---------------------------------------------------------------------------------------- the plan
 CHAIN = frozenset(("matmul", "matvec", "dot", "solve", "cho_solve"))
 
 
-def _plan(g: Graph, outputs: Sequence[Node]) -> Plan:
-    """What the first pass computes anyway."""
+def _plan(g: Graph, outputs: Sequence[Node], products: bool) -> Plan:
+    """What a pass computes anyway; the products and sums only once the inverses are settled."""
     order = list(live(outputs))
+    inverted = g.plan.inverted | {n for n in order if n.op == "inv"}
+    factored = g.plan.factored or _factored(g, order, inverted)
+    exponentials = g.plan.exponentials | _exponentials(order)
+    if not products:
+        return Plan(inverted=inverted, factored=factored, exponentials=exponentials)
     wanted = set(outputs)  # nodes that somebody other than a product uses
     for node in order:
         if node.op not in CHAIN and node.op not in ("transpose", "outer"):
             wanted.update(a.args[0] if a.op == "transpose" else a for a in node.args)
     wanted |= {o.args[0] for o in outputs if o.op == "transpose"}
-    products = [n for n in order if n in wanted and (n.op in CHAIN - {"dot"} or _is_scaled_matrix(n))]
-    inverted = frozenset(n for n in order if n.op == "inv")
+    shared = [n for n in order if n in wanted and (n.op in CHAIN - {"dot"} or _is_scaled_matrix(n))]
     return Plan(
-        ready={product_key(g, n): n for n in products},
-        computed=frozenset(products),
+        ready={product_key(g, n): n for n in shared},
+        computed=frozenset(shared),
         whole=frozenset(n for n in order if n.op == "add" and n.is_matrix),
         inverted=inverted,
-        factored=_factored(g, order, inverted),
-        exponentials=_exponentials(order),
+        factored=factored,
+        exponentials=exponentials,
     )
 
 
@@ -131,7 +137,8 @@ def _factored(g: Graph, order: Sequence[Node], inverted: frozenset[Node]) -> fro
             a = solved_with(n)
             uses[a] = uses.get(a, 0) + 1
     bases = {n.args[0] for n in inverted}
-    return frozenset(a for a, k in uses.items() if k > 1 and a not in bases and functions.is_posdef(g, a))
+    # What is semidefinite by its form and has an inverse is definite.
+    return frozenset(a for a, k in uses.items() if k > 1 and a not in bases and functions.is_posdef(g, a, False))
 
 
 def _exponentials(order: Sequence[Node]) -> frozenset[tuple[Node, int | None]]:

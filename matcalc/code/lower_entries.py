@@ -259,9 +259,18 @@ def _softmax(g: Graph, r: Ratio, above: list[Node], below: list[Node], axis: int
         if d.op != ("sum" if axis is None else "sumaxis") or d.data != axis:
             continue
         e = d.args[0]
-        if e.op == "fn" and e.data == "exp" and e in r.numerators and len(e.dims) == (1 if axis is None else 2):
+        if e.op != "fn" or e.data != "exp" or len(e.dims) != (1 if axis is None else 2):
+            continue
+        for i, a in enumerate(r.numerators):
+            if a is e:
+                r.numerators[i] = softmax(g, e.args[0], axis)
+            elif a.op in ("matvec", "dot") and e in (a.args[1], a.args[0]):
+                inside = [softmax(g, e.args[0], axis) if x is e else x for x in a.args]
+                r.numerators[i] = g.node(a.op, inside, None, a.dims, same=(2,) if a.op == "dot" else ())
+            else:
+                continue
             below.remove(d)
-            r.numerators[r.numerators.index(e)] = softmax(g, e.args[0], axis)
+            break
 
 
 def softmax(g: Graph, z: Node, axis: int | None) -> Node:
@@ -277,7 +286,7 @@ def shifted_exponential(g: Graph, z: Node, axis: int | None) -> tuple[Node, Node
     dims: Dims = () if axis is None else (z.dims[1 - axis],)
     top = g.node("max", (z,), axis, dims)
     below = add(g, [z, neg(g, along(g, top, z.dims, axis))])
-    e = g.node("fn", (below,), "exp", z.dims)
+    e = g.node("shifted", (below,), None, z.dims)  # not "exp", lest it be taken for a softmax again
     total = g.node("sum", (e,), None, ()) if axis is None else g.node("sumaxis", (e,), axis, dims)
     return e, total, top
 

@@ -20,6 +20,7 @@ from matcalc.code.lower_entries import (
     brow,
     constant_of,
     diag,
+    flat_product,
     neg,
     one_plus_exp,
     prod,
@@ -211,12 +212,20 @@ def is_posdef(g: Graph, x: Node, strictly: bool = True) -> bool:
     if x.op == "inv":
         return is_posdef(g, x.args[0])
     if x.op == "matmul" and not strictly:
-        return x.args[0] is transpose(g, x.args[1])
+        return _is_congruence(g, x)
     if x.op == "add":
         return all(is_posdef(g, a, False) for a in x.args) and (not strictly or any(is_posdef(g, a) for a in x.args))
     if x.op == "prod":
         return _positive_multiple(g, ratio(x), strictly)
     return False
+
+
+def _is_congruence(g: Graph, x: Node) -> bool:
+    """Whether a product is ``X'*C*X`` with a positive definite C, or ``X'*X``."""
+    factors = flat_product(g, x)
+    if any(a is not transpose(g, b) for a, b in zip(factors, reversed(factors), strict=True)):
+        return False
+    return len(factors) % 2 == 0 or is_posdef(g, factors[len(factors) // 2])
 
 
 def _positive_multiple(g: Graph, r: Ratio, strictly: bool) -> bool:

@@ -200,10 +200,14 @@ def _segment(g: Graph, seg: list[Factor]) -> Node:
         half = _segment(g, seg[-mirrored:])
         middle = seg[mirrored : len(seg) - mirrored]
         return _segment(g, [row(half), *middle, column(half)])
+    nodes = tuple(f.node for f in seg)
+    twin = g.built.get(tuple(transpose(g, n) for n in reversed(nodes)))
+    if twin is not None:  # the transpose has been computed
+        return transpose(g, twin)
     if len(seg) > EXACT:
         return _greedy(g, seg)
-    split = order(g, seg)[1]
-    return _build(g, seg, split, 0, len(seg) - 1).node
+    g.built[nodes] = node = _build(g, seg, order(g, seg)[1], 0, len(seg) - 1).node
+    return node
 
 
 def _mirrored(g: Graph, seg: list[Factor]) -> int:

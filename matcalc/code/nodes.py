@@ -81,7 +81,8 @@ class Graph:
     facts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     plan: Plan = field(default_factory=Plan)
     table: dict[Any, Node] = field(default_factory=dict)
-    memo: dict[Any, Any] = field(default_factory=dict)  # of properties of nodes
+    memo: dict[str, dict[Node, Any]] = field(default_factory=dict)  # properties of nodes
+    built: dict[tuple[Node, ...], Node] = field(default_factory=dict)  # products of this pass, by their factors
 
     def node(self, op: str, args: Sequence[Node], data: Any, dims: Dims, same: Sequence[int] = ()) -> Node:
         """The node of an operation. Runs of arguments that commute (``same``: their lengths, else in order) are one

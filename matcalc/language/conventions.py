@@ -25,6 +25,8 @@ GREEK = frozenset(
     "alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi omicron rho sigma tau upsilon phi chi psi omega".split()
 )
 MAX_TRIES = 400
+MAX_WORK = 100_000  # nodes looked at, all tries together
+LONGEST_FORM = 40  # factors among which a quadratic form is looked for
 SCALAR_CALLS = frozenset("tr trace det logdet sum mean var norm norm1 norm2 normF logsumexp inner rows cols loss".split())
 SIZE_ARGUMENTS = {"ones": (0, 1), "zeros": (0, 1), "eye": (0,), "commutation": (0, 1), "unvec": (1, 2)}
 AXIS_CALLS = frozenset(("sum", "mean", "var"))
@@ -37,13 +39,14 @@ def base(name: str) -> str:
 
 
 def is_greek(name: str) -> bool:
+    """Whether a name is a small Greek letter, written or spelled: ``λ``, ``lambda``, ``mu_1``."""
     b = base(name)
-    return b in GREEK or b.capitalize() in ("Lambda",) and b.islower() or (len(b) == 1 and "GREEK" in unicodedata.name(b, ""))
+    return b in GREEK or (len(b) == 1 and "GREEK SMALL" in unicodedata.name(b, ""))
 
 
 def convention(name: str) -> tuple[str, ...]:
     """The readings of an undeclared name, the usual one first."""
-    if is_greek(name) and not name[0].isupper():
+    if is_greek(name):
         return ("scalar", "vector")
     if name[0].isupper():
         return ("matrix", "scalar") if name == "N" else ("matrix",)
@@ -52,7 +55,8 @@ def convention(name: str) -> tuple[str, ...]:
 
 def is_opaque_name(name: str) -> bool:
     """Whether an undeclared name may be applied to an argument: one letter, Greek, or ``loss``."""
-    return len(base(name)) == 1 or is_greek(name) or name.lower() in {g for g in GREEK} or base(name) == "loss"
+    b = base(name)
+    return len(b) == 1 or b.lower() in GREEK or b == "loss"
 
 
 # --------------------------------------------------------- where names occur
@@ -63,7 +67,7 @@ class Names:
     variables: dict[str, Node] = field(default_factory=dict)
     families: dict[str, Node] = field(default_factory=dict)
     functions: dict[str, list[Node]] = field(default_factory=dict)
-    sizes: dict[str, Node] = field(default_factory=dict)
+    sizes: dict[str, Node | None] = field(default_factory=dict)
     indices: dict[str, None] = field(default_factory=dict)
     differentiated: dict[str, Node] = field(default_factory=dict)  # functions under grad, jac, hess
 
@@ -167,10 +171,10 @@ class _LoneFactors:
 
     def quadratic(self, node: Node) -> range:
         """The places of the factors of a quadratic form, ``x'*x`` or ``(A*x - b)'*W*(A*x - b)``, in a product."""
-        for i, a in enumerate(node.args):
+        for i, a in enumerate(node.args[:LONGEST_FORM]):
             if a.kind == "transpose":
                 key = _key(a.args[0])
-                for j in range(len(node.args) - 1, i, -1):
+                for j in range(min(len(node.args), LONGEST_FORM) - 1, i, -1):
                     if set(node.data[i:j]) == {"*"} and _key(node.args[j]) == key:
                         return range(i, j + 1)
         return range(0)
@@ -265,8 +269,13 @@ def first_reading(
     blamed: Callable[[Node], Iterable[str]],
     is_scalar: Callable[[T], bool],
     wrt: Iterable[str] = (),
+    work: int = 1,
 ) -> tuple[T, dict[str, str]]:
-    """The attempt that fits with the fewest departures. Raises the first Misfit where none fits."""
+    """The attempt that fits with the fewest departures. Raises the first Misfit where none fits.
+
+    ``work`` is how many nodes one attempt looks at; the number of attempts is bounded by it.
+    """
+    limit = max(3, min(MAX_TRIES, MAX_WORK // work))
     names = list(options)
     place = {name: i for i, name in enumerate(names)}
     level: list[State] = [(0,) * len(names)]
@@ -284,15 +293,17 @@ def first_reading(
             except Misfit as error:
                 first_error = first_error or error
                 following += _departures(state, blamed(error.node), options, place, seen)
+                if tries >= limit:
+                    break
                 continue
             rank = sum(_rank(name, wrt) for name, k in zip(names, state) if k)
             good.append(((not is_scalar(result), rank, tuple(-k for k in state)), result, reading))
-            if tries > MAX_TRIES:
+            if tries >= limit:
                 break
         if good:
             _, result, reading = min(good, key=lambda g: g[0])
             return result, reading
-        if tries > MAX_TRIES:
+        if tries >= limit:
             break
         level = following
     assert first_error is not None

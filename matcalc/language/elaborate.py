@@ -15,14 +15,14 @@ from matcalc.language.dims import ONE, SCALAR, Dim, Shape, dim
 from matcalc.language.inference import Sizes, name_sizes
 from matcalc.language.problem import Block, Boundary, Definition, Function, Problem, Statement, Symbol
 from matcalc.language.program import KNOWN, Attempt, Program, attempt, blamed, gather, options, shape_of_kind
-from matcalc.language.reading import Entry, Part, Reading
+from matcalc.language.reading import Entry, Misfit, Part, Reading
 from matcalc.language.statements import Defining, Looping, Standing
 from matcalc.language.syntax import Node, is_juxtaposed, parse_tree
 from matcalc.language.terms import Term
 
 __all__ = ["parse_expression", "parse_problem", "parse_rule"]
 
-MAX_TERM_DEPTH = 200
+MAX_TERM_DEPTH = 120
 NAMED_ENTRYWISE = frozenset(("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "abs", "arcsin", "arccos", "arctan"))
 OBJECTIVE_NAMES = ("f", "L", "J", "phi", "objective")
 
@@ -44,9 +44,25 @@ def parse_problem(
 
 
 def _read(program: Program, open_names: Mapping[str, tuple[str, ...]]) -> tuple[Attempt, dict[str, str]]:
-    return first_reading(
-        open_names, lambda chosen: attempt(program, chosen), lambda node: blamed(program, node), lambda a: a.is_scalar, program.wrt
-    )
+    """The first reading that fits; where none does, one in which scalars are added to every entry of a vector."""
+
+    def search(broadcast: bool) -> tuple[Attempt, dict[str, str]]:
+        return first_reading(
+            open_names,
+            lambda chosen: attempt(program, chosen, broadcast),
+            lambda node: blamed(program, node),
+            lambda a: a.is_scalar,
+            program.wrt,
+            program.nodes,
+        )
+
+    try:
+        return search(broadcast=False)
+    except Misfit as error:
+        try:
+            return search(broadcast=True)
+        except Misfit:
+            raise error from None
 
 
 def _functions_of_scalars(program: Program, done: Attempt, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -69,13 +85,23 @@ def _problem(program: Program, done: Attempt, chosen: Mapping[str, str]) -> Prob
     _name_sizes(reading, [entries[n].shape for n in [*variables, *families]])
     reading.finish()
     inputs = [n for n in variables if n not in program.families]
-    symbols = {n: _symbol(program, reading, n) for n in inputs}
     statements, objective = _build(program, done)
+    used = _used(statements, objective)
+    symbols = {n: _symbol(program, reading, n) for n in inputs if n in program.declared or n in used}
     name = _objective_name(program, symbols)
     functions = {n: f for n, f in reading.functions.items() if n in program.functions or n in program.names.functions}
     notes = _notes(program, reading, symbols, functions, chosen)
     problem = Problem(program.text, objective, name, program.wrt, symbols, functions, statements, tuple(notes))
     return _with_entrywise_notes(problem)
+
+
+def _used(statements: Iterable[Statement], objective: Term) -> frozenset[str]:
+    """The names that occur in what is derived."""
+    used = objective.free
+    for s in statements:
+        for t in (s,) if isinstance(s, (Definition, Boundary)) else s.body:
+            used |= t.term.free
+    return used
 
 
 def _in_order(program: Program) -> list[str]:
@@ -161,6 +187,10 @@ def _notes(
         if f.assumed:
             how = "a scalar-valued function" if f.kind == "value" else "a function of each entry"
             notes.append(f"{f.name} read as {how}")
+    standing = [s for s in program.statements if isinstance(s, Standing)]
+    if len(standing) > 1 or (standing and program.objective is not standing[-1]):
+        assert program.objective is not None
+        notes.append(f"only {reading.says(program.objective.body)[:60]} is derived; the other expressions are not used")
     return notes + list(reading.notes)
 
 
@@ -219,7 +249,7 @@ def parse_expression(
 
     def once(chosen: Mapping[str, str]) -> tuple[Reading, Part]:
         more = {n: Function(n, "elementwise" if k == "elementwise" else "value", None if k == "elementwise" else SCALAR, True) for n, k in chosen.items()}
-        reading = Reading(text, _known_entries(known, extra), given | more, differentials=True, juxtaposed=is_juxtaposed(text), closed=True)
+        reading = Reading(text, _known_entries(known, extra), given | more, differentials=True, juxtaposed=is_juxtaposed(text), closed=True, broadcast=True)
         if isinstance(known, Problem):
             reading.objective = (known.objective_name, known.objective)
         part = reading.infer(tree)
@@ -292,9 +322,12 @@ def parse_rule(
     """
     left, right = parse_tree(lhs), parse_tree(rhs)
     sizes = Sizes(flexible=True)
-    entries = {name: Entry("symbol", _rule_shape(name, kind, sizes)) for name, kind in metavars.items()}
+    occurring = {n.data for side in (left, right) for n in side.walk() if n.kind == "name"}
+    entries = {name: Entry("symbol", _rule_shape(kind, sizes)) for name, kind in metavars.items() if name in occurring}
     _check_metavars(left, right, entries, rhs)
     table = _rule_functions(functions, (left, right), sizes)
+    for name in _size_names(left, right):
+        entries.setdefault(name, Entry("size", SCALAR))
     one = Reading(lhs, entries, table, sizes, rule=True, differentials=True)
     part = one.infer(left)
     shapes = [e.shape for e in entries.values()] + [f.shape for f in table.values() if f.shape is not None] + [part.shape]
@@ -312,12 +345,19 @@ def parse_rule(
     return first, other.build()
 
 
-def _rule_shape(name: str, kind: str, sizes: Sizes) -> Shape:
+def _rule_shape(kind: str, sizes: Sizes) -> Shape:
     words = kind.split()
     if not words or not set(words) <= KINDS:
         raise RuleError(f"'{kind}' is not a kind of metavariable", hint=f"kinds are {', '.join(sorted(KINDS))}")
     shaped = [w for w in words if w != "tangent"]
     return shape_of_kind(shaped[0] if shaped else "matrix", sizes)
+
+
+def _size_names(*sides: Node) -> list[str]:
+    names = Names()
+    for side in sides:
+        names.read(side, lambda n: n in KNOWN)
+    return list(names.sizes)
 
 
 def _check_metavars(left: Node, right: Node, entries: Mapping[str, Entry], rhs: str) -> None:

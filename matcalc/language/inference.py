@@ -129,7 +129,7 @@ def name_sizes(sizes: Sizes, shapes: Iterable[Shape], used: Iterable[str], prefe
             left.update(dict.fromkeys(unknowns(sizes.resolve(d))))
     taken = set(used)
     free = [p for p in preferred if p not in taken]
-    free += [f"{p}{i}" for i in range(1, 2 + len(left)) for p in ("n",) if f"{p}{i}" not in taken]
+    free += [f"n{i}" for i in range(1, 2 + len(left) + len(taken)) if f"n{i}" not in taken and f"n{i}" not in preferred]
     if len(left) == 1 and "n" in free:
         return {next(iter(left)): dim("n")}
     return {name: dim(free[i]) for i, name in enumerate(left)}

@@ -119,7 +119,8 @@ def _sized(t: Term, style: Style) -> str:
 
 def dim_text(d: Dim, style: Style) -> str:
     """A size; names as the style writes them."""
-    return NAME.sub(lambda m: style.name(m.group()), str(d))
+    written = str(d).replace("*", style.infix["mul"]).replace("-", style.minus)
+    return NAME.sub(lambda m: style.name(m.group()), written)
 
 
 def _add(t: Term, args: Sequence[Piece], style: Style) -> Piece:

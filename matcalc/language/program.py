@@ -27,7 +27,7 @@ from matcalc.language.tokens import tokenize
 __all__ = ["Attempt", "Program", "attempt", "blamed", "gather", "options"]
 
 KNOWN = frozenset(known_names())
-CONSTANT_NAMES = frozenset(("I", "e", "pi", "ones", "eye"))
+CONSTANT_NAMES = frozenset(("I", "e", "pi", "π", "ones", "eye"))
 
 
 @dataclass(slots=True)
@@ -44,6 +44,7 @@ class Program:
     families: dict[str, list[Node]] = field(default_factory=dict)  # defined member by member, their right sides
     objective: Defining | Standing | None = None
     juxtaposed: bool = False
+    nodes: int = 0  # how many nodes there are
 
     def is_variable(self, name: str) -> bool:
         """Whether an undeclared name of the text is a variable (and not a definition, a size or a constant)."""
@@ -101,6 +102,7 @@ def _read_statements(program: Program, asked: list[str]) -> None:
             last = s
     program.wrt = tuple(asked) or (tuple(n.data for n in derive.wrt) if derive else ())
     program.objective = _objective(program, derive, last)
+    program.nodes = sum(1 for s in _defining(program) for _ in s.body.walk())
     program.juxtaposed = is_juxtaposed(program.text)
     for s in program.statements:
         _read_names(program, s)
@@ -108,11 +110,11 @@ def _read_statements(program: Program, asked: list[str]) -> None:
         for size in d.shape or ():
             for n in size.names():
                 if n != d.index:
-                    names.sizes.setdefault(n, Node("name", d.span or (0, 0), data=n))  # type: ignore[arg-type]
+                    names.sizes.setdefault(n, None)
     for f in program.functions.values():
         for size in f.shape or ():
             for n in size.names():
-                names.sizes.setdefault(n, Node("name", (0, 0), data=n))  # type: ignore[arg-type]
+                names.sizes.setdefault(n, None)
 
 
 def _note_definition(program: Program, s: Defining) -> None:
@@ -127,11 +129,16 @@ def _note_definition(program: Program, s: Defining) -> None:
 
 def _objective(program: Program, derive: Deriving | None, last: Defining | Standing | None) -> Defining | Standing:
     if derive is not None:
-        if derive.body.kind != "name" or derive.body.data not in program.defined:
+        if derive.body.kind != "name":
             return Standing(derive.body, derive.body.span)
+        if derive.body.data not in program.defined:
+            close = get_close_matches(derive.body.data, list(program.defined), 1, 0.3)
+            hint = f"did you mean {close[0]}?" if close else ""
+            raise ParseError(f"'{derive.body.data}' is not defined", span=derive.body.span, source=program.text, hint=hint)
         name = derive.body.data
         return next(s for s in program.statements if isinstance(s, Defining) and s.target.kind == "name" and s.target.data == name)
-    if last is None:
+    final = next((s for s in reversed(program.statements) if not isinstance(s, Declaring)), None)
+    if last is None or final is not last:
         raise ParseError("there is no expression", span=program.statements[0].span, source=program.text, hint="end with an expression, or derive L wrt x")
     return last
 
@@ -193,7 +200,7 @@ def _check_roles(program: Program) -> None:
 
 
 def _clash(program: Program, name: str, node: Node | None, one: str, other: str) -> ParseError:
-    span = node.span if node is not None and node.span[1] and program.text[node.span[0] : node.span[1]].startswith(name) else None
+    span = (node.mark or node.span) if node is not None else None
     return ParseError(f"'{name}' is used as {one} and as {other}", span=span, source=program.text, hint="give one of them another name")
 
 
@@ -276,7 +283,7 @@ def options(program: Program) -> dict[str, tuple[str, ...]]:
         declared = program.declared.get(name)
         if declared is not None:
             return declared.shape == SCALAR
-        return name in names.sizes or name in names.indices or out.get(name, ("",))[0] == "scalar" or (name in ("e", "pi") and name not in out)
+        return name in names.sizes or name in names.indices or out.get(name, ("",))[0] == "scalar" or (name in ("e", "pi", "π") and name not in out)
 
     def open_name(name: str) -> bool:
         return out.get(name, ("",))[0] == "vector" and name not in program.families
@@ -344,7 +351,7 @@ class Attempt:
         return self.reading.shape(self.objective).is_scalar
 
 
-def attempt(program: Program, chosen: Mapping[str, str]) -> Attempt:
+def attempt(program: Program, chosen: Mapping[str, str], broadcast: bool = False) -> Attempt:
     """Infer everything. Raises Misfit where the shapes do not fit under this reading."""
     sizes = Sizes()
     functions = dict(program.functions)
@@ -358,6 +365,7 @@ def attempt(program: Program, chosen: Mapping[str, str]) -> Attempt:
         sizes,
         juxtaposed=program.juxtaposed,
         reserved=program.names.all(),
+        broadcast=broadcast,
         departed=frozenset(n for n, kind in chosen.items() if kind == "scalar" and convention(n)[0] != "scalar"),
     )
     parts: list[tuple[Statement, list[Part]]] = []
@@ -416,11 +424,20 @@ def _infer(program: Program, reading: Reading, s: Statement) -> list[Part]:
     if isinstance(s, Defining):
         return [_infer_definition(program, reading, s)]
     if isinstance(s, Looping):
-        reading.entries[s.index.data] = Entry("index", SCALAR)
-        made = [_infer_definition(program, reading, inner) for inner in s.body]
-        del reading.entries[s.index.data]
-        return made
+        return _infer_block(program, reading, s)
     return []
+
+
+def _infer_block(program: Program, reading: Reading, s: Looping) -> list[Part]:
+    reading.entries[s.index.data] = Entry("index", SCALAR)
+    try:
+        made = [_infer_definition(program, reading, inner) for inner in s.body]
+    except Misfit as error:
+        reading.check_uniform(s.index.data, error)
+        raise
+    reading.check_uniform(s.index.data)
+    del reading.entries[s.index.data]
+    return made
 
 
 def _infer_definition(program: Program, reading: Reading, s: Defining) -> Part:

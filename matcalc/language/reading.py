@@ -70,6 +70,7 @@ class Reading:
     juxtaposed: bool = False
     closed: bool = False  # every size must be known
     reserved: frozenset[str] = frozenset()  # names of the text, which no inferred size may take
+    broadcast: bool = False  # a scalar may be added to every entry of a column vector
     departed: frozenset[str] = frozenset()  # names read as scalars against the convention
     objective: tuple[str, Term] | None = None  # name and body of the problem's objective, for grad(L, Y)
     notes: dict[str, None] = field(default_factory=dict)
@@ -117,6 +118,14 @@ class Reading:
                 what = self.says(node)
                 hint = {"I": "eye(n)", "eye": "eye(n)"}.get(what.partition("(")[0], "ones(n) or ones(m, n)")
                 raise Misfit(f"the size of '{what}' cannot be inferred", node, self.text, hint=f"write {hint}")
+
+    def check_uniform(self, index: str, cause: Exception | None = None) -> None:
+        """Refuse to infer sizes that depend on the index for a family that was not declared."""
+        for name, e in self.entries.items():
+            if e.index == "#" and any(index in self.sizes.resolve(d).names() for d in e.shape):
+                raise ParseError(
+                    f"the sizes of the family {name} depend on its index", hint=f"declare it, for example {name}[{index}] : m[{index}]"
+                ) from cause
 
     def _shares(self, d: Dim, equation: list[Dim]) -> bool:
         return bool(set(self.sizes.resolve(d).names()) & {n for e in equation for n in e.names()})
@@ -204,10 +213,10 @@ def _name(r: Reading, node: Node) -> Part:
     if name in ("I", "eye"):
         d = r.fresh_size(node)
         return Part(node, Shape(d, d), lambda: terms.eye(r.sizes.resolve(d)))
-    if name in CONSTANTS:
+    if name in CONSTANTS or name == "π":
         if name == "e":
             r.notes["e is the number 2.718... (declare it to use it as a variable)"] = None
-        return Part(node, SCALAR, lambda: terms.constant(name))
+        return Part(node, SCALAR, lambda: terms.constant("pi" if name == "π" else name))
     split = r.juxtaposed and 2 <= len(name) <= 4 and all(c in r.entries for c in name)
     if split:
         start = node.span.start
@@ -245,6 +254,8 @@ def _sum(r: Reading, node: Node) -> Part:
     from matcalc.language.shapes import sum_misfit
 
     parts = [r.infer(a) for a in node.args]
+    if r.broadcast:
+        parts = _spread(r, parts)
     first = parts[0]
     for part in parts[1:]:
         if not r.fits(first.shape, part.shape):
@@ -256,6 +267,27 @@ def _sum(r: Reading, node: Node) -> Part:
         return terms.add(*(t if s == "+" else terms.neg(t) for s, t in zip(signs, made)))
 
     return Part(node, first.shape, build)
+
+
+def _spread(r: Reading, parts: list[Part]) -> list[Part]:
+    """Scalars among column vectors become vectors of equal entries: ``var + eps`` is ``var + eps*ones(d)``."""
+    vector = next((p for p in parts if r.shape(p).is_vector), None)
+    plain = {"num", "name", "neg", "sum", "chain", "pow"}  # numbers and names: no norm is spread silently
+    simple = all(n.kind in plain for p in parts if r.shape(p).is_scalar for n in p.node.walk())
+    if vector is None or not simple or not all(r.shape(p).cols is ONE for p in parts):
+        return parts
+    held = vector
+
+    def spread(p: Part) -> Part:
+        r.notes[f"{r.says(p.node)} is added to every entry of {r.says(held.node)}"] = None
+
+        def build() -> Term:
+            ones = terms.ones(r.sizes.resolve(held.shape.rows))
+            return ones if integer(p.node) == 1 else terms.mul(p.build(), ones)
+
+        return Part(p.node, held.shape, build)
+
+    return [spread(p) if r.shape(p).is_scalar else p for p in parts]
 
 
 def _chain(r: Reading, node: Node) -> Part:
@@ -486,6 +518,7 @@ def _binder(r: Reading, node: Node) -> Part:
         raise ParseError(f"'{index}' is already the name of something else", span=node.mark, source=r.text)
     r.entries[index] = Entry("index", SCALAR)
     body = r.infer(node.args[2])
+    r.check_uniform(index)
     if outer is None:
         del r.entries[index]
     else:

@@ -283,6 +283,17 @@ def subterms(t: Term) -> Iterator[Term]:
                 stack.append(a)
 
 
+def size_names(t: Term) -> list[str]:
+    """The names in the sizes of a term and of everything below it, in order of first appearance."""
+    out: dict[str, None] = {}
+    for s in subterms(t):
+        data = s.data if isinstance(s.data, tuple) else (s.data,)
+        for d in (*s.shape, *data):
+            if isinstance(d, Dim):
+                out.update(dict.fromkeys(d.names()))
+    return list(out)
+
+
 def rebuild(t: Term, args: Iterable[Term]) -> Term:
     """The same operation on other arguments."""
     new = tuple(args)

@@ -118,6 +118,8 @@ def _next(text: str, i: int, stop: int, out: list[Token]) -> tuple[Token | None,
         return Token("sign", "'", Span(i, i + 2)), i + 2
     if c in SAME:
         return Token("sign", SAME[c], Span(i, i + 1)), i + 1
+    if c == "√":
+        return Token("name", "sqrt", Span(i, i + 1)), i + 1
     if c == "½":
         return Token("num", "1/2", Span(i, i + 1), Fraction(1, 2)), i + 1
     for sign in SIGNS:

@@ -56,10 +56,10 @@ def _symmetric(rng: Rng, n: int, has: frozenset[str]) -> Array:
 
 
 def _skew(rng: Rng, n: int, has: frozenset[str]) -> Array:
-    if "orthogonal" in has and n % 2 == 0:
+    if has & {"orthogonal", "invertible"} and n % 2 == 0:  # turns in planes; an odd one is always singular
         q = orthogonal(rng, n)
-        turn = np.kron(np.eye(n // 2), np.array([[0.0, 1.0], [-1.0, 0.0]]))
-        s = q @ turn @ q.T
+        angles = np.ones(n // 2) if "orthogonal" in has else rng.uniform(0.6, 1.8, n // 2)
+        s = q @ np.kron(np.diag(angles), np.array([[0.0, 1.0], [-1.0, 0.0]])) @ q.T
     else:
         s = signed(rng, (n, n))
     return np.asarray((s - s.T) / 2)
@@ -92,7 +92,7 @@ def draw_value(rng: Rng, shape: tuple[int, int], properties: frozenset[str], sch
                 return value if keeps else np.abs(value)
         if "orthogonal" in properties:
             return orthogonal(rng, n)
-        if scheme.get("posdef"):
+        if scheme.get("posdef") and "positive" not in properties:
             return np.asarray(posdef(rng, n) * abs(scheme.get("scale", 1.0)))
         if "invertible" in properties and "positive" not in properties:
             return conditioned(rng, n)

@@ -14,17 +14,26 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from matcalc.language.dims import Dim, Shape
-from matcalc.language.terms import Term, subterms
+from matcalc.language.dims import Shape
+from matcalc.language.terms import Term, size_names, subterms
 from matcalc.numeric.evaluate import Array, Point, evaluate_all, size_of
 
-__all__ = ["DEGENERATE", "SAMPLERS", "CounterExample", "Identity", "Sample", "Samples", "check_identity", "counterexample", "small_point"]
+__all__ = [
+    "DEGENERATE",
+    "SAMPLERS",
+    "CounterExample",
+    "Identity",
+    "Sample",
+    "Samples",
+    "check_identity",
+    "counterexample",
+    "small_point",
+]
 
-TRIALS = 24  # samples per identity, at the least; DESIGN: 20 or more
+TRIALS = 24  # samples per identity, at the least
 ATTEMPTS = 60  # tries to find a point at which the left side has a value
 TOLERANCE = 1e-7  # relative; a complex step is exact to about 1e-13, what is lost is conditioning
 HUGE = 1e7  # values beyond are taken for infinite: an inverse of a singular matrix after rounding
@@ -142,20 +151,6 @@ def _tangent(name: str, conditions: frozenset[str], value: Array, raw: Array, rn
 
 
 # ----------------------------------------------------------------------------------- samples
-def size_names(*terms: Term) -> list[str]:
-    """The names in the sizes of the terms, in order of first appearance."""
-    out: dict[str, None] = {}
-    for t in terms:
-        for s in subterms(t):
-            for d in (*s.shape, *(d for d in _flat(s.data) if isinstance(d, Dim))):
-                out.update(dict.fromkeys(d.names()))
-    return list(out)
-
-
-def _flat(data: Any) -> tuple[Any, ...]:
-    return data if isinstance(data, tuple) else (data,)
-
-
 def symbols_of(t: Term) -> dict[str, Shape]:
     """The symbols of a term with their shapes, sorted by name."""
     return {s.data: s.shape for s in sorted((s for s in subterms(t) if s.op == "sym"), key=lambda s: str(s.data))}
@@ -167,12 +162,12 @@ def sign_patterns(scalars: Sequence[str]) -> list[dict[str, int]]:
 
 
 class Samples:
-    """Points of one identity, with the value of its left side; drawn when first asked for, the same for every right side."""
+    """Points of one identity with the value of its left side, drawn when asked for; the same for every right side."""
 
-    def __init__(self, identity: Identity, seed: int = 0, right: Term | None = None) -> None:
+    def __init__(self, identity: Identity, seed: int = 0) -> None:
         self.identity = identity
         self.shapes = symbols_of(identity.lhs)
-        self.sizes = size_names(identity.lhs, *([right] if right is not None else []))
+        self.sizes = size_names(identity.lhs)
         self.has_tangents = any(s.op == "d" for s in subterms(identity.lhs))
         self.seed = seed
         scalars = [n for n, s in self.shapes.items() if s.is_scalar and not identity.of(n) & {"positive"}]
@@ -209,22 +204,22 @@ class Samples:
         return {name: low + int(k) for name, k in zip(self.sizes, order, strict=True)}
 
     def sample(
-        self, rng: Rng, sizes: Mapping[str, int], signs: Mapping[str, int], attempt: int, whole: bool = False
+        self, rng: Rng, sizes: Mapping[str, int], signs: Mapping[str, int], attempt: int, digits: int | None = None
     ) -> Sample | None:
         """A point of the given sizes, or None where the left side has no value there."""
         values: dict[str, Array] = {}
         tangents: dict[str, Array] = {}
         for name, shape in self.shapes.items():
             conditions = self.identity.of(name)
-            a = _entries(rng, (size_of(shape.rows, sizes), size_of(shape.cols, sizes)), attempt, whole)
+            a = _entries(rng, (size_of(shape.rows, sizes), size_of(shape.cols, sizes)), attempt, digits)
             if shape.is_scalar:
-                a = _number(rng, a, signs.get(name, 0), whole)
+                a = _number(rng, a, signs.get(name, 0), digits)
             for c, sampler in SAMPLERS.items():
                 a = sampler(a, rng) if c in conditions else a
             for c, arg in self.identity.degenerate:
                 a = DEGENERATE[c](a, rng) if arg == name else a
             values[name] = a
-            raw = _entries(rng, a.shape, 0, whole)
+            raw = _entries(rng, a.shape, 0, digits)
             tangent = _tangent(name, conditions, a, raw, rng) if self.has_tangents else None
             if tangent is not None:
                 tangents[name] = tangent
@@ -233,12 +228,15 @@ class Samples:
         return Sample(point, left) if _finite(left) else None
 
 
-def _entries(rng: Rng, shape: tuple[int, int], attempt: int, whole: bool) -> Array:
-    """Entries of both signs, none near zero; later attempts also try one sign, and small entries."""
-    if whole:
-        a = rng.choice([-2, -1, 1, 2, 3], shape).astype(float)
-    else:
+def _entries(rng: Rng, shape: tuple[int, int], attempt: int, digits: int | None) -> Array:
+    """Entries of both signs, none near zero; later attempts also try one sign, and small entries.
+
+    ``digits``: whole numbers for 0, tenths below 1 for 1; None for entries of full length.
+    """
+    if digits is None:
         a = rng.uniform(0.2, 1.8, shape) * rng.choice([-1.0, 1.0], shape)
+    else:
+        a = rng.choice([-2, -1, 1, 2, 3] if digits == 0 else [-0.8, -0.5, -0.2, 0.2, 0.4, 0.6], shape)
     if attempt < 3:
         return np.asarray(a)
     mode = int(rng.integers(5))
@@ -246,9 +244,9 @@ def _entries(rng: Rng, shape: tuple[int, int], attempt: int, whole: bool) -> Arr
     return np.asarray(a / 2 if mode in (3, 4) else a)
 
 
-def _number(rng: Rng, a: Array, sign: int, whole: bool) -> Array:
+def _number(rng: Rng, a: Array, sign: int, digits: int | None) -> Array:
     """A scalar with the wanted sign; a whole number or a half now and then, since exponents may have to be."""
-    if not whole and rng.random() < 0.4:
+    if digits is None and rng.random() < 0.4:
         a = np.asarray(rng.choice([-2.0, -1.0, 1.0, 2.0, 3.0], (1, 1)))
     return np.asarray(sign * np.abs(a) if sign else a)
 
@@ -277,12 +275,12 @@ def check_identity(samples: Samples, right: Term) -> tuple[int, Sample | None]:
 
 
 def _small(samples: Samples) -> Iterator[Sample]:
-    """Points of whole numbers, of size 2 mostly, then of pairwise different sizes."""
+    """Points of size 2, or of pairwise different sizes, with short numbers: whole ones first, then tenths."""
     rng = np.random.default_rng([samples.seed, 21])
     apart = {n: k for k, n in enumerate(samples.sizes, 2)}
-    for attempt in range(80):
+    for attempt in range(120):
         sizes = dict.fromkeys(samples.sizes, 2) if attempt % 8 < 5 else apart
-        found = samples.sample(rng, sizes, {}, attempt // 2, whole=True)
+        found = samples.sample(rng, sizes, {}, attempt // 2, digits=0 if attempt < 80 else 1)
         if found is not None:
             yield found
 

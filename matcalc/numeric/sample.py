@@ -44,7 +44,7 @@ SCHEMES: tuple[tuple[int, Scheme, str], ...] = (  # attempts, what is narrowed, 
     (8, {"scale": 0.08}, "sampled at very small entries"),
     (8, {"scale": -1.0, "positive": True}, "sampled at negative entries only"),
     (8, {"scale": 4.0, "positive": True}, "sampled at large positive entries"),
-    (40, {"mixed": True}, "sampled at entries of chosen signs and sizes"),
+    (160, {"mixed": True}, "sampled at entries of chosen signs and sizes"),
 )
 
 

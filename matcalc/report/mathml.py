@@ -22,8 +22,11 @@ _OPERATORS = {
 _NAMED = ("exp", "log", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "det", "max", "min")
 _LETTERS = dict(
     zip(
-        "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi"
-        " chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell".split(),
+        re.findall(
+            r"\w+",
+            "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau"
+            " upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell",
+        ),
         "αβγδϵεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩℓ",
         strict=True,
     )

@@ -24,33 +24,36 @@ class Notation(NamedTuple):
 
 
 def _parts(label: str) -> tuple[str, list[str]]:
-    """``grad(f, x)`` is ``grad`` of f and x; a plain name has no kind."""
+    """``grad(f, x)`` is ``grad`` of f and x, ``d(f)`` is ``d`` of f; a plain name has no kind."""
     match = LABEL.fullmatch(label)
-    return (match[1], [n.strip() for n in match[2].split(",")]) if match else ("", [label])
+    if match is None:
+        return "", [label]
+    return match[1], [match[2]] if match[1] == "d" else [n.strip() for n in match[2].split(",")]
 
 
 def _unicode_label(label: str) -> str:
     kind, words = _parts(label)
-    names = [name_unicode(n) for n in words]
     if kind == "d":
-        return f"d{names[0]}"
-    if kind == "jac":
-        return f"∂{names[0]}/∂{names[1]}"
-    mark = {"grad": "∇", "hess": "∇²"}.get(kind)
-    return f"{mark}{names[0]}({names[1]})" if mark else label
+        inside = _unicode_label(words[0])
+        return f"d{inside}" if words[0].isidentifier() else f"d({inside})"
+    if kind not in _MARKS:
+        return name_unicode(label) if label.isidentifier() else label
+    of, by = (name_unicode(n) for n in words)
+    return f"∂{of}/∂{by}" if kind == "jac" else f"{_MARKS[kind][0]}{of}({by})"
 
 
 def _latex_label(label: str) -> str:
     kind, words = _parts(label)
-    names = [name_latex(n) for n in words]
     if kind == "d":
-        return rf"\mathrm{{d}}{names[0]}"
-    if kind == "jac":
-        return rf"\frac{{\partial {names[0]}}}{{\partial {names[1]}}}"
-    mark = {"grad": r"\nabla", "hess": r"\nabla^{2}"}.get(kind)
-    return f"{mark}_{{{names[1]}}} {names[0]}" if mark else names[0]
+        inside = _latex_label(words[0])
+        return rf"\mathrm{{d}}{inside}" if words[0].isidentifier() else rf"\mathrm{{d}}\left({inside}\right)"
+    if kind not in _MARKS:
+        return name_latex(label) if label.isidentifier() else label
+    of, by = (name_latex(n) for n in words)
+    return rf"\frac{{\partial {of}}}{{\partial {by}}}" if kind == "jac" else f"{_MARKS[kind][1]}_{{{by}}} {of}"
 
 
+_MARKS = {"grad": ("∇", r"\nabla"), "hess": ("∇²", r"\nabla^{2}"), "jac": ("", "")}
 TEXT = Notation(printing.text, lambda label: label)
 UNICODE = Notation(printing.unicode, _unicode_label)
 LATEX = Notation(printing.latex, _latex_label)

@@ -10,7 +10,8 @@ from matcalc.terminal import style
 
 __all__ = ["plain"]
 
-WIDTH = 62  # longer lines have their rule below them
+WIDTH = 64  # longer terms have their rule below them
+LINE = 120  # and so have lines that would be longer
 
 
 def plain(derivation: Told, form: str, detail: str, colour: bool) -> str:
@@ -47,16 +48,15 @@ def _steps(told: Sequence[Line], notation: Notation, colour: bool) -> str:
         before = label if line.depth == 0 else before
         rows.append((shown, notation.term(line.term), line))
     margin = max((len(label) for label, _, _ in rows), default=0)
-    beside = max((len(t) for _, t, _ in rows if len(t) <= WIDTH), default=0)
+    bodies = [f"{'  ' * line.depth}= {term}" for _, term, line in rows]
+    beside = max((len(b) for b in bodies if len(b) <= WIDTH), default=0)
     out: list[str] = []
-    for label, term, line in rows:
-        indent = "  " * line.depth
-        start = f"{label:{margin}} {indent}= "
-        why = style(f"{line.rule}: {line.reason}" if line.reason else line.rule, "dim", colour)
-        if len(term) <= WIDTH:
-            out.append(f"{start}{term:{beside}}   {why}".rstrip())
+    for (label, _, line), body in zip(rows, bodies, strict=True):
+        why = f"{line.rule}: {line.reason}" if line.reason else line.rule
+        if len(body) <= WIDTH and margin + beside + len(why) + 4 <= LINE:
+            out.append(f"{label:{margin}} {body:{beside}}   {style(why, 'dim', colour)}")
         else:
-            out += [f"{start}{term}", f"{' ' * len(start)}  {why}"]
+            out += [f"{label:{margin}} {body}", f"{' ' * margin}       {style(why, 'dim', colour)}"]
     return "\n".join(out)
 
 

@@ -17,10 +17,11 @@ __all__ = ["cost"]
 SUM_AS_FACTOR = 0.5  # a sum in parentheses that is a factor
 SUM_IN_SUM = 3.0  # such a sum inside another one
 TRANSPOSED_LEAF = -0.3  # B'*A' reads more easily than (A*B)'
-TRANSPOSED_PRODUCT = 0.5
+TRANSPOSED_PRODUCT = 0.3
 LOGISTIC_POWER = 1.2  # s - s.^2: people write s.*(1 - s)
-NUMBER_OF_SUM = 0.7  # a bare number in front of a sum
+NUMBER_OF_SUM = 0.3  # a bare number in front of a sum
 IDENTITY_IN_FACTOR = 1.5  # A*X + A as A*(X + I)
+REPEATED_SUMMAND = 1.2  # E + E is 2*E
 LENGTH = 0.004  # per node, to break ties
 
 _costs: WeakKeyDictionary[Term, tuple[float, float]] = WeakKeyDictionary()
@@ -65,6 +66,8 @@ def _cost(t: Term) -> tuple[float, float]:
             own += inner
             own += IDENTITY_IN_FACTOR * any(_has_identity(b) for b in a.args)
             nested += SUM_IN_SUM
+    if t.op == "add":
+        own += REPEATED_SUMMAND * (len(t.args) - len({a.args[0] if a.op == "neg" else a for a in t.args}))
     if t.op == "transpose":
         leaf = not t.args[0].args or t.args[0].op == "inv"
         own += TRANSPOSED_LEAF if leaf else TRANSPOSED_PRODUCT if t.args[0].op == "mul" else 0.0

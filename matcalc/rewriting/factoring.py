@@ -54,7 +54,7 @@ def moves(n: Normalizer, p: Poly, weight: Callable[[Term], float]) -> list[Move]
             full = 0.5 if len(ms) == len(p.terms) else 0.0
             out.append(Move(key[0], (len(ms) - 1) * (1 + weights[key]) + full, new))
     c, scalars, _ = n.content(p)
-    if abs(c) != 1 or scalars or c < 0:
+    if abs(c) != 1 or scalars or all(k < 0 for k in p.terms.values()):
         out.append(Move("factor-scalar", len(p.terms) - 1 + len(scalars), n.whole(p)))
     out.sort(key=lambda mv: -mv.saving)
     return out

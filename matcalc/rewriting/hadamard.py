@@ -89,16 +89,17 @@ def _is_ones(p: Poly) -> bool:
 
 def relations(n: Normalizer, core: Mapping[Term, Fraction], shape: Shape) -> Poly:
     """The multiset of matrices as a polynomial; sums with a positive power are multiplied out."""
+    related = n.relation(core, shape)
+    if related is not None:
+        return total(shape, [relations(n, t, shape).scaled(c) for c, t in related])
     if shape.cols is not ONE and len(core) >= 1:
         for b, e in core.items():
             if b.op == "add" and e.denominator == 1 and e > 0 and n.expandable(core.items()):
                 rest = {k: x for k, x in core.items() if k is not b}
                 parts = [n.poly(b)] * int(e) + [relations(n, rest, shape)]
                 return n.entrywise(parts, shape)
-            if b.op == "fn" and b.data == ("sigmoid", 0) and e > 0:
-                p = _logistic_pair(n, core, b, shape)
-                if p is not None:
-                    return p
+    if not core:
+        return n.poly(T.ones(*shape))
     if len(core) == 1:
         b, e = next(iter(core.items()))
         if e == 1:
@@ -110,27 +111,6 @@ def relations(n: Normalizer, core: Mapping[Term, Fraction], shape: Shape) -> Pol
         if order(twin) < order(term):
             return n.unit((T.transpose(twin),), shape)
     return n.unit((term,), shape)
-
-
-def _logistic_pair(n: Normalizer, core: Mapping[Term, Fraction], s: Term, shape: Shape) -> Poly | None:
-    """``s.*e = e - s`` and ``s./e = 1 - s`` for s = sigmoid(Z), e = exp(Z)."""
-    ex = T.fn("exp", s.args[0])
-    k = core.get(ex)
-    if k is None or k.denominator != 1:
-        return None
-
-    def lowered(*changes: tuple[Term, int]) -> Poly:
-        table = dict(core)
-        for a, de in changes:
-            table[a] = table.get(a, Fraction(0)) + de
-        kept = {a: e for a, e in table.items() if e}
-        if kept:
-            return relations(n, kept, shape)
-        return n.poly(T.ones(*shape))
-
-    if k > 0:
-        return total(shape, [lowered((s, -1)), lowered((ex, -1)).scaled(Fraction(-1))])
-    return total(shape, [lowered((ex, 1), (s, -1)), lowered((ex, 1)).scaled(Fraction(-1))])
 
 
 def matrix_power(n: Normalizer, word: Word, e: Fraction, shape: Shape) -> Poly | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matcalc.errors import ShapeError
 from matcalc.language import terms
@@ -45,7 +46,7 @@ def _swapped(t: Term) -> Iterator[Callable[[], Term]]:
     """Two neighbouring factors change places; the operands of what does not commute change places."""
     if t.op == "mul":
         matrices = [i for i, a in enumerate(t.args) if not a.is_scalar]
-        for i, j in zip(matrices, matrices[1:], strict=False):
+        for i, j in pairwise(matrices):
             yield lambda i=i, j=j: _exchange(t, i, j)  # type: ignore[misc]
     elif t.op in ("div", "hdiv", "pow", "hpow", "kron", "inner"):
         yield lambda: _exchange(t, 0, 1)
@@ -117,7 +118,7 @@ EDITS: dict[str, Edit] = {
     "part dropped": _fewer,
     "operation dropped": _bare,
 }
-# Edits that a linear operation passes on to the outside: made of the whole, of each summand, and where they stay inside.
+# Edits that a linear operation passes on to the outside: made of the whole, of summands, and where they stay inside.
 OUTSIDE = frozenset(("sign", "factor 2"))
 
 

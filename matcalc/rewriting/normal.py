@@ -240,17 +240,10 @@ class Normalizer:
                 for _ in range(int(e)):
                     p = self.product(p, self.poly(a))
                 return self.product(p, Poly(shape, {(rest, word): F1}))
-            if a.op == "fn" and a.data == ("sigmoid", 0) and e > 0 and e.denominator == 1:
-                ex = T.fn("exp", a.args[0])
-                k = dict(rest).get(ex)
-                if k is not None and k.denominator == 1:
-                    return total(
-                        shape,
-                        [
-                            self.reduce((self.join(scalars, step), word), shape).scaled(c)
-                            for c, step in _sigmoid_steps(a, ex, k)
-                        ],
-                    )
+        related = self.relation(dict(scalars), SCALAR)
+        if related is not None:
+            parts = [self.reduce((self.join((), tuple(t.items())), word), shape).scaled(c) for c, t in related]
+            return total(shape, parts)
         return Poly(shape, {m: F1})
 
     # ------------------------------------------------------------- transposes
@@ -536,6 +529,9 @@ class Normalizer:
 
     def column(self, table: Mapping[Term, Fraction], shape: Shape) -> Poly:
         """The polynomial of a column multiset; relations between its members are applied."""
+        related = self.relation(table, shape)
+        if related is not None:
+            return total(shape, [self.column(t, shape).scaled(c) for c, t in related])
         for b, e in table.items():
             if e.denominator != 1 or e <= 0:
                 continue
@@ -543,17 +539,6 @@ class Normalizer:
             if b.op == "add" and self.expandable(table.items()):
                 parts = [self.poly(b)] * int(e) + [self.column(rest, shape)]
                 return self.entrywise(parts, shape)
-            if b.op == "fn" and b.data == ("sigmoid", 0):
-                ex = T.fn("exp", b.args[0])
-                k = table.get(ex)
-                if k is not None and k.denominator == 1:
-                    parts = []
-                    for c, step in _sigmoid_steps(b, ex, k):
-                        new = dict(table)
-                        for a, de in step:
-                            new[a] = new.get(a, Fraction(0)) + de
-                        parts.append(self.column({x: y for x, y in new.items() if y}, shape).scaled(c))
-                    return total(shape, parts)
             if b.op == "mul" and e == 1 and len(table) == 1:
                 return self.unit(b.args, shape)
         return self.unit((self.vector(table, shape),), shape)
@@ -633,28 +618,68 @@ class Normalizer:
         return self.product(self._number_power(c, e), out)
 
     def logistic(self, p: Poly) -> tuple[Fraction, Poly] | None:
-        """``c*(1 + exp(z))`` as c and ``1 - sigmoid(z)``, ``c*(1 + exp(-z))`` as c and ``sigmoid(z)``; else None."""
+        """A multiple c of one of the four sums whose reciprocal is again a polynomial, as c and that reciprocal.
+
+        With e = exp(z) and s = sigmoid(z): ``1 + e`` and ``1 - s``, ``1 + 1/e`` and ``s``, ``1 - s`` and ``1 + e``.
+        """
         if len(p.terms) != 2 or self.opaque:
             return None
         one = numeral(F1) if p.shape.is_scalar else self.poly(T.ones(*p.shape))
         ((unit, _),) = one.terms.items()
         c = p.terms.get(unit)
-        if c is None or any(k != c for k in p.terms.values()):
+        if c is None:
             return None
-        ((scalars, word),) = (m for m in p.terms if m != unit)
+        (((scalars, word), k),) = ((m, k) for m, k in p.terms.items() if m != unit)
         if p.shape.is_scalar:
-            if len(scalars) != 1:
-                return None
-            e, k = scalars[0]
-        elif scalars or len(word) != 1 or len(self.elements(word[0])) != 1:
+            powers = dict(scalars)
+        elif scalars or len(word) != 1:
             return None
         else:
-            ((e, k),) = self.elements(word[0]).items()
-        if e.op != "fn" or e.data != ("exp", 0) or abs(k) != 1:
+            powers = self.elements(word[0])
+        if len(powers) != 1:
             return None
-        s = T.fn("sigmoid", e.args[0])
-        sigmoid = self.atom(s) if p.shape.is_scalar else self.unit((s,), p.shape)
-        return c, sigmoid if k < 0 else total(p.shape, [one, sigmoid.scaled(Fraction(-1))])
+        ((f, e),) = powers.items()
+        if f.op != "fn" or abs(e) != 1:
+            return None
+        if f.data == ("exp", 0) and k == c:
+            s = self._powers({T.fn("sigmoid", f.args[0]): F1}, p.shape)
+            return c, s if e < 0 else total(p.shape, [one, s.scaled(Fraction(-1))])
+        if f.data == ("sigmoid", 0) and e == 1 and k == -c:
+            return c, total(p.shape, [one, self._powers({T.fn("exp", f.args[0]): F1}, p.shape)])
+        return None
+
+    def _powers(self, table: Mapping[Term, Fraction], shape: Shape) -> Poly:
+        """Powers as a scalar, or as a column or matrix multiset, without applying relations."""
+        if shape.is_scalar:
+            return Poly(SCALAR, {(self.join((), tuple(table.items())), ()): F1})
+        if not table:
+            return self.poly(T.ones(*shape))
+        v = self.vector(table, shape)
+        return self.unit(self.word_of(v), shape)
+
+    def relation(self, table: Mapping[Term, Fraction], shape: Shape) -> list[tuple[Fraction, dict[Term, Fraction]]] | None:
+        """Relations between functions of one argument, as the sum that replaces a product of powers; None: no relation.
+
+        ``s*e = e - s``, ``s/e = 1 - s``, ``1/s = 1 + 1/e`` for s = sigmoid(z), e = exp(z); ``step^2 = step``,
+        ``relu*step = relu``. Each lowers the powers of sigmoid or step, so that applying them ends.
+        """
+        for b, e in table.items():
+            if b.op != "fn" or b.data[1] != 0 or e.denominator != 1:
+                continue
+            if b.data[0] == "step" and e > 1:
+                return [(F1, _changed(table, {b: 1 - e}))]
+            if b.data[0] == "step" and e > 0 and table.get(T.fn("relu", b.args[0]), 0) > 0:
+                return [(F1, _changed(table, {b: -e}))]
+            if b.data[0] == "sigmoid" and not self.opaque:
+                ex = T.fn("exp", b.args[0])
+                if e < 0:
+                    return [(F1, _changed(table, {b: F1})), (F1, _changed(table, {b: F1, ex: -F1}))]
+                k = table.get(ex, Fraction(0))
+                if k.denominator == 1 and k > 0:
+                    return [(F1, _changed(table, {b: -F1})), (-F1, _changed(table, {ex: -F1}))]
+                if k.denominator == 1 and k < 0:
+                    return [(F1, _changed(table, {b: -F1, ex: F1})), (-F1, _changed(table, {ex: F1}))]
+        return None
 
     def _number_power(self, c: Fraction, e: Fraction) -> Poly:
         if e.denominator == 1 and abs(e) <= 64 and (c != 0 or e > 0):
@@ -682,8 +707,9 @@ def _gcd(a: Fraction, b: Fraction) -> Fraction:
     return Fraction(gcd(a.numerator, b.numerator), lcm(a.denominator, b.denominator))
 
 
-def _sigmoid_steps(s: Term, ex: Term, k: Fraction) -> list[tuple[Fraction, Scalars]]:
-    """``s*e = e - s`` and ``s/e = 1 - s`` for s = sigmoid(z), e = exp(z): how a product of both loses one factor."""
-    if k > 0:
-        return [(F1, ((s, -F1),)), (-F1, ((ex, -F1),))]
-    return [(F1, ((ex, F1), (s, -F1))), (-F1, ((ex, F1),))]
+def _changed(table: Mapping[Term, Fraction], by: Mapping[Term, Fraction]) -> dict[Term, Fraction]:
+    """A table of powers with some exponents changed."""
+    out = dict(table)
+    for b, e in by.items():
+        out[b] = out.get(b, Fraction(0)) + e
+    return {b: e for b, e in out.items() if e}

@@ -87,7 +87,18 @@ def h_mul(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
 
 
 def h_div(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
-    return n.product(p[0], n.raised(p[1], Fraction(-1)))
+    return n.product(p[0], reciprocal(n, t.args[1]))
+
+
+def reciprocal(n: Normalizer, t: Term) -> Poly:
+    """``1/t`` entrywise, factor by factor: a power in a denominator is not multiplied out."""
+    if (t.op == "mul" and t.is_scalar and all(a.is_scalar for a in t.args)) or t.op == "had":
+        return n.entrywise([reciprocal(n, a) for a in t.args], t.shape)
+    if (t.op == "pow" and t.is_scalar) or t.op == "hpow":
+        e = n.poly(t.args[1]).rational
+        if e is not None and e.denominator == 1:
+            return hpower(n, n.poly(t.args[0]), -e)
+    return hpower(n, n.poly(t), Fraction(-1))
 
 
 def h_had(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
@@ -95,8 +106,7 @@ def h_had(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
 
 
 def h_hdiv(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
-    below = hpower(n, p[1], Fraction(-1))
-    return n.entrywise([p[0], below], t.shape)
+    return n.entrywise([p[0], reciprocal(n, t.args[1])], t.shape)
 
 
 def h_pow(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
@@ -244,7 +254,7 @@ def h_det(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     power = numeral(1) if front.rational == 1 else scalar_power(n, front, n.size(q.shape.rows))
     if len(rest.terms) == 1:
         ((_, word),) = rest.terms
-        if all(f.shape.is_square for f in word):
+        if all(f.shape.is_square for f in word) and not (n.opaque and len(word) > 1):
             out = power
             for f in word:
                 out = n.product(out, _det_factor(n, f))
@@ -283,7 +293,8 @@ def h_logdet(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     front = Poly(SCALAR, {(scalars, ()): abs(c)})
     parts = [n.product(n.size(q.shape.rows), logarithm(n, front))]
     word: Word = next(iter(rest.terms))[1] if len(rest.terms) == 1 else ()
-    if word and all(f.shape.is_square for f in word) and not next(iter(rest.terms))[0]:
+    split = all(f.shape.is_square for f in word) and not (n.opaque and len(word) > 1)
+    if word and split and not next(iter(rest.terms))[0]:
         for f in word:
             f = f.args[0] if f.op == "transpose" else f
             if f.op == "eye":

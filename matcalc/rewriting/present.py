@@ -53,13 +53,13 @@ class Presenter:
         self.full = Normalizer(self.facts)
         self.writer = Writer(self.n, self.show_term, self.lookup)
         self._shown: dict[tuple[object, frozenset[object]], Term] = {}
-        self._open: set[Term] = set()
+        self._open: set[object] = set()
 
     n: Normalizer = field(init=False)
     full: Normalizer = field(init=False)
     writer: Writer = field(init=False)
     _shown: dict[tuple[object, frozenset[object]], Term] = field(init=False)
-    _open: set[Term] = field(init=False)
+    _open: set[object] = field(init=False)
 
     # --------------------------------------------------- the user's own forms
     def learn(self, written: Term, name: Term | None = None) -> None:
@@ -106,8 +106,10 @@ class Presenter:
             return self._shown[key], ()
         self.work += 1
         best = (self.plain(p), ())
-        if len(p.terms) <= WIDE and self.work <= BUDGET:
+        if len(p.terms) <= WIDE and self.work <= BUDGET and key not in self._open:
+            self._open.add(key)  # a form that leads back to itself is no better
             best = self._factored(p, level, best)
+            self._open.discard(key)
         self._shown[key] = best[0]
         return best
 

@@ -1,25 +1,37 @@
-"""Rules as data: an undirected identity with conditions, a sentence and a source, read from ``rules/*.rules``.
+"""Rules: an undirected identity of typed terms with conditions, a sentence and a source, read from ``rules/*.rules``.
 
-A file is read line by line into :class:`Statement` (cheap; this is all that listing needs); a statement becomes a
+The lines of a file are read into statements (:mod:`matcalc.rewriting.rulefile`, cheap); a statement becomes a
 :class:`Rule`, typed terms on both sides, when the rule is asked for.
 
-Invariants: conditions, kinds and tags come from closed sets, so that a misspelling is an error with its line and never
-a rule that is silently unused; ids are unique in a book; the right side has no name that the left side lacks, and fits
-the left side's most general shapes.  Reading a rule says nothing about its truth: see :mod:`matcalc.trust`.
+Invariants: ids are unique in a book; the right side has no name and no size that the left side lacks, and fits the left
+side's most general shapes.  Reading a rule says nothing about its truth: see :mod:`matcalc.trust`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from matcalc import resources
 from matcalc.errors import MatcalcError, RuleError, ShapeError, Span
-from matcalc.language.terms import Term
+from matcalc.language.dims import SCALAR, shape
+from matcalc.language.problem import Function
+from matcalc.language.terms import Term, size_names, subterms
+from matcalc.rewriting.rulefile import (
+    CONDITIONS,
+    KINDS,
+    NO_TERM,
+    Condition,
+    Statement,
+    nearest,
+    read_file,
+    read_statements,
+    statement_text,
+    wrong_line,
+)
 
 __all__ = [
     "CONDITIONS",
@@ -31,74 +43,18 @@ __all__ = [
     "Statement",
     "load",
     "parse_rules",
+    "read_file",
     "read_statements",
     "rule_book",
     "rule_of",
 ]
 
-# Kinds of metavariables, as a header line names them.
-KINDS = {
-    "matrix": "any matrix the identity allows; a column, a row or a number where it fits",
-    "square": "a square matrix",
-    "vector": "a column",
-    "row": "a row",
-    "scalar": "a number",
-    "tangent": "a term with a differential in it, of any shape",
-    "size": "a number of rows or columns",
-    "elementwise": "a function of every entry",
-    "function": "an opaque function of whole arguments; 'function u -> m' has a column of m entries as its value",
-}
 FUNCTION_KINDS = ("elementwise", "function")
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionKind:
-    """A row of the vocabulary: what the condition says, and the kind of metavariable that it makes of its argument."""
-
-    name: str
-    meaning: str
-    kind: str = ""
-
-
-CONDITIONS: dict[str, ConditionKind] = {
-    row.name: row
-    for row in (
-        ConditionKind("square", "{0} is square", "square"),
-        ConditionKind("symmetric", "{0} is symmetric", "square"),
-        ConditionKind("skew", "{0}' = -{0}", "square"),
-        ConditionKind("diagonal", "{0} is a diagonal matrix", "square"),
-        ConditionKind("orthogonal", "{0} is square with {0}'*{0} = I", "square"),
-        ConditionKind("posdef", "{0} is symmetric positive definite", "square"),
-        ConditionKind("invertible", "{0} has an inverse", "square"),
-        ConditionKind("scalar", "{0} is a number", "scalar"),
-        ConditionKind("vector", "{0} is a column", "vector"),
-        ConditionKind("row", "{0} is a row", "row"),
-        ConditionKind("positive", "every entry of {0} is positive"),
-        ConditionKind("nonzero", "no entry of {0} is zero"),
-        ConditionKind("integer", "every entry of {0} is a whole number"),
-        ConditionKind("constant", "{0} does not depend on the variable: d({0}) = 0"),
-    )
-}
+WORD = re.compile(r"\w+")
 
 
 class IllShaped(RuleError):
     """The right side does not fit the most general shapes of the left side."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition of the closed vocabulary, e.g. ``square(A)``."""
-
-    name: str
-    args: tuple[str, ...]  # metavariables
-
-    def __str__(self) -> str:
-        return f"{self.name}({', '.join(self.args)})"
-
-    @property
-    def meaning(self) -> str:
-        """The condition as a sentence."""
-        return CONDITIONS[self.name].meaning.format(*self.args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,163 +79,10 @@ class Rule:
     group: str = ""  # the file's name without its ending
     false: bool = False  # kept as a warning: known to be wrong
     text: tuple[str, str] = ("", "")  # the two sides as written
-    kinds: Mapping[str, str] = field(default_factory=dict)  # of every name declared in the file, functions and sizes too
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of every declared name, functions and sizes too
 
     def __str__(self) -> str:
         return statement_text(self.text, self.conditions)
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A rule as it was written, with the metavariables declared before it."""
-
-    id: str
-    text: tuple[str, str]
-    conditions: tuple[Condition, ...]
-    kinds: Mapping[str, str]  # of every name declared so far, functions and sizes included
-    say: str = ""
-    source: str = ""
-    where: str = ""
-    group: str = ""
-    false: bool = False
-    line: str = ""  # the line of the file
-
-    def __str__(self) -> str:
-        return statement_text(self.text, self.conditions)
-
-
-def statement_text(sides: tuple[str, str], conditions: Iterable[Condition]) -> str:
-    """``left = right   if conditions``, on one line."""
-    under = ", ".join(map(str, conditions))
-    return f"{sides[0]} = {sides[1]}" + (f"   if {under}" if under else "")
-
-
-# -------------------------------------------------------------------------- reading lines
-ID = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
-NAME = re.compile(r"[^\W\d]\w*")
-WORD = re.compile(r"\w+")
-TAGS = ("say", "source")
-
-
-def read_statements(text: str, where: str) -> list[Statement]:
-    """The statements of a rule file. ``where`` is the file's name, for messages."""
-    group = Path(where).name.removesuffix(".rules")
-    out: list[Statement] = []
-    kinds: dict[str, str] = {}
-    first_line: dict[str, str] = {}
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.partition("#")[0].rstrip()
-        place = f"{where}:{number}"
-        if not line.strip():
-            continue
-        if line[0].isspace():
-            _read_tag(line, place, out)
-        elif ":" not in line:
-            kinds = {**kinds, **_read_header(line, place, kinds)}
-        else:
-            found = _read_rule(line, place, kinds, group)
-            if found.id in first_line:
-                raise _error(f"the id '{found.id}' is taken: {first_line[found.id]}", place, line, found.id)
-            first_line[found.id] = place
-            out.append(found)
-    return out
-
-
-def _read_tag(line: str, place: str, out: list[Statement]) -> None:
-    """An indented line: a tag of the rule above it."""
-    tag, _, value = line.strip().partition(" ")
-    if tag not in TAGS:
-        raise _error(f"'{tag}' is not a tag of a rule", place, line, tag, _near(tag, TAGS))
-    if not out:
-        raise _error(f"'{tag}' stands before the first rule", place, line, tag)
-    if getattr(out[-1], tag):
-        raise _error(f"'{tag}' is said twice of {out[-1].id}", place, line, tag)
-    if not value.strip():
-        raise _error(f"'{tag}' says nothing", place, line, tag)
-    said = value.strip()
-    out[-1] = replace(out[-1], say=said) if tag == "say" else replace(out[-1], source=said)
-
-
-def _read_header(line: str, place: str, kinds: Mapping[str, str]) -> dict[str, str]:
-    """A line such as ``matrix A B X`` or ``function u -> m``."""
-    kind, *names = line.split()
-    if kind not in KINDS:
-        hint = _near(kind, KINDS)
-        raise _error(f"'{kind}' is not a kind, and the line is not a rule (ID: LEFT = RIGHT)", place, line, kind, hint)
-    value = ""
-    if kind == "function" and "->" in names:
-        if len(names) != 3 or names[1] != "->":
-            raise _error("a function with a column as its value is declared 'function u -> m'", place, line, "->")
-        value, names = f" -> {names[2]}", names[:1]
-    if not names:
-        raise _error(f"'{kind}' declares no name", place, line, kind)
-    for name in names:
-        if not NAME.fullmatch(name):
-            raise _error(f"'{name}' is not a name", place, line, name)
-        if kinds.get(name, kind + value) != kind + value:
-            raise _error(f"'{name}' is declared already as {kinds[name]}", place, line, name)
-    return dict.fromkeys(names, kind + value)
-
-
-def _read_rule(line: str, place: str, kinds: Mapping[str, str], group: str) -> Statement:
-    head, _, rest = line.partition(":")
-    words = head.split()
-    false = len(words) == 2 and words[0] == "false"
-    if not false and len(words) != 1:
-        hint = _near(words[0], ("false",)) if words else ""
-        raise _error("a rule is written 'ID: LEFT = RIGHT' or 'false ID: LEFT = RIGHT'", place, line, head, hint)
-    name = words[-1]
-    if not ID.fullmatch(name):
-        raise _error(f"'{name}' is not an id: letters and digits with '-' between words", place, line, name)
-    sides, found, under = _split_conditions(rest)
-    left, equals, right = sides.partition("=")
-    if not equals or not left.strip() or not right.strip() or "=" in right:
-        raise _error("a rule states one equation, LEFT = RIGHT", place, line, sides.strip() or name)
-    conditions = _read_conditions(under, place, line, kinds) if found else ()
-    text = (left.strip(), right.strip())
-    return Statement(name, text, conditions, dict(kinds), where=place, group=group, false=false, line=line)
-
-
-def _split_conditions(rest: str) -> tuple[str, bool, str]:
-    parts = re.split(r"\s+if\s+", rest, maxsplit=1)
-    return parts[0], len(parts) == 2, parts[-1] if len(parts) == 2 else ""
-
-
-CONDITION = re.compile(r"\s*([^\s(),]+)\s*\(\s*([^()]*?)\s*\)\s*")
-
-
-def _read_conditions(text: str, place: str, line: str, kinds: Mapping[str, str]) -> tuple[Condition, ...]:
-    out: list[Condition] = []
-    position = 0
-    while True:
-        m = CONDITION.match(text, position)
-        if m is None:
-            raise _error("conditions are written 'if square(A), symmetric(B)'", place, line, text[position:].strip() or "if")
-        name, arg = m.groups()
-        if name not in CONDITIONS:
-            raise _error(f"'{name}' is not a condition", place, line, name, _near(name, CONDITIONS))
-        if arg not in kinds:
-            raise _error(f"'{arg}' in {name}({arg}) is not declared", place, line, arg or name, _near(arg, kinds))
-        condition = Condition(name, (arg,))
-        if condition in out:
-            raise _error(f"{condition} is said twice", place, line, name)
-        out.append(condition)
-        position = m.end()
-        if position == len(text):
-            return tuple(out)
-        if text[position] != ",":
-            raise _error("a comma is missing between conditions", place, line, text[position:].strip())
-        position += 1
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else ""
-
-
-def _error(message: str, place: str, line: str, part: str, hint: str = "") -> RuleError:
-    at = max(0, line.find(part))
-    return RuleError(f"{place}: {message}", span=Span(at, at + len(part)), source=line, hint=hint)
 
 
 # ------------------------------------------------------------------------- from text to terms
@@ -290,20 +93,28 @@ def rule_of(s: Statement) -> Rule:
     words = set(WORD.findall(" ".join(s.text)))
     used = words | {w[1:] for w in words if w[0] == "d"}  # dX is d(X)
     kinds = {n: k for n, k in shape_kinds(s).items() if n in used}
-    functions = [n for n, k in s.kinds.items() if k.startswith(FUNCTION_KINDS) and n in used]
+    functions = {n: _function(n, k) for n, k in s.kinds.items() if k.startswith(FUNCTION_KINDS) and n in used}
     try:
         lhs, rhs = parse_rule(*s.text, kinds, functions)
-    except ShapeError as e:
-        raise IllShaped(f"{s.where}: {s.id}: {e.message}", span=e.span, source=e.source, label=e.label, hint=e.hint) from e
     except MatcalcError as e:
-        raise RuleError(f"{s.where}: {s.id}: {e.message}", span=e.span, source=e.source, label=e.label, hint=e.hint) from e
+        kind = IllShaped if isinstance(e, ShapeError) else RuleError
+        span, source = (e.span, e.source) if e.span is not None else (Span(0, len(s.line)), s.line)
+        message = f"{s.where}: {s.id}: {e.message}"
+        raise kind(message, span=span, source=source, label=e.label, hint=e.hint) from e
     return _checked(s, lhs, rhs)
+
+
+def _function(name: str, kind: str) -> Function:
+    """The opaque function that a header line declares."""
+    if kind == "elementwise":
+        return Function(name, "elementwise")
+    rows = kind.partition(" -> ")[2]
+    return Function(name, "value", shape(rows) if rows else SCALAR)
 
 
 def shape_kinds(s: Statement) -> dict[str, str]:
     """The kinds of the metavariables as far as shapes go: a condition such as ``square(A)`` decides."""
-    no_term = ("size", *FUNCTION_KINDS)
-    out = {n: "matrix" if k == "tangent" else k for n, k in s.kinds.items() if not k.startswith(no_term)}
+    out = {n: "matrix" if k == "tangent" else k for n, k in s.kinds.items() if not k.startswith(NO_TERM)}
     for c in s.conditions:
         kind = CONDITIONS[c.name].kind
         if kind and out[c.args[0]] == "matrix":
@@ -312,13 +123,14 @@ def shape_kinds(s: Statement) -> dict[str, str]:
 
 
 def _checked(s: Statement, lhs: Term, rhs: Term) -> Rule:
-    new = sorted(rhs.free - lhs.free)
+    known = size_names(lhs)
+    new = [n for n in size_names(rhs) if n not in known]
     if new:
-        raise _error(f"{s.id}: '{new[0]}' is on the right side only", s.where, s.line, new[0])
+        raise wrong_line(f"{s.id}: the size {new[0]} is on the right side only", s.where, s.line, new[0])
     metavars = {n: k for n, k in s.kinds.items() if n in lhs.free}
     for c in s.conditions:
         if c.args[0] not in metavars:
-            raise _error(f"{s.id}: {c} speaks of a name that is not in the rule", s.where, s.line, str(c))
+            raise wrong_line(f"{s.id}: {c} speaks of a name that is not in the rule", s.where, s.line, str(c))
     functions = tuple(n for n, k in s.kinds.items() if k.startswith(FUNCTION_KINDS) and _names_function(lhs, n))
     return Rule(
         s.id, lhs, rhs, s.conditions, metavars, functions, s.say, s.source, s.where, s.group, s.false, s.text, s.kinds
@@ -326,8 +138,6 @@ def _checked(s: Statement, lhs: Term, rhs: Term) -> Rule:
 
 
 def _names_function(t: Term, name: str) -> bool:
-    from matcalc.language.terms import subterms
-
     return any(u.op in ("fn", "call", "grad", "jac", "hess") and u.data[0] == name for u in subterms(t))
 
 
@@ -341,18 +151,9 @@ def load(path: str | Path) -> list[Rule]:
     return parse_rules(read_file(path), str(path))
 
 
-def read_file(path: str | Path) -> str:
-    """The text of a rule file. Raises RuleError where there is none to read."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        reason = e.strerror if isinstance(e, OSError) else "it is not UTF-8 text"
-        raise RuleError(f"the rule file {path} cannot be read: {reason}") from e
-
-
 # ----------------------------------------------------------------------------------- the book
 class RuleBook:
-    """Rules by id, in the order of their files. True rules and false ones share the ids; a rule is read when asked for."""
+    """Rules by id, in the order of their files; true and false ones together. A rule is read when it is asked for."""
 
     def __init__(self, statements: Iterable[Statement]) -> None:
         self._statements: dict[str, Statement] = {}
@@ -377,12 +178,12 @@ class RuleBook:
         return (self[id] for id in self._statements)
 
     def get(self, id: str) -> Rule | None:
-        return self[id] if id in self else None
+        return self[id] if id in self._statements else None
 
     def statement(self, id: str) -> Statement:
         """The rule as written. Raises RuleError for an unknown id."""
         if id not in self._statements:
-            raise RuleError(f"there is no rule '{id}'", hint=_near(id, self._statements))
+            raise RuleError(f"there is no rule '{id}'", hint=nearest(id, self._statements))
         return self._statements[id]
 
     @property
@@ -397,7 +198,7 @@ class RuleBook:
     def group(self, name: str) -> list[Rule]:
         """The rules of one file, false ones included. Raises RuleError for an unknown group."""
         if name not in self.groups:
-            raise RuleError(f"there is no group of rules '{name}'", hint=_near(name, self.groups))
+            raise RuleError(f"there is no group of rules '{name}'", hint=nearest(name, self.groups))
         return [self[s.id] for s in self._statements.values() if s.group == name]
 
     @property

@@ -7,7 +7,7 @@ forms; the cheapest one is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from matcalc.language import terms as T
@@ -34,8 +34,37 @@ class Writer:
     # ----------------------------------------------------------- monomials
     def monomial(self, m: Monomial, c: Fraction) -> Term:
         """The monomial with its coefficient, a leading sign outermost."""
-        body = min(self._variants(m, abs(c)), key=lambda t: (cost(t), str(t)))
-        return T.neg(body) if c < 0 else body
+        forms = [_signed(c < 0, t) if t.op != "neg" else t.args[0] if c < 0 else t for t in self._variants(m, abs(c))]
+        if c < 0:
+            for flipped in self._flipped_sums(m):
+                forms += self._variants(flipped, abs(c))
+        return min(forms, key=lambda t: (cost(t), str(t)))
+
+    def _flipped_sums(self, m: Monomial) -> Iterator[Monomial]:
+        """The monomial with one of its sums negated: ``-(b - a)`` is ``a - b``."""
+        scalars, word = m
+        for i, (a, e) in enumerate(scalars):
+            if a.op == "add" and e.denominator == 1 and e % 2 == 1:
+                yield (scalars[:i] + ((_negated(a), e),) + scalars[i + 1 :], word)
+        for i, f in enumerate(word):
+            new = self._negated_factor(f)
+            if new is not None:
+                yield (scalars, word[:i] + (new,) + word[i + 1 :])
+
+    def _negated_factor(self, f: Term) -> Term | None:
+        if f.op == "add":
+            return _negated(f)
+        if f.op in ("transpose", "diag"):
+            inner = self._negated_factor(f.args[0])
+            return None if inner is None else T.make(f.op, inner)
+        if f.op == "had":
+            for b, e in self.n.elements(f).items():
+                if b.op == "add" and e.denominator == 1 and e % 2 == 1:
+                    table = self.n.elements(f)
+                    del table[b]
+                    table[_negated(b)] = e
+                    return self.n.vector(table, f.shape)
+        return None
 
     def _variants(self, m: Monomial, c: Fraction) -> list[Term]:
         scalars, word = self._recognised(*m)
@@ -63,10 +92,10 @@ class Writer:
             return _product(parts)
         under = _product(down)
         if chain is None:
-            return _fold_quotient(up, under)
+            return _quotient(_product(up), under)
         if up and all(not t.args or t.op == "add" for t in down) and len(down) <= 2:
-            return T.mul(T.div(_product(up), under), chain)
-        return T.div(_product([*up, chain]), under)
+            return _product([_quotient(_product(up), under), chain])
+        return _quotient(_product([*up, chain]), under)
 
     def _recognised(self, scalars: Scalars, word: Word) -> tuple[Scalars, Word]:
         """``exp(u)/sum(exp(u))`` in a monomial becomes softmax(u)."""
@@ -75,7 +104,7 @@ class Writer:
             if u is None or e.denominator != 1 or e >= 0 or not word:
                 continue
             for k, f in enumerate(word):
-                base = f.args[0] if f.op == "transpose" else f
+                base = f.args[0] if f.op in ("transpose", "diag") else f
                 if base.shape.cols is not ONE:
                     continue
                 table = self.n.elements(base)
@@ -86,7 +115,7 @@ class Writer:
                 soft = T.make("softmax", u)
                 table[soft] = table.get(soft, Fraction(0)) + 1
                 new = self.n.vector({b: x for b, x in table.items() if x}, base.shape)
-                new = T.transpose(new) if f.op == "transpose" else new
+                new = T.make(f.op, new) if base is not f else new
                 left = scalars[:i] + (((a, e + 1),) if e != -1 else ()) + scalars[i + 1 :]
                 return self._recognised(left, word[:k] + (new,) + word[k + 1 :])
         return scalars, word
@@ -118,7 +147,7 @@ class Writer:
             if len(word) % 2 == 0 and self.n.flip_word(word) == word:
                 u = min(self.words(word[half:]), key=cost)
                 assert u is not None
-                return T.make("norm2", u) if u.op != "ones" else None
+                return T.make("norm2", _positive(u)) if u.op != "ones" else None
         if a.op == "tr" and a.args[0].op == "mul":
             word = a.args[0].args
             half = len(word) // 2
@@ -128,9 +157,8 @@ class Writer:
                     if self.n.flip_word(turn) == turn:
                         x = min(self.words(turn[half:]), key=cost)
                         assert x is not None
-                        if x.op == "transpose":
-                            x = x.args[0]
-                        return T.make("normF", x)
+                        x = _positive(x)
+                        return T.make("normF", x.args[0] if x.op == "transpose" else x)
         return None
 
     def scalar(self, a: Term) -> Term:
@@ -159,7 +187,7 @@ class Writer:
                 if last.op == "ones" and len(w) > 2:
                     inner = min(self.words(w[1:-1]), key=cost)
                     assert inner is not None
-                forms.append(T.make("sum", inner))
+                forms.append(_linear("sum", inner))
             forms += [t for t in self.words(w) if t is not None]
         return min(forms, key=lambda t: (cost(t), str(t)))
 
@@ -168,11 +196,11 @@ class Writer:
         for w in (word, self.n.flip_word(word)):
             for i in range(len(w)):
                 turn = w[i:] + w[:i]
-                forms += [T.make("tr", t) for t in self.words(turn) if t is not None]
+                forms += [_linear("tr", t) for t in self.words(turn) if t is not None]
         if len(word) == 2:
             a, b = word
-            forms.append(T.make("sum", T.had(self.factor(self.n.flip(a)), self.factor(b))))
-            forms.append(T.make("sum", T.had(self.factor(a), self.factor(self.n.flip(b)))))
+            forms.append(_linear("sum", _entries([self.factor(self.n.flip(a)), self.factor(b)])))
+            forms.append(_linear("sum", _entries([self.factor(a), self.factor(self.n.flip(b))])))
         return min(forms, key=lambda t: (cost(t), str(t)))
 
     # --------------------------------------------------------------- words
@@ -184,14 +212,14 @@ class Writer:
             u, v = self.factor(word[0].args[0]), self.factor(word[-1].args[0])
             middle = min(self.words(word[1:-1]), key=lambda t: cost(t) if t else 0)
             assert middle is not None
-            return [T.had(T.mul(u, T.transpose(v)), middle), _product(self._run(word, False))]
+            return [_entries([_product([u, _transposed(v)]), middle]), _product(self._run(word, False))]
         plain = self._run(word, False)
         out: list[Term | None] = [_product(plain)]
         if sum(f.op == "transpose" for f in word) > 1:
             out.append(_product(self._run(word, True)))
         back = self.n.flip_word(word)
         if len(word) > 1 and sum(f.op == "transpose" for f in back) + 1 < sum(f.op == "transpose" for f in word):
-            out.append(T.transpose(_product(self._run(back, False))))
+            out.append(_transposed(_product(self._run(back, False))))
         return out
 
     def _run(self, word: Word, grouped: bool) -> list[Term]:
@@ -205,7 +233,7 @@ class Writer:
                     j += 1
             if j - i > 1:
                 inner = _product(self._run(self.n.flip_word(word[i:j]), False))
-                out.append(T.transpose(inner))
+                out.append(_transposed(inner))
                 i = j
                 continue
             j = i + 1
@@ -219,8 +247,11 @@ class Writer:
         if times == 1:
             return self.factor(f)
         if f.op == "transpose":
-            return T.transpose(T.power(self.factor(f.args[0]), times))
-        return T.power(self.factor(f), times)
+            return _transposed(self._repeated(f.args[0], times))
+        base = self.factor(f)
+        if base.op == "neg":
+            return _signed(times % 2 == 1, T.power(base.args[0], times))
+        return T.power(base, times)
 
     def factor(self, f: Term) -> Term:
         """One factor of a word."""
@@ -234,8 +265,7 @@ class Writer:
         if known is not None:
             return known
         if f.op == "transpose":
-            inner = self.factor(f.args[0])
-            return inner.args[0] if inner.op == "transpose" else T.transpose(inner)
+            return _transposed(self.factor(f.args[0]))
         if f.op in ("had", "hpow"):
             return self._entrywise(f)
         if f.op in ("add", "mul"):
@@ -246,7 +276,12 @@ class Writer:
         """The same operation on arguments as a person writes them."""
         if not f.args or f.op in ("d", "sumover", "prod", "stack"):
             return f
-        return T.rebuild(f, (self.show(a) for a in f.args))
+        if f.op == "diag" and f.args[0].op == "diagvec":  # diag(diag(X)) is shorter as X.*I
+            return _entries([self.show(f.args[0].args[0]), T.eye(f.shape.rows)])
+        shown = [self.show(a) for a in f.args]
+        if f.op in ("diag", "diagvec", "inv", "vec", "unvec") and shown[0].op == "neg":
+            return T.neg(T.rebuild(f, [shown[0].args[0]]))
+        return T.rebuild(f, shown)
 
     def _entrywise(self, f: Term) -> Term:
         """A Hadamard product: quotients below, roots, exp with its exponent inside."""
@@ -258,15 +293,18 @@ class Writer:
                 above.append(T.fn("exp", self.show(self.n.canon(T.mul(T.number(e), b.args[0])))))
                 continue
             (above if e > 0 else below).append(_entry_power(self.factor(b), abs(e)))
-        top = T.had(*above) if len(above) > 1 else above[0] if above else T.number(1)
+        top = _entries(above) if above else T.number(1)
         if not below:
             return top
-        return T.hdiv(top, T.had(*below) if len(below) > 1 else below[0])
+        odd, (over, under) = _unsigned([top, _entries(below)])
+        return _signed(odd, T.hdiv(over, under))
 
 
 def _entry_power(b: Term, e: Fraction) -> Term:
     if e == 1:
         return b
+    if b.op == "neg" and e.denominator == 1:
+        return _signed(e % 2 == 1, T.hpower(b.args[0], T.number(e)))
     return T.fn("sqrt", b) if e == HALF else T.hpower(b, T.number(e))
 
 
@@ -279,14 +317,53 @@ def _exp_sum(a: Term) -> Term | None:
     return None
 
 
+def _signed(sign: bool, t: Term) -> Term:
+    return T.neg(t) if sign else t
+
+
+def _unsigned(parts: Sequence[Term]) -> tuple[bool, list[Term]]:
+    """Factors without their signs, and whether the product of the signs is negative."""
+    odd = sum(p.op == "neg" for p in parts) % 2 == 1
+    return odd, [p.args[0] if p.op == "neg" else p for p in parts]
+
+
 def _product(parts: Sequence[Term]) -> Term:
+    """A product with its sign in front."""
     if not parts:
         return T.number(1)
-    return parts[0] if len(parts) == 1 else T.mul(*parts)
+    odd, plain = _unsigned(parts)
+    return _signed(odd, plain[0] if len(plain) == 1 else T.mul(*plain))
 
 
-def _fold_quotient(up: list[Term], under: Term) -> Term:
-    return T.div(_product(up), under)
+def _entries(parts: Sequence[Term]) -> Term:
+    """A Hadamard product with its sign in front."""
+    odd, plain = _unsigned(parts)
+    return _signed(odd, plain[0] if len(plain) == 1 else T.had(*plain))
+
+
+def _quotient(a: Term, b: Term) -> Term:
+    odd, (x, y) = _unsigned([a, b])
+    return _signed(odd, T.div(x, y))
+
+
+def _negated(t: Term) -> Term:
+    """A sum with every sign turned."""
+    return T.add(*(a.args[0] if a.op == "neg" else T.neg(a) for a in t.args))
+
+
+def _positive(t: Term) -> Term:
+    """A term without its sign, for functions that do not see it."""
+    return t.args[0] if t.op == "neg" else t
+
+
+def _linear(op: str, t: Term) -> Term:
+    return T.neg(T.make(op, t.args[0])) if t.op == "neg" else T.make(op, t)
+
+
+def _transposed(t: Term) -> Term:
+    if t.op == "neg":
+        return T.neg(_transposed(t.args[0]))
+    return t.args[0] if t.op == "transpose" else T.transpose(t)
 
 
 def _scalar_rank(t: Term) -> object:

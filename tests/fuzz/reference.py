@@ -62,7 +62,8 @@ def opaque_value(name: str, rows: int, cols: int, args: tuple[Array, ...]) -> Ar
     for k, a in enumerate(args):
         weights = anp.cos(anp.arange(a.size) * 1.7 + seed + 3 * k).reshape(a.shape)
         total = total + anp.sum(weights * a) + 0.3 * anp.sum(anp.sin(a + seed)) + 0.1 * anp.sum(weights * a * a)
-    shift = anp.arange(rows * cols).reshape((rows, cols)) * 0.9 + seed
+    at = anp.arange(rows * cols).reshape((rows, cols))
+    shift = 0.9 * at + 0.37 * at**2 + seed  # not linear in the place, or a matrix of these has rank two
     first = anp.sum(args[0] * anp.cos(anp.arange(args[0].size) * 0.8).reshape(args[0].shape))
     return anp.sin(0.2 * total + shift) + 0.1 * first * anp.cos(shift)
 

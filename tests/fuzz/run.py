@@ -53,7 +53,6 @@ def general(reason: str) -> str:
     return re.sub(r"(differential of |read off )(\w+\(|).*", lambda m: m[1] + (m[2] or "...(") + "...)", first)[:110]
 
 
-
 def block(case: Case, outcome: Outcome) -> str:
     """A problem as a program that can be run again, with what went wrong as its comment."""
     comment = "\n".join(
