@@ -14,16 +14,20 @@ from typing import TextIO
 
 __all__ = ["ReaderLeft", "ascii_only", "coloured", "silence", "style", "write", "write_error"]
 
-_PLAIN = {
-    "×": "x", "·": "*", "⋅": "*", "−": "-", "–": "-", "—": "-", "⊙": ".*", "⊘": "./", "⊗": "(x)", "‖": "||",
-    "∇": "grad ",
-    "ᵀ": "'", "⁻¹": "^-1", "⁰": "^0", "¹": "^1", "²": "^2", "³": "^3", "⁴": "^4", "½": "1/2", "√": "sqrt", "∑": "sum",
-    "Σ": "Sigma", "∏": "prod", "≠": "!=", "≤": "<=", "≥": ">=", "≈": "~", "∈": "in", "…": "...", "′": "'", "∂": "d",
-    "𝟏": "ones", "⟨": "<", "⟩": ">", "→": "->", "“": '"', "”": '"', "‘": "'", "’": "'",
+_RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉"
+_PLAIN = {  # longer marks come before their parts
+    **{f"⁻{mark}": f"^-{digit}" for digit, mark in enumerate(_RAISED)},
+    **{mark: f"^{digit}" for digit, mark in enumerate(_RAISED)},
+    **{mark: f"_{digit}" for digit, mark in enumerate(_LOWERED)},
+    "⁻ᵀ": "^-T", "ᵀ": "'", "×": "x", "·": "*", "⋅": "*", "−": "-", "–": "-", "—": "-", "⊙": ".*", "⊘": "./",
+    "⊗": "(x)", "‖": "||", "∇": "grad ", "½": "1/2", "√": "sqrt", "∑": "sum", "∏": "prod", "≠": "!=", "≤": "<=",
+    "≥": ">=", "≈": "~", "∈": "in", "…": "...", "′": "'", "∂": "d", "𝟏": "ones", "⟨": "<", "⟩": ">", "→": "->",
+    "“": '"', "”": '"', "‘": "'", "’": "'",
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
-    "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau",
-    "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "Λ": "Lambda",
-    "Θ": "Theta", "Δ": "Delta", "Γ": "Gamma",
+    "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma",
+    "τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta",
+    "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi",
+    "Ω": "Omega",
 }  # fmt: skip
 _COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "cyan": "36"}
 

@@ -149,6 +149,30 @@ def test_the_same_question_has_the_same_certificate() -> None:
     assert first.worst_error != other.worst_error
 
 
+TINY = [
+    ("1000000*tr(B) + 0.0000001*x'*x", "0.0000002*x", "0.0000001*x"),
+    ("(x'*x)^8*0.000001", "0.000016*(x'*x)^7*x", "x"),
+]
+
+
+@pytest.mark.parametrize(("text", "right", "wrong"), TINY)
+def test_a_small_derivative_of_a_large_value_is_not_lost(text: str, right: str, wrong: str) -> None:
+    problem = parse_problem(text, "x : n; B : m×m", "x")
+    assert certified(problem, "x", right).status == "verified"
+    assert certified(problem, "x", wrong).status == "failed"
+
+
+ZERO = ["tr(X*inv(X))", "det(X)*det(inv(X))", "tr(X*A - A*X)", "norm2(x/norm2(x))", "sum(softmax(x))"]
+
+
+@pytest.mark.parametrize("text", ZERO)
+def test_derivatives_that_cancel_are_zero(text: str) -> None:
+    name = "X" if "X" in text else "x"
+    problem = parse_problem(text, {"X": "n×n", "A": "n×n"} if name == "X" else "x : n", name)
+    assert certified(problem, name, f"0*{name}").status == "verified"
+    assert certified(problem, name, name).status == "failed"
+
+
 def test_what_has_no_value_is_skipped() -> None:
     c = certified(parse_problem("log(-x'*x)", "x : n", "x"), "x", "x")
     assert c.status == "skipped"
@@ -386,6 +410,15 @@ def test_names_of_the_derivation_only() -> None:
     before = parse_expression("inner(G, A*d(X))", problem, extra={"G": g.shape})
     after = parse_expression("inner(A'*G, d(X))", problem, extra={"G": g.shape})
     assert certify_equal(problem, before, after) < 1e-12
+
+
+def test_small_lines_are_not_lost() -> None:
+    problem = parse_problem("x'*x", "x : n", "x")
+    texts = ("0.000000001*d(x'*x)", "0.000000002*x'*d(x)", "0.000000001*x'*d(x)")
+    before, right, wrong = (parse_expression(text, problem) for text in texts)
+    errors = check_steps(problem, [(before, right), (before, wrong)])
+    assert errors[0] < 1e-7
+    assert errors[1] > 1e-3
 
 
 def test_lines_without_a_value_are_not_passed() -> None:

@@ -29,7 +29,7 @@ VIEWS = frozenset(("input", "transpose", "vec", "unvec", "diagvec"))
 HINTS = {
     "softmax": "p", "logsumexp": "lse", "inv": "inverse", "norm": "norm", "max": "top", "sum": "total", "dot": "s",
     "vdot": "s", "trace": "t", "det": "det", "logdet": "logdet", "logdet_positive": "logdet", "cho_factor": "factor",
-    "sumaxis": "s", "rowdot": "s", "solve": "u", "cho_solve": "u",
+    "sumaxis": "s", "rowdot": "s", "solve": "u", "cho_solve": "u", "shifted": "e",
 }  # fmt: skip
 FUNCTION_HINTS = {"exp": "e", "tanh": "h", "relu": "h", "sigmoid": "s", "log": "l", "sqrt": "root", "step": "mask"}
 
@@ -94,10 +94,8 @@ class _Layout:
         """Add to the diagonal of an array of our own, without building a diagonal matrix."""
         rest = [a for a in node.args if a not in diagonal]
         if len(rest) == 1:
-            minus, piece = self.writer.signed(rest[0])
-            if minus:
-                piece = self.writer.write(rest[0])
-            elif rest[0] in self.names or rest[0].op in CLEAR or rest[0].op in LEAVES or rest[0].op in VIEWS:
+            piece = self.writer.of(rest[0])
+            if rest[0] in self.names or rest[0].op in LEAVES or rest[0].op in VIEWS:
                 piece = Piece(f"{piece.at(ATOM)}.copy()")
         else:
             piece = self.writer.write(Node("add", tuple(rest), None, node.dims, -1))
@@ -131,7 +129,7 @@ def _diagonal_parts(node: Node) -> list[Node]:
     """The multiples of ``eye`` and ``diag`` in a matrix sum that has other terms."""
     if node.op != "add" or not node.is_matrix:
         return []
-    found = [a for a in node.args if any(b.op in ("eye", "diag") for b in ([a] if a.op != "prod" else a.args))]
+    found = [a for a in node.args if any(b.op in ("eye", "diag") for b in ratio(a).numerators)]
     return found if len(found) < len(node.args) else []
 
 
@@ -165,7 +163,7 @@ def _letters(node: Node, names: Mapping[Node, str]) -> str:
         inside = _letters(node.args[0], names)
         return f"{inside}t" if inside else ""
     name = node.data if node.op == "input" else names.get(node, "")
-    return name if isinstance(name, str) and len(name) <= 2 else "?"
+    return name if isinstance(name, str) and 0 < len(name) <= 2 else "?"
 
 
 def _uses(order: Sequence[Node], outputs: Sequence[Node]) -> dict[Node, int]:

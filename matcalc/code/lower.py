@@ -126,7 +126,8 @@ def _plan(g: Graph, outputs: Sequence[Node], products: bool) -> Plan:
 
 
 def _is_scaled_matrix(n: Node) -> bool:
-    return n.op == "prod" and n.is_matrix and any(a.op in ("bcol", "brow") for a in ratio(n).numerators)
+    kinds = {a.op in ("bcol", "brow") for a in n.args if a.is_matrix}
+    return n.op == "prod" and len(kinds) == 2
 
 
 def _factored(g: Graph, order: Sequence[Node], inverted: frozenset[Node]) -> frozenset[Node]:

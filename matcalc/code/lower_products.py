@@ -128,12 +128,12 @@ def _scaled_parts(g: Graph, x: Node) -> list[Factor] | None:
 
 def product_key(g: Graph, node: Node) -> tuple[Node, ...]:
     """The factors of a computed product, to recognise it inside a longer chain."""
-    first = node.args[0]
-    if node.op in ("solve", "cho_solve"):
-        first = inverse(g, solved_with(node))
-    factors = [matrix(first), matrix(node.args[1]) if node.args[1].is_matrix else column(node.args[1])]
     if node.op == "prod":
-        factors = _scaled_parts(g, node) or []
+        factors = _scaled_parts(g, node) or [matrix(node)]
+    else:
+        first = inverse(g, solved_with(node)) if node.op in ("solve", "cho_solve") else node.args[0]
+        second = node.args[1]
+        factors = [matrix(first), matrix(second) if second.is_matrix else column(second)]
     out: list[Node] = []
     for f in factors:
         out += [e.node for e in expand(g, f, Ratio())]

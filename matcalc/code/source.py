@@ -22,7 +22,7 @@ from matcalc.language.functions import FUNCTIONS
 
 __all__ = ["HELPERS", "Piece", "Writer", "number_text"]
 
-ATOM, POWER, UNARY, TIMES, PLUS = 9, 8, 7, 6, 5
+ATOM, POWER, UNARY, TIMES, AT, PLUS = 10, 9, 8, 7, 6, 5  # Python ranks @ with *; parentheses read better
 
 # Helper functions that generated modules carry with them; their text is in the templates.
 HELPERS = ("sigmoid", "softplus", "softmax", "logsumexp", "log_det", "commutation")
@@ -181,7 +181,13 @@ def _quotient(w: Writer, node: Node, c: Fraction) -> Piece:
     below = [Piece(str(c.denominator))] if literal is None else []
     above += _repeated(w, [a for a in r.numerators if a.is_scalar])
     below += _repeated(w, [a for a in r.denominators if a.is_scalar])
-    arrays = _repeated(w, [a for a in r.numerators if not a.is_scalar])
+    masks = [a for a in r.numerators if a.op == "fn" and a.data == "step" and a.dims and a not in w.named]
+    floats = [a for a in r.numerators if a.dims and a not in masks]
+    arrays = _repeated(w, floats)
+    if floats:  # a mask multiplies floats as zeros and ones
+        arrays += [Piece(f"({w.of(a.args[0]).at(PLUS)} > 0)") for a in masks]
+    else:
+        arrays += _repeated(w, masks)
     arrays_below = _repeated(w, [a for a in r.denominators if not a.is_scalar])
     if above and arrays and below and not arrays_below:  # c / d * X, one pass over X
         return _times([_over(above, below), *arrays])
@@ -209,19 +215,12 @@ def _repeated(w: Writer, nodes: Sequence[Node]) -> list[Piece]:
         counts[a] = counts.get(a, 0) + 1
     out: list[Piece] = []
     for a, k in counts.items():
-        piece = _factor(w, a)
+        piece = w.entry(a)
         if k > 1 and a.is_scalar:
             out.append(Piece(f"{piece.at(ATOM)}**{k}", POWER))
         else:
             out += [piece] * k
     return out
-
-
-def _factor(w: Writer, a: Node) -> Piece:
-    piece = w.entry(a)
-    if a.op == "fn" and a.data == "step" and a.dims and a not in w.named:
-        return Piece(f"({w.of(a.args[0]).at(PLUS)} > 0)")  # a mask multiplies as zeros and ones
-    return Piece(f"({piece.text})") if a.op in ("matmul", "matvec", "dot") and piece.level == TIMES else piece
 
 
 def _add(w: Writer, node: Node) -> Piece:
@@ -232,11 +231,9 @@ def _add(w: Writer, node: Node) -> Piece:
     if lead is not None:
         signed.insert(0, signed.pop(lead))
     minus, piece = signed[0]
-    out = f"-{piece.at(POWER)}" if minus and piece.level != TIMES else f"-{piece.text}" if minus else piece.at(PLUS)
-    if minus and piece.level == TIMES and "@" in piece.text:
-        out = f"-({piece.text})"
+    out = f"-{piece.at(TIMES)}" if minus else piece.at(PLUS)
     for minus, piece in signed[1:]:
-        out += f" {'-' if minus else '+'} {piece.at(TIMES)}"
+        out += f" {'-' if minus else '+'} {piece.at(AT)}"
     return Piece(out, PLUS)
 
 
@@ -251,8 +248,8 @@ def _breadth(w: Writer, a: Node) -> int:
 def _matmul(w: Writer, node: Node) -> Piece:
     left, right = (w.of(a) for a in node.args)
     first = node.args[0]
-    chained = left.level == TIMES and first.op == "matmul"
-    return Piece(f"{left.text if chained else left.at(POWER)} @ {right.at(POWER)}", TIMES)
+    chained = left.level == AT and first.op == "matmul"
+    return Piece(f"{left.text if chained else left.at(POWER)} @ {right.at(POWER)}", AT)
 
 
 def _power(w: Writer, node: Node) -> Piece:
@@ -368,7 +365,7 @@ def _kron(w: Writer, node: Node) -> Piece:
 def _matpow(w: Writer, node: Node) -> Piece:
     x = w.of(node.args[0])
     if node.data == 2:
-        return Piece(f"{x.at(POWER)} @ {x.at(POWER)}", TIMES)
+        return Piece(f"{x.at(POWER)} @ {x.at(POWER)}", AT)
     return Piece(f"{w.np}.linalg.matrix_power({x.text}, {node.data})")
 
 

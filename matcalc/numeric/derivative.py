@@ -6,12 +6,14 @@ it in a random direction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from matcalc.language.problem import Problem
+from matcalc.language.terms import Term
 from matcalc.numeric.draw import into_subspace, subspace
 from matcalc.numeric.evaluate import STEP, Array, Point, evaluate_all, extrapolated, is_analytic
 from matcalc.numeric.statements import all_terms, with_statements
@@ -19,10 +21,11 @@ from matcalc.numeric.statements import all_terms, with_statements
 __all__ = ["Objective", "Structure", "all_directions", "relative_error", "some_directions"]
 
 Structure = Literal["projected", "entries"]
+FLOOR = 1e-3
 AGREEMENT = 1e-5  # of the complex step with central differences
 
 
-def relative_error(a: Array, b: Array, floor: float = 1e-3) -> float:
+def relative_error(a: Array, b: Array, floor: float) -> float:
     """The largest difference, relative to the largest entry (at least ``floor``); infinite if not comparable."""
     if a.shape != b.shape or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
         return float("inf")
@@ -58,6 +61,19 @@ def some_directions(shape: tuple[int, int], kind: str | None, rng: np.random.Gen
 
 # ------------------------------------------------------------------------------- derivatives
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """How a derivative can be found at a point. ``floor``: derivatives far below it are rounding.
+
+    The floor of the complex step comes from the rates of change of all intermediate values, not from the values: a
+    small term of a large sum is not lost in it.
+    """
+
+    exact: bool
+    floor: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
     """The objective of a problem near one point, as a function of one symbol or definition."""
 
@@ -78,10 +94,6 @@ class Objective:
 
     def value(self) -> Array:
         return evaluate_all([self.problem.objective], self.point)[0]
-
-    def floor(self) -> float:
-        """Derivatives far below this size are rounding: errors of tiny values are measured by this."""
-        return 1e-3 * max(1.0, float(np.max(np.abs(self.value()), initial=0.0)))
 
     def moved(self, move: Array) -> Array:
         """The value, column-stacked, with the variable moved."""
@@ -104,13 +116,23 @@ class Objective:
 
         return float(extrapolated(first, 4e-3 if exact else 2e-2)[0])
 
-    def is_exact(self, rng: np.random.Generator) -> tuple[bool, str]:
-        """Whether the complex step may be trusted here, and what there is to say about it."""
-        if not all(is_analytic(t) for t in all_terms(self.problem)):
-            return False, "an operation is not analytic: central differences were used"
+    def survey(self, rng: np.random.Generator) -> Survey:
+        """Whether the complex step may be trusted here, and how large the numbers are that an error is measured by."""
         shape = (self.variable.shape[0], self.variable.shape[1])
         along = some_directions(shape, self.subspace, rng, 1)[0]
-        one, two = self.derivative(along, True), self.derivative(along, False)
-        if relative_error(one, two, self.floor()) < AGREEMENT:
-            return True, ""
-        return False, "the complex step and central differences disagree: differences were used"
+        largest = 1.0
+        rates = 0.0
+
+        def watch(t: Term, args: Sequence[Array], value: Array) -> None:
+            nonlocal largest, rates
+            largest = max(largest, float(np.max(np.abs(np.real(value)), initial=0.0)))
+            rates = max(rates, float(np.max(np.abs(np.imag(value)), initial=0.0)) / STEP)
+
+        one = replace(self, point=replace(self.point, watch=watch)).derivative(along, True)
+        if not all(is_analytic(t) for t in all_terms(self.problem)):
+            return Survey(False, FLOOR * largest, "an operation is not analytic: central differences were used")
+        if relative_error(one, self.derivative(along, False), FLOOR * max(largest, rates)) < AGREEMENT:
+            return Survey(True, FLOOR * rates)
+        return Survey(
+            False, FLOOR * largest, "the complex step and central differences disagree: differences were used"
+        )

@@ -1,8 +1,7 @@
 """Terms as numbers: one table row per operation, everything a two-dimensional array.
 
 This is the checking twin of the emitted code: written for truth, not for speed.  Every row is analytic away from kinks,
-so that the complex step is exact: norms are ``sqrt(sum(x*x))``, ``abs`` and ``relu`` choose their branch by the real
-part, transposes do not conjugate.
+so that the complex step is exact (see :mod:`matcalc.numeric.analytic`); transposes do not conjugate.
 
 Invariants: the result has exactly the term's shape (a scalar is 1×1, a vector n×1); every distinct subterm is evaluated
 once; outside a function's domain the result is not finite, never an exception.
@@ -12,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +22,8 @@ from matcalc.language.dims import Atom, Dim
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.ops import OPS
 from matcalc.language.terms import Term, subterms
+from matcalc.numeric import analytic
+from matcalc.numeric.analytic import Array
 from matcalc.numeric.opaque import Opaque, opaque
 
 __all__ = [
@@ -38,8 +38,6 @@ __all__ = [
     "size_of",
 ]
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-MOST_WHOLE = 4096  # the largest exponent that is multiplied out
 STEP = 1e-20  # of the complex step: no subtraction, so as small as one likes
 
 
@@ -120,7 +118,11 @@ def _atom(a: Atom, sizes: Mapping[str, Any]) -> int:
 def is_analytic(t: Term) -> bool:
     """Whether the complex step may be used: every row here is analytic away from kinks, save unknown functions."""
     for s in subterms(t):
-        if s.op == "fn" and s.data[0] in FUNCTIONS and not (FUNCTIONS[s.data[0]].analytic or s.data[0] in BRANCHED):
+        if (
+            s.op == "fn"
+            and s.data[0] in FUNCTIONS
+            and not (FUNCTIONS[s.data[0]].analytic or s.data[0] in analytic.BRANCHED)
+        ):
             return False
         if s.op == "d" and s.args[0].op not in ("sym", "elem"):
             return False  # its value is found by a complex step itself
@@ -155,15 +157,6 @@ def _element(t: Term, args: Sequence[Array], p: Point) -> Array:
         raise MatcalcError(f"no value is known for '{family}[{k}]'") from None
 
 
-def _commutation(t: Term, args: Sequence[Array], p: Point) -> Array:
-    m, n = (size_of(d, p.sizes) for d in t.data)
-    k = np.zeros((m * n, m * n))
-    for i in range(m):
-        for j in range(n):
-            k[i * n + j, j * m + i] = 1.0
-    return k
-
-
 # --------------------------------------------------------------------------------- algebra
 def _sum(t: Term, args: Sequence[Array], p: Point) -> Array:
     out = args[0]
@@ -190,36 +183,8 @@ def _hadamard(t: Term, args: Sequence[Array], p: Point) -> Array:
     return out
 
 
-def _whole(e: Array) -> int | None:
-    """The exponent as an integer, or None."""
-    x = e[0, 0]
-    if np.imag(x) != 0 or not np.isfinite(x) or np.real(x) != np.round(np.real(x)) or abs(x) > MOST_WHOLE:
-        return None
-    return int(np.round(np.real(x)))
-
-
-def _powered(x: Array, e: Array) -> Array:
-    """Entrywise power with a scalar exponent; whole exponents by multiplication, which is exact for complex numbers."""
-    k = _whole(e)
-    if k is None:
-        safe = np.where(np.real(x) > 0, x, np.nan)
-        return np.asarray(np.exp(e[0, 0] * np.log(safe)))
-    out, square = np.ones_like(x * 1.0), x
-    for bit in bin(abs(k))[:1:-1]:  # the lowest binary digit first
-        if bit == "1":
-            out = out * square
-        square = square * square
-    return out if k >= 0 else 1.0 / out
-
-
 def _power(t: Term, args: Sequence[Array], p: Point) -> Array:
-    x, e = args
-    if t.args[0].is_scalar:
-        return _powered(x, e)
-    k = _whole(e)
-    if k is None:
-        return np.full(x.shape, np.nan)
-    return np.linalg.matrix_power(x if k >= 0 else _inverse(t, [x], p), abs(k))
+    return (analytic.power if t.args[0].is_scalar else analytic.matrix_power)(args[0], args[1])
 
 
 def _kron(t: Term, args: Sequence[Array], p: Point) -> Array:
@@ -227,36 +192,6 @@ def _kron(t: Term, args: Sequence[Array], p: Point) -> Array:
     for a in args[1:]:
         out = np.kron(out, a)
     return out
-
-
-def _inverse(t: Term, args: Sequence[Array], p: Point) -> Array:
-    try:
-        return np.asarray(np.linalg.inv(args[0]))
-    except np.linalg.LinAlgError:
-        return np.full(args[0].shape, np.nan)
-
-
-def _logdet(t: Term, args: Sequence[Array], p: Point) -> Array:
-    d = np.linalg.det(args[0])
-    return _scalar(np.log(d if np.real(d) > 0 else -d))
-
-
-def _norm2(t: Term, args: Sequence[Array], p: Point) -> Array:
-    return _scalar(np.sqrt(np.sum(args[0] * args[0])))
-
-
-def _norm1(t: Term, args: Sequence[Array], p: Point) -> Array:
-    return _scalar(np.sum(BRANCHED["abs"](args[0])))
-
-
-def _softmax(t: Term, args: Sequence[Array], p: Point) -> Array:
-    e = np.exp(args[0] - np.max(np.real(args[0])))
-    return np.asarray(e / np.sum(e))
-
-
-def _logsumexp(t: Term, args: Sequence[Array], p: Point) -> Array:
-    top = np.max(np.real(args[0]))
-    return _scalar(top + np.log(np.sum(np.exp(args[0] - top))))
 
 
 def _vec(t: Term, args: Sequence[Array], p: Point) -> Array:
@@ -268,41 +203,11 @@ def _unvec(t: Term, args: Sequence[Array], p: Point) -> Array:
 
 
 # ------------------------------------------------------------------------------- functions
-BRANCHED: dict[str, Callable[[Array], Array]] = {
-    "abs": lambda x: np.where(np.real(x) >= 0, x, -x),
-    "sign": lambda x: np.sign(np.real(x)) * np.ones_like(x),
-    "relu": lambda x: np.where(np.real(x) > 0, x, 0 * x),
-    "step": lambda x: np.where(np.real(x) > 0, 1.0, 0.0) * np.ones_like(x),
-}
-
-
 def _function(t: Term, args: Sequence[Array], p: Point) -> Array:
     name, order = t.data
     if name in p.functions or name not in FUNCTIONS:
         return _opaque(name, p).elementwise(args[0], order)
-    if order:
-        return _known_derivative(name, order, args[0])
-    if name in BRANCHED:
-        return BRANCHED[name](args[0])
-    return np.asarray(FUNCTIONS[name].evaluate(np, args[0]))
-
-
-def _known_derivative(name: str, order: int, x: Array) -> Array:
-    """The derivative of a function of the table."""
-    if name in BRANCHED:  # away from the kink
-        after = {"abs": "sign", "relu": "step"}.get(name)
-        return BRANCHED[after](x) if after is not None and order == 1 else 0 * x
-    return np.asarray(_derivative_of(name, order)(x) * np.ones_like(x))
-
-
-@cache
-def _derivative_of(name: str, order: int) -> Callable[[Array], Array]:
-    import sympy
-
-    t = sympy.Symbol("t", real=True)
-    formula = sympy.diff(sympy.sympify(FUNCTIONS[name].sympy, locals={"t": t}), t, order)
-    found: Callable[[Array], Array] = sympy.lambdify(t, formula, "numpy")
-    return found
+    return analytic.elementwise(name, args[0], order)
 
 
 def _opaque(name: str, p: Point) -> Opaque:
@@ -430,7 +335,7 @@ EVALUATE: dict[str, Callable[[Term, Sequence[Array], Point], Array]] = {
     "eye": lambda t, a, p: np.eye(size_of(t.data, p.sizes)),
     "ones": _filled(np.ones),
     "zeros": _filled(np.zeros),
-    "commutation": _commutation,
+    "commutation": lambda t, a, p: analytic.commutation(*(size_of(d, p.sizes) for d in t.data)),
     "add": _sum,
     "neg": lambda t, a, p: -a[0],
     "mul": _times,
@@ -438,24 +343,24 @@ EVALUATE: dict[str, Callable[[Term, Sequence[Array], Point], Array]] = {
     "had": _hadamard,
     "hdiv": lambda t, a, p: a[0] / a[1],
     "pow": _power,
-    "hpow": lambda t, a, p: _powered(a[0], a[1]),
+    "hpow": lambda t, a, p: analytic.power(a[0], a[1]),
     "kron": _kron,
     "inner": lambda t, a, p: _scalar(np.sum(a[0] * a[1])),
     "transpose": lambda t, a, p: a[0].T,
-    "inv": _inverse,
+    "inv": lambda t, a, p: analytic.inverse(a[0]),
     "det": lambda t, a, p: _scalar(np.linalg.det(a[0])),
-    "logdet": _logdet,
+    "logdet": lambda t, a, p: _scalar(analytic.logdet(a[0])),
     "tr": lambda t, a, p: _scalar(np.trace(a[0])),
     "sum": lambda t, a, p: _scalar(np.sum(a[0])),
     "diag": lambda t, a, p: np.diag(a[0][:, 0]),
     "diagvec": lambda t, a, p: np.diag(a[0]).reshape(-1, 1),
     "vec": _vec,
     "unvec": _unvec,
-    "norm1": _norm1,
-    "norm2": _norm2,
-    "normF": _norm2,
-    "softmax": _softmax,
-    "logsumexp": _logsumexp,
+    "norm1": lambda t, a, p: _scalar(np.sum(analytic.elementwise("abs", a[0]))),
+    "norm2": lambda t, a, p: _scalar(analytic.norm(a[0])),
+    "normF": lambda t, a, p: _scalar(analytic.norm(a[0])),
+    "softmax": lambda t, a, p: analytic.softmax(a[0]),
+    "logsumexp": lambda t, a, p: _scalar(analytic.logsumexp(a[0])),
     "fn": _function,
     "call": _call,
     "grad": _gradient,

@@ -26,6 +26,7 @@ from matcalc.numeric.statements import all_terms, with_statements
 __all__ = ["Claim", "certify_equal", "check_steps", "step_point"]
 
 Relation = Literal["equal", "gradient", "jacobian", "hessian"]
+FLOOR, EXACT_FLOOR = 1e-4, 1e-8  # values that much smaller than the largest are rounding; lines without differences
 EXTRA_POINTS = 4  # tried where a line has no value at the usual ones
 
 
@@ -60,9 +61,13 @@ def check_steps(
         if not todo:
             break
         point = step_point(problem, names, terms, seed, turn)
-        values = evaluate_all([t for i in todo for t in (claims[i].before, claims[i].after)], point)
+        largest = _Largest()
+        both = [t for i in todo for t in (claims[i].before, claims[i].after)]
+        values = evaluate_all(both, replace(point, watch=largest))
         for k, i in enumerate(todo):
-            error = _error(claims[i], values[2 * k], values[2 * k + 1], point)
+            exact = _is_exact(claims[i].before) and _is_exact(claims[i].after)
+            floor = largest.value * (EXACT_FLOOR if exact else FLOOR)
+            error = _error(claims[i], values[2 * k], values[2 * k + 1], point, floor)
             if error is not None:
                 errors[i] = max(error, errors[i] or 0.0)
     return [float("inf") if e is None else e for e in errors]
@@ -75,16 +80,32 @@ def certify_equal(
     return check_steps(problem, [Claim(a, b)], wrt, seed, points)[0]
 
 
-def _error(claim: Claim, before: Array, after: Array, point: Point) -> float | None:
+class _Largest:
+    """Remembers the largest finite number it is shown: rounding is measured by it."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def __call__(self, t: Term, args: Sequence[Array], value: Array) -> None:
+        here = float(np.max(np.abs(value), initial=0.0))
+        if self.value < here < float("inf"):
+            self.value = here
+
+
+def _is_exact(t: Term) -> bool:
+    """Whether no differential in the term needs differences of values."""
+    return all(is_analytic(s.args[0]) for s in subterms(t) if s.op == "d")
+
+
+def _error(claim: Claim, before: Array, after: Array, point: Point, floor: float) -> float | None:
     """None: a side has no value at this point."""
     if not (np.all(np.isfinite(before)) and np.all(np.isfinite(after))):
         return None
     if claim.relation != "equal":
-        assert point.tangents is not None
-        after = _applied(claim.relation, after, point.tangents[claim.wrt])
+        after = _applied(claim.relation, after, (point.tangents or {})[claim.wrt])
         if claim.relation == "jacobian":
             before = before.reshape(-1, 1, order="F")
-    return relative_error(before, after)
+    return relative_error(before, after, floor)
 
 
 def _applied(relation: Relation, after: Array, tangent: Array) -> Array:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from matcalc.numeric.statements import all_terms, with_statements
 __all__ = ["CannotSample", "Sample", "sample_problem"]
 
 MARGIN = 0.02  # distance kept from kinks and from the edges of domains
-LARGEST = 1e5  # of any intermediate number
+LARGEST = (1e5, 1e12)  # of any intermediate number: what is wanted, and what will do
 MOST_ENTRIES = 250_000  # of any intermediate array
 CONDITION = 1e4
 
@@ -70,13 +71,13 @@ def sample_problem(problem: Problem, seed: int = 0, turn: int = 0, largest_size:
     leaves = _leaves(problem)
     names = _size_names(problem, leaves)
     reasons: dict[str, int] = {}
-    for attempt, (scheme, note) in enumerate(_schemes(leaves)):
+    for attempt, (scheme, note, largest) in enumerate(_schemes(leaves)):
         rng = np.random.default_rng([seed, turn, attempt])
         sizes = _draw_sizes(names, rng, largest_size, None if attempt else (seed, turn // 2))
         try:
             _not_too_large(problem, sizes)
             point = _draw_point(problem, leaves, sizes, rng, scheme, seed * 1009 + turn * 101 + attempt)
-            point = _checked(problem, point)
+            point = _checked(problem, point, largest)
         except Unsuitable as reason:
             reasons[str(reason)] = reasons.get(str(reason), 0) + 1
             continue
@@ -86,12 +87,13 @@ def sample_problem(problem: Problem, seed: int = 0, turn: int = 0, largest_size:
     raise CannotSample(f"no point was found where the problem is smooth and finite: {worst}")
 
 
-def _schemes(leaves: Mapping[str, _Leaf]) -> Iterator[tuple[Scheme, str]]:
-    """One scheme for every attempt, those left out that would change nothing."""
+def _schemes(leaves: Mapping[str, _Leaf]) -> Iterator[tuple[Scheme, str, float]]:
+    """For every attempt its scheme, the note and the largest number; schemes that would change nothing are left out."""
     square = any(leaf.shape.is_square and not leaf.shape.is_scalar for leaf in leaves.values())
-    for attempts, scheme, note in SCHEMES:
-        if square or not scheme.get("posdef"):
-            yield from itertools.repeat((scheme, note), attempts)
+    for largest in LARGEST:
+        for attempts, scheme, note in SCHEMES:
+            if square or not scheme.get("posdef"):
+                yield from itertools.repeat((scheme, note, largest), attempts)
 
 
 # ------------------------------------------------------------------------ what needs a value
@@ -222,15 +224,14 @@ def _not_too_large(problem: Problem, sizes: Mapping[str, Any]) -> None:
                 raise CannotSample(f"a value of shape {t.shape} is too large to check at numbers")
 
 
-def _checked(problem: Problem, point: Point) -> Point:
+def _checked(problem: Problem, point: Point, largest: float) -> Point:
     """The point with the statements run. Raises Unsuitable where an operation is not at ease."""
-    watched = replace(point, watch=_at_ease)
-    watched = with_statements(problem, watched)
-    _at_ease(problem.objective, (), evaluate_all([problem.objective], watched)[0])
+    watched = with_statements(problem, replace(point, watch=partial(_at_ease, largest)))
+    evaluate_all([problem.objective], watched)
     return watched
 
 
-def _at_ease(t: Term, args: Sequence[Array], value: Array) -> None:
+def _at_ease(largest: float, t: Term, args: Sequence[Array], value: Array) -> None:
     if value.size > MOST_ENTRIES:
         raise CannotSample(f"a value of shape {t.shape} is too large to check at numbers")
     check = EASE.get(t.op)
@@ -238,7 +239,7 @@ def _at_ease(t: Term, args: Sequence[Array], value: Array) -> None:
         check(t, args)
     if not np.all(np.isfinite(value)):
         raise Unsuitable(f"'{t.op}' is not finite")
-    if np.max(np.abs(value), initial=0.0) > LARGEST:
+    if np.max(np.abs(value), initial=0.0) > largest:
         raise Unsuitable("the numbers grow too large")
 
 
@@ -261,7 +262,17 @@ def _function_at_ease(t: Term, args: Sequence[Array]) -> None:
     }[row.domain]
     _needs(inside, f"{row.name} needs a {row.domain} argument")
     for kink in row.kinks:
-        _needs(np.abs(x - kink) > MARGIN, f"{row.name} is met at its kink")
+        _needs(_off_kink(x - kink), f"{row.name} is met at its kink")
+
+
+def _off_kink(x: Array) -> Array:
+    """Entries away from zero. One that is zero to the last digit is zero all around, and does no harm."""
+    return np.asarray((np.abs(x) > MARGIN) | (x == 0))
+
+
+def _denominator_at_ease(t: Term, args: Sequence[Array]) -> None:
+    margin = MARGIN if t.args[1].free else 0.0  # a number may be as small as one likes
+    _needs(np.abs(args[1]) > margin, "a denominator is near zero")
 
 
 def _power_at_ease(t: Term, args: Sequence[Array]) -> None:
@@ -288,9 +299,9 @@ EASE: dict[str, Callable[[Term, Sequence[Array]], None]] = {
     "hpow": _power_at_ease,
     "inv": _matrix_at_ease,
     "logdet": _matrix_at_ease,
-    "div": lambda t, args: _needs(np.abs(args[1]) > MARGIN, "a denominator is near zero"),
-    "hdiv": lambda t, args: _needs(np.abs(args[1]) > MARGIN, "a denominator is near zero"),
-    "norm1": lambda t, args: _needs(np.abs(args[0]) > MARGIN, "norm1 is met at its kink"),
+    "div": _denominator_at_ease,
+    "hdiv": _denominator_at_ease,
+    "norm1": lambda t, args: _needs(_off_kink(args[0]), "norm1 is met at its kink"),
     "norm2": lambda t, args: _needs(np.sum(args[0] ** 2) > MARGIN**2, "norm2 is met at its kink"),
     "normF": lambda t, args: _needs(np.sum(args[0] ** 2) > MARGIN**2, "normF is met at its kink"),
 }

@@ -22,6 +22,9 @@ LOGISTIC_POWER = 1.2  # s - s.^2: people write s.*(1 - s)
 NUMBER_OF_SUM = 0.3  # a bare number in front of a sum
 IDENTITY_IN_FACTOR = 1.5  # A*X + A as A*(X + I)
 REPEATED_SUMMAND = 1.2  # E + E is 2*E
+POWER_OF_SIZE = 2.0  # det(2*A) is not 2^n*det(A)
+NUMBER_INSIDE = 0.2  # x.*(2*y) is 2*(x.*y)
+ONES_IN_FACTOR = -0.2  # v.*(1 - s) reads better than v - v.*s
 LENGTH = 0.004  # per node, to break ties
 
 _costs: WeakKeyDictionary[Term, tuple[float, float]] = WeakKeyDictionary()
@@ -61,8 +64,10 @@ def _cost(t: Term) -> tuple[float, float]:
         c, inner = _costs[a]
         own += c
         nested += inner
+        if factor and a.op == "mul" and a.args[0].op == "num":
+            own += NUMBER_INSIDE
         if factor and a.op == "add" and not (t.op in ("div", "hdiv") and a is not t.args[0]):
-            own += SUM_AS_FACTOR
+            own += ONES_IN_FACTOR if any(b.op in ("ones", "num") for b in a.args) else SUM_AS_FACTOR
             own += inner
             own += IDENTITY_IN_FACTOR * any(_has_identity(b) for b in a.args)
             nested += SUM_IN_SUM
@@ -73,6 +78,8 @@ def _cost(t: Term) -> tuple[float, float]:
         own += TRANSPOSED_LEAF if leaf else TRANSPOSED_PRODUCT if t.args[0].op == "mul" else 0.0
     elif t.op in ("pow", "hpow") and t.args[0].op == "fn" and t.args[0].data == ("sigmoid", 0):
         own += LOGISTIC_POWER
+    elif t.op == "pow" and t.args[1].op == "size":
+        own += POWER_OF_SIZE
     elif t.op == "mul" and len(t.args) == 2 and t.args[0].op == "num" and t.args[1].op == "add":
         own += NUMBER_OF_SUM
     if t.op in ("fn", "inv", "det", "logdet", "tr", "sum", "norm2", "normF", "grad", "call"):

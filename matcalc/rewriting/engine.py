@@ -150,6 +150,8 @@ CONDITIONS: dict[str, Decider] = {
 
 def decide(condition: Condition, bindings: Bindings, setting: Setting) -> Verdict:
     """Whether a condition holds for what its metavariables are bound to: True, False, or None for unknown."""
+    if any(a not in bindings.terms for a in condition.args):
+        return None
     verdicts = [CONDITIONS[condition.name](bindings.terms[a], setting) for a in condition.args]
     if any(v is False for v in verdicts):
         return False
@@ -182,9 +184,9 @@ def apply(
 
 def _result(rule: Rule, target: Term, found: Bindings, setting: Setting) -> Term | None:
     """The other side of the rule, or None where a condition is not certain or a metavariable stays open."""
-    if not all(decide(c, found, setting) for c in rule.conditions):
-        return None
     if any(name in rule.metavars and name not in found.terms for name in target.free):
+        return None
+    if not all(decide(c, found, setting) for c in rule.conditions):
         return None
     return instantiate(target, found)
 

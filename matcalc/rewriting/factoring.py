@@ -67,6 +67,8 @@ def _common(
     scalars, word = m
     for a, e in scalars:
         yield ("factor-scalar", (a, e > 0)), weight(a)
+    if word:
+        yield ("factor-scalars", word), sum(weight(f) for f in word) + len(word) - 1
     total_weight = 0.0
     for j in range(1, len(word) + 1):
         total_weight += weight(word[j - 1]) + (1 if j > 1 else 0)
@@ -96,6 +98,7 @@ def _applied(n: Normalizer, p: Poly, key: Key, group: list[Monomial]) -> Poly | 
         "factor-left": _left,
         "factor-right": _right,
         "factor-scalar": _scalar,
+        "factor-scalars": _scalars,
         "factor-hadamard": _hadamard,
     }[kind]
     made = build(n, p, what, group)
@@ -138,6 +141,11 @@ def _scalar(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomia
     e = min(powers) if positive else max(powers)
     quotient = {(n.join(m[0], ((atom, -e),)), m[1]): p.terms[m] for m in group}
     return n.product(n.atom(atom, e), n.whole(Poly(p.shape, quotient)))
+
+
+def _scalars(n: Normalizer, p: Poly, word: Word, group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+    quotient = Poly(SCALAR, {(m[0], ()): p.terms[m] for m in group})
+    return n.product(n.whole(quotient), n.unit(word, p.shape))
 
 
 def _hadamard(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:  # type: ignore[misc]

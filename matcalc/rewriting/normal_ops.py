@@ -16,7 +16,7 @@ from matcalc.language.ops import OPS
 from matcalc.language.terms import Term
 from matcalc.rewriting.contraction import diagonal, trace
 from matcalc.rewriting.hadamard import diagonal_of, matrix_power
-from matcalc.rewriting.polynomial import EMPTY, Poly, Word, as_rational, monomial_order, numeral, order, total
+from matcalc.rewriting.polynomial import EMPTY, Poly, Scalars, Word, as_rational, monomial_order, numeral, order, total
 
 if TYPE_CHECKING:
     from matcalc.rewriting.normal import Normalizer
@@ -219,7 +219,7 @@ def inverse(n: Normalizer, p: Poly) -> Poly:
         return n.raised(p, Fraction(-1))
     if not p.terms:
         return n.unit((T.make("inv", T.zeros(*p.shape)),), p.shape)
-    c, scalars, rest = n.content(p)
+    c, scalars, rest = content_of_argument(n, p)
     front = n.raised(Poly(SCALAR, {(scalars, ()): c}), Fraction(-1))
     if len(rest.terms) == 1:
         ((_, word),) = rest.terms
@@ -227,6 +227,13 @@ def inverse(n: Normalizer, p: Poly) -> Poly:
         if all(f is not None for f in parts):
             return n.product(front, n.chain(tuple(f for f in parts if f is not None), p.shape))
     return n.product(front, n.unit((_inverse_atom(n, rest, "inv"),), p.shape))
+
+
+def content_of_argument(n: Normalizer, p: Poly) -> tuple[Fraction, Scalars, Poly]:
+    """The scalar factors of the argument of inv, det or logdet; none of a sum that is to stay as it was written."""
+    if n.opaque and len(p.terms) > 1:
+        return F1, (), p
+    return n.content(p)
 
 
 def _inverse_atom(n: Normalizer, rest: Poly, op: str) -> Term:
@@ -249,7 +256,7 @@ def h_det(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
         return q
     if not q.terms:
         return Poly(SCALAR, {})
-    c, scalars, rest = n.content(q)
+    c, scalars, rest = content_of_argument(n, q)
     front = Poly(SCALAR, {(scalars, ()): c})
     power = numeral(1) if front.rational == 1 else scalar_power(n, front, n.size(q.shape.rows))
     if len(rest.terms) == 1:
@@ -287,7 +294,7 @@ def h_logdet(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
         return n.poly(T.fn("log", T.fn("abs", n.term(q)))) if not n.nonnegative(n.term(q)) else logarithm(n, q)
     if not q.terms:
         return n.atom(T.make("logdet", T.zeros(*q.shape)))
-    c, scalars, rest = n.content(q)
+    c, scalars, rest = content_of_argument(n, q)
     if not all(n.nonnegative(a) for a, _ in scalars):
         scalars, rest = (), q.scaled(1 / c)
     front = Poly(SCALAR, {(scalars, ()): abs(c)})

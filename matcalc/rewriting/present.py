@@ -34,6 +34,7 @@ REASONS = {
     "factor-left": "common factor on the left",
     "factor-right": "common factor on the right",
     "factor-scalar": "common scalar factor",
+    "factor-scalars": "collect the scalar factors of one term",
     "factor-hadamard": "common entrywise factor",
     "transpose-sum": "transpose of a sum",
     "simplify": "simplify",
@@ -51,7 +52,7 @@ class Presenter:
     def __post_init__(self) -> None:
         self.n = Normalizer(self.facts, opaque=True)
         self.full = Normalizer(self.facts)
-        self.writer = Writer(self.n, self.show_term, self.lookup)
+        self.writer = Writer(self.n, self.show_term, self.lookup, lambda t: self.plain(self.n.poly(t)))
         self._shown: dict[tuple[object, frozenset[object]], Term] = {}
         self._open: set[object] = set()
 

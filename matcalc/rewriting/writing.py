@@ -7,7 +7,7 @@ forms; the cheapest one is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from matcalc.language import terms as T
@@ -15,7 +15,7 @@ from matcalc.language.dims import ONE
 from matcalc.language.terms import Term
 from matcalc.rewriting.cost import cost
 from matcalc.rewriting.normal import Normalizer
-from matcalc.rewriting.polynomial import Monomial, Scalars, Word, order
+from matcalc.rewriting.polynomial import Monomial, Scalars, Word, as_rational, order
 
 __all__ = ["Writer"]
 
@@ -25,10 +25,17 @@ HALF = Fraction(1, 2)
 class Writer:
     """Writes monomials; ``show`` writes a canonical argument (a sum, the argument of a function)."""
 
-    def __init__(self, n: Normalizer, show: Callable[[Term], Term], known: Callable[[Term], Term | None]) -> None:
+    def __init__(
+        self,
+        n: Normalizer,
+        show: Callable[[Term], Term],
+        known: Callable[[Term], Term | None],
+        plain: Callable[[Term], Term],
+    ) -> None:
         self.n = n
         self.show = show
         self.known = known
+        self.plain = plain  # a sum as it is
         self._factors: dict[Term, Term] = {}
 
     # ----------------------------------------------------------- monomials
@@ -71,6 +78,9 @@ class Writer:
         above: list[Term] = []
         below: list[Term] = []
         for a, e in scalars:
+            if e == 1 and _beside_sigmoid(a, [b for b, _ in scalars]):
+                above.append(self.plain(a))
+                continue
             t, down = self.power(a, e)
             (below if down else above).append(t)
         above.sort(key=_scalar_rank)
@@ -87,6 +97,9 @@ class Writer:
             up.insert(0, T.number(c.numerator))
         if c.denominator != 1:
             down.insert(0, T.number(c.denominator))
+        if chain is not None and chain.op == "hdiv" and chain.args[0].op == "num" and chain.args[0].data == 1 and up:
+            chain = T.hdiv(_product(up), chain.args[1])  # c*(1./x) is c./x
+            up = []
         if not down:
             parts = [*up, *([chain] if chain is not None else [])]
             return _product(parts)
@@ -266,7 +279,7 @@ class Writer:
             return known
         if f.op == "transpose":
             return _transposed(self.factor(f.args[0]))
-        if f.op in ("had", "hpow"):
+        if f.op == "had" or (f.op == "hpow" and as_rational(f.args[1]) is not None):
             return self._entrywise(f)
         if f.op in ("add", "mul"):
             return self.show(f)
@@ -292,12 +305,22 @@ class Writer:
             if b.op == "fn" and b.data == ("exp", 0) and e != 1:
                 above.append(T.fn("exp", self.show(self.n.canon(T.mul(T.number(e), b.args[0])))))
                 continue
-            (above if e > 0 else below).append(_entry_power(self.factor(b), abs(e)))
+            entry = self.plain(b) if _beside_sigmoid(b, table) else self.factor(b)
+            (above if e > 0 else below).append(_entry_power(entry, abs(e)))
         top = _entries(above) if above else T.number(1)
         if not below:
             return top
         odd, (over, under) = _unsigned([top, _entries(below)])
         return _signed(odd, T.hdiv(over, under))
+
+
+def _beside_sigmoid(t: Term, factors: Iterable[Term]) -> bool:
+    """Whether t is ``1 - s`` next to s = sigmoid(z): people write s*(1 - s), not s*sigmoid(-z)."""
+    return t.op == "add" and any(f.op == "fn" and f.data == ("sigmoid", 0) and _mentions(t, f) for f in factors)
+
+
+def _mentions(t: Term, f: Term) -> bool:
+    return any((a.args[0] if a.op == "neg" else a) is f for a in t.args)
 
 
 def _entry_power(b: Term, e: Fraction) -> Term:

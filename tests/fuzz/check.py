@@ -19,11 +19,11 @@ from matcalc.calculus.derive import derive
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.terms import Term
-from tests.fuzz.problems import SIZES, Case
+from tests.fuzz.problems import SIZES, Case, expanded
 from tests.fuzz.reference import KINKED, derivative, value
 from tests.fuzz.sample import sample
 
-__all__ = ["Outcome", "check", "points"]
+__all__ = ["Outcome", "Point", "check", "compare", "points", "with_names"]
 
 Array = Any
 LARGE = 1e4  # beyond it rounding is not told from an error
@@ -42,8 +42,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Point:
+    """A place, the derivative there, and the changes of the variable that count (None: all)."""
+
     values: Mapping[str, Array]
     truth: Array
+    onto: Array | None = None
 
 
 # ---------------------------------------------------------------------- points
@@ -58,7 +61,7 @@ def points(case: Case, count: int = 2) -> list[Point]:
                 continue
             truth = _truth(case, values)
         if np.all(np.isfinite(truth)) and np.max(np.abs(truth)) < LARGE:
-            found.append(Point(values, truth))
+            found.append(Point(values, truth, None if case.problem.objective.is_scalar else _basis(case, values)))
         if len(found) == count:
             break
     return found
@@ -91,12 +94,13 @@ def _truth(case: Case, values: Mapping[str, Array]) -> Array:
         return value(objective, {**values, case.wrt: x}, SIZES)
 
     x = values[case.wrt]
+    if case.order == 2:
+        return derivative(grad(lambda z: f(z)[0, 0]), x)
     if not objective.is_scalar:
         matrix = derivative(f, x)
-        if x.size == 1:
-            return np.reshape(matrix, f(x).shape, order="F")
-        return matrix
-    return _projected(grad(lambda z: f(z)[0, 0])(x), case.structure)
+        return np.reshape(matrix, f(x).shape, order="F") if x.size == 1 else matrix
+    g = grad(lambda z: f(z)[0, 0])(x)
+    return _by_entries(g, case.structure) if case.convention == "entries" else _projected(g, case.structure)
 
 
 def _projected(g: Array, structure: str) -> Array:
@@ -107,6 +111,24 @@ def _projected(g: Array, structure: str) -> Array:
     return np.diag(np.diag(g)) if structure == "diagonal" else g
 
 
+def _by_entries(g: Array, structure: str) -> Array:
+    """An entry and the one it is tied to move together."""
+    if structure == "symmetric":
+        return g + g.T - np.diag(np.diag(g))
+    if structure == "skew":
+        return g - g.T
+    return np.diag(np.diag(g)) if structure == "diagonal" else g
+
+
+def _basis(case: Case, values: Mapping[str, Array]) -> Array | None:
+    """The changes that a structured variable can make, as columns."""
+    shape = values[case.wrt].shape
+    if not case.structure:
+        return None
+    units = (np.reshape(e, shape, order="F") for e in np.eye(shape[0] * shape[1]))
+    return np.stack([_projected(e, case.structure).flatten(order="F") for e in units], axis=1)
+
+
 # --------------------------------------------------------------------- verdicts
 def check(case: Case, method: str = "auto", also: Callable[[Any, list[Point]], str] | None = None) -> Outcome:
     """Derive and compare. ``also`` looks at the derivation further and says what is wrong with it, or nothing."""
@@ -114,10 +136,10 @@ def check(case: Case, method: str = "auto", also: Callable[[Any, list[Point]], s
     if not used:
         return Outcome("discarded", "no point with moderate values")
     try:
-        reread = parse_problem(case.problem.text, declare="; ".join(case.declare), wrt=case.wrt)
-        if reread.objective is not case.problem.objective:
-            return Outcome("crashed", f"the text was read as {reread.objective}")
-        derivation = derive(reread, method=method)
+        reread = parse_problem(case.program)
+        if expanded(reread) is not case.problem.objective:
+            return Outcome("crashed", f"the text was read as {expanded(reread)}")
+        derivation = derive(reread, method=method, order=case.order, structure=case.convention)
         answer = derivation.answers[case.wrt]
     except CannotDerive as refusal:
         return Outcome("refused", refusal.message)
@@ -125,11 +147,19 @@ def check(case: Case, method: str = "auto", also: Callable[[Any, list[Point]], s
         return Outcome("crashed", error.render())
     except Exception:
         return Outcome("crashed", traceback.format_exc(limit=-8))
-    wrong = compare(answer, used)
+    wrong = compare(answer, [with_names(derivation, p) for p in used])
     if wrong:
         return Outcome("wrong", f"{answer}\n{wrong}")
     more = also(derivation, used) if also else ""
     return Outcome("wrong", more) if more else Outcome("right", str(answer))
+
+
+def with_names(derivation: Any, point: Point) -> Point:
+    """The point with the values of the names that the lines of a derivation may use."""
+    values = dict(point.values)
+    for d in derivation.definitions:
+        values[d.name] = value(d.term, values, SIZES)
+    return Point(values, point.truth, point.onto)
 
 
 def compare(answer: Term, used: list[Point]) -> str:
@@ -137,11 +167,13 @@ def compare(answer: Term, used: list[Point]) -> str:
     for point in used:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = value(answer, point.values, SIZES)
-        if found.shape != point.truth.shape:
-            return f"shape {found.shape} where {point.truth.shape} is right"
-        scale = max(1e-3, float(np.max(np.abs(point.truth), initial=0)))
-        error = float(np.max(np.abs(found - point.truth), initial=0)) / scale
+            found, truth = value(answer, point.values, SIZES), point.truth
+        if found.shape != truth.shape:
+            return f"shape {found.shape} where {truth.shape} is right"
+        if point.onto is not None:
+            found, truth = found @ point.onto, truth @ point.onto
+        scale = max(1e-3, float(np.max(np.abs(truth), initial=0)))
+        error = float(np.max(np.abs(found - truth), initial=0)) / scale
         if not error < TOLERANCE:
             return f"relative error {error:.2g}"
     return ""

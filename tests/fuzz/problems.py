@@ -43,7 +43,7 @@ from matcalc.language.terms import (
     zeros,
 )
 
-__all__ = ["PRODUCED", "SIZES", "Case", "random_case"]
+__all__ = ["PRODUCED", "SIZES", "Case", "expanded", "make_case", "random_case", "structure_of"]
 
 SIZES = {"m": 4, "n": 3, "p": 2, "q": 5}
 STRUCTURES = ("symmetric", "skew", "diagonal", "posdef")
@@ -57,11 +57,13 @@ Grow = Callable[[int], Term]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One problem. ``declare`` is what makes its text complete."""
+    """One problem. ``problem`` has no definitions: ``program`` may name parts of it."""
 
     label: str
     problem: Problem
-    declare: tuple[str, ...]
+    program: str
+    order: int = 1
+    convention: str = "projected"  # how a structured variable's gradient is asked for
 
     @property
     def wrt(self) -> str:
@@ -70,10 +72,13 @@ class Case:
     @property
     def structure(self) -> str:
         """The structure of the variable: symmetric, skew, diagonal or nothing."""
-        properties = self.problem.symbols[self.wrt].properties
-        if properties & {"diagonal", "skew"}:
-            return "diagonal" if "diagonal" in properties else "skew"
-        return "symmetric" if properties & {"symmetric", "posdef"} else ""
+        return structure_of(self.problem.symbols[self.wrt])
+
+
+def structure_of(s: Symbol) -> str:
+    if s.properties & {"diagonal", "skew"}:
+        return "diagonal" if "diagonal" in s.properties else "skew"
+    return "symmetric" if s.properties & {"symmetric", "posdef"} else ""
 
 
 class _Growth:
@@ -352,22 +357,27 @@ def _function(f: Function) -> str:
 
 
 def random_case(seed: str, kind: str = "scalar", depth: int | None = None) -> Case:
-    """The problem of a seed. ``kind`` is the objective's: scalar, vector or matrix."""
+    """The problem of a seed. ``kind``: a scalar, vector or matrix objective, or the Hessian of a scalar one."""
     rng = random.Random(seed)
     while True:
         growth = _Growth(rng)
-        levels = depth or rng.choice((2, 3, 3, 4, 4, 5, 6))
-        if kind == "scalar":
-            want = SCALAR
-        else:
+        levels = depth or (rng.choice((1, 2, 2, 3)) if kind == "hessian" else rng.choice((2, 3, 3, 4, 4, 5, 6)))
+        want = SCALAR
+        if kind in ("vector", "matrix"):
             want = Shape(growth.dim(), ONE if kind == "vector" else growth.dim())
         objective = _with_known_sizes(growth.term(want, levels), growth.symbols)
         names = sorted(objective.free, key=lambda n: (-_occurrences(objective, n), n))
         names = [n for n in names if "orthogonal" not in growth.symbols[n].properties]
+        if kind == "hessian":
+            names = [n for n in names if not structure_of(growth.symbols[n])]
         if names and objective.op != "sym":
             break
     by = names[0] if rng.random() < 0.6 else rng.choice(names)
-    return make_case(seed, objective, by, growth.symbols, growth.functions)
+    named = _parts(objective, rng) if rng.random() < 0.2 else {}
+    convention = "entries" if kind == "scalar" and rng.random() < 0.3 else "projected"
+    return make_case(
+        seed, objective, by, growth.symbols, growth.functions, named, 2 if kind == "hessian" else 1, convention
+    )
 
 
 def _with_known_sizes(t: Term, symbols: Mapping[str, Symbol]) -> Term:
@@ -380,12 +390,41 @@ def _occurrences(t: Term, name: str) -> int:
     return sum(name in s.free for s in subterms(t))
 
 
+def _parts(t: Term, rng: random.Random) -> dict[str, Term]:
+    """One to three parts of a term that get a name, the inner ones first."""
+    inside = [s for s in subterms(t) if s is not t and s.args and s.free]
+    chosen = sorted(rng.sample(inside, min(len(inside), rng.choice((1, 2, 3)))), key=lambda s: (s.depth, s.size))
+    letters = {(True, True): "t", (False, True): "y", (True, False): "y", (False, False): "Y"}
+    return {f"{letters[s.shape.rows is ONE, s.shape.cols is ONE]}{9 - i}": s for i, s in enumerate(chosen)}
+
+
 def make_case(
-    label: str, objective: Term, by: str, symbols: Mapping[str, Symbol], functions: Mapping[str, Function]
+    label: str,
+    objective: Term,
+    by: str,
+    symbols: Mapping[str, Symbol],
+    functions: Mapping[str, Function],
+    named: Mapping[str, Term] | None = None,
+    order: int = 1,
+    convention: str = "projected",
 ) -> Case:
+    """A case with the program that states it."""
     used = {n: s for n, s in symbols.items() if n in objective.free}
     called = {t.data[0] for t in subterms(objective) if t.op in ("call", "fn")}
     functions = {n: f for n, f in functions.items() if n in called and n not in FUNCTIONS}
-    declare = (*map(_declaration, used.values()), *map(_function, functions.values()))
+    lines = ["; ".join((*map(_declaration, used.values()), *map(_function, functions.values())))]
+    names: dict[Term, Term] = {}
+    for name, part in (named or {}).items():
+        lines.append(f"{name} = {replace(part, names)}")
+        names[part] = symbol(name, *part.shape)
+    lines += [f"f = {replace(objective, names)}", f"derive f wrt {by}"]
     problem = Problem(text=str(objective), objective=objective, wrt=(by,), symbols=used, functions=functions)
-    return Case(label, problem, declare)
+    return Case(label, problem, "\n".join(lines), order, convention)
+
+
+def expanded(problem: Problem) -> Term:
+    """The objective of a program with every name replaced by what it stands for."""
+    t = problem.objective
+    for d in reversed(problem.definitions):
+        t = replace(t, {d.symbol: d.term})
+    return t

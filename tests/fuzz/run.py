@@ -18,7 +18,7 @@ from tests.fuzz.problems import Case, random_case
 __all__ = ["KINDS", "REGRESSIONS", "Tally", "block", "kind_of", "record", "run"]
 
 REGRESSIONS = Path(__file__).with_name("regressions.mc")
-KINDS = ("scalar", "vector", "matrix")
+KINDS = ("scalar", "vector", "matrix", "hessian")
 SECONDS = 60.0  # no problem of this size may take longer
 
 
@@ -58,7 +58,7 @@ def block(case: Case, outcome: Outcome) -> str:
     comment = "\n".join(
         f"# {line}".rstrip() for line in f"{case.label}: {outcome.status}\n{outcome.detail}".splitlines()
     )
-    return "\n".join((comment, "; ".join(case.declare), f"f = {case.problem.text}", f"derive f wrt {case.wrt}"))
+    return "\n".join((comment, f"# asked: {case.order} {case.convention}", case.program))
 
 
 def record(failures: list[str]) -> None:
@@ -88,8 +88,8 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 def kind_of(i: int) -> str:
-    """One problem in eight has a vector or a matrix as its objective."""
-    return KINDS[1 + i // 8 % 2] if i % 8 == 7 else KINDS[0]
+    """Of eight problems one has a vector or a matrix as its objective or asks for a Hessian."""
+    return KINDS[1 + i // 8 % 3] if i % 8 == 7 else KINDS[0]
 
 
 def run(
