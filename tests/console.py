@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-ROUNDING = re.compile(r"\b\d(\.\d+)?e-\d+\b")
+ROUNDING = re.compile(r"(?<=error )(0|\d(\.\d+)?e-\d+)\b|\b\d(\.\d+)?e-\d+\b")
 PROGRAMS = 'matcalc() { "$PYTHON" -m matcalc "$@"; }; python() { "$PYTHON" "$@"; }; '
 
 

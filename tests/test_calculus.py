@@ -197,6 +197,7 @@ def test_gradients_of_every_kind(text: str) -> None:
     declare = "X: n×n; A: n×n; B: n×n; x: n; a: n; c: scalar positive; phi: elementwise"
     declare = declare.replace("A: n×n", "A: (n*n)×(n*n)") if "unvec" in text else declare
     declare += "; C: (n*n)×(n*n)" if "kron(B, X)" in text else ""
+    declare = declare.replace("a: n;", "a: n*n;") if "vec(X)" in text else declare
     for method in METHODS:
         checked(solved(text, variable, declare, method=method))
 
@@ -272,7 +273,7 @@ def test_the_linear_method_peels_a_layer() -> None:
 def test_a_definition_keeps_its_name() -> None:
     d = checked(solved("R = A*X - B; normF(R)^2", "X", method="differential"))
     assert str(d.answer) == "2*A'*R"
-    assert [s.rule for s in d.steps] == ["differential", "d-normF-square", "definition", "adjoints", "read-off"]
+    assert [s.rule for s in d.steps] == ["differential", "d-normF-square", "definition", "read-off"]
     assert sum(1 for s in every_step(d) if not s.substeps and s.rule.startswith("d-")) <= 6
 
 
@@ -309,7 +310,7 @@ def test_definitions_are_entered_once() -> None:
 
 def test_a_definition_that_is_used_twice_is_entered_once() -> None:
     d = checked(solved("s = A*x; p = exp(s); a'*p + p'*p + s'*s", "x", method="differential"))
-    entered = [s.reason for s in every_step(d) if s.rule == "definition"]
+    entered = [s.reason for s in every_step(d) if s.rule == "definition" and not s.substeps]
     assert sorted(entered) == ["p = exp(s)", "s = A*x"]
 
 
@@ -423,9 +424,7 @@ def test_a_zero_that_is_derived_is_proved_by_its_steps() -> None:
     ("text", "wrt", "declare", "reason"),
     [
         ("sum(i in 1..N, norm2(x[i] - c)^2)", "c", "c: n", "sums over an index"),
-        ("tr(X^k)", "X", "X: n×n; k: scalar", "whole number"),
         ("tr(X^40)", "X", "X: n×n", "larger than"),
-        ("s^t", "t", "s: scalar; t: scalar", "no rule gives the differential of s^t"),
         ("sum(jac(u, x))", "x", "u: function -> m; x: n", "Jacobian of an opaque function"),
         ("sum(hess(f, x))", "x", "f: function; x: n", "Hessian of an opaque function"),
     ],
@@ -462,6 +461,7 @@ def test_points_without_a_derivative_are_told() -> None:
     assert any("not 0" in c for c in solved("norm2(x)", "x").conventions)
     assert not any("not 0" in c for c in solved("norm2(x)^2", "x").conventions)
     assert "logdet is log|det|" in solved("logdet(X)", "X").conventions
+    assert any("positive" in c for c in solved("s^t", "t", "s: scalar; t: scalar").conventions)
     assert "relu'(0) = 0" not in solved("sum(relu(a)) + x'*x", "x", "a: n; x: n").conventions
 
 

@@ -11,22 +11,23 @@ import random
 import re
 import warnings
 from collections import Counter
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
-from matcalc.calculus.derive import Derivation
+from matcalc.calculus.derive import Derivation, derive
 from matcalc.calculus.methods import METHODS
 from matcalc.calculus.moves import READINGS
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.ops import OPS
-from matcalc.language.terms import Term
+from matcalc.language.terms import Term, add, mul, neg, number, ones, transpose
 from matcalc.rewriting.normal import normal_form
 from matcalc.rewriting.present import present
 from matcalc.rewriting.steps import Step
-from tests.fuzz.check import Outcome, Point, check, points
-from tests.fuzz.problems import PRODUCED, SIZES, Case, make_case, random_case
+from tests.fuzz.check import Outcome, Point, check, compare, points, with_names
+from tests.fuzz.problems import PRODUCED, SIZES, Case, expanded, make_case, random_case
 from tests.fuzz.reference import value
 from tests.fuzz.run import REGRESSIONS, run
 from tests.fuzz.summary import properties
@@ -74,7 +75,7 @@ def test_the_truth_is_the_slope_of_the_problem() -> None:
     """Automatic differentiation against central differences, in a random direction."""
     compared = 0
     for i in range(60):
-        case = random_case(f"slope:{i}")
+        case = dataclasses.replace(random_case(f"slope:{i}"), convention="projected")
         for point in points(case, 1):
             x = point.values[case.wrt]
             step = 1e-5 * _in_structure(np.random.default_rng(i).standard_normal(x.shape), case.structure)
@@ -83,6 +84,23 @@ def test_the_truth_is_the_slope_of_the_problem() -> None:
             assert abs(slope - np.sum(point.truth * step)) <= 1e-5 * abs(slope) + 1e-10
             compared += 1
     assert compared > 40
+
+
+def test_a_wrong_answer_would_be_seen() -> None:
+    seen = 0
+    for i in range(80):
+        case = random_case(f"seen:{i}")
+        used = points(case)
+        if not used or max(float(np.max(np.abs(p.truth))) for p in used) < 1e-3:
+            continue
+        right = derive(case.problem, structure=case.convention).answer
+        assert not compare(right, used)
+        wrong = [neg(right), mul(number(Fraction(1001, 1000)), right), add(right, ones(*right.shape))]
+        if right.shape.is_square and not case.structure and not np.allclose(used[0].truth, used[0].truth.T):
+            wrong.append(transpose(right))
+        assert all(compare(w, used) for w in wrong), case.program
+        seen += 1
+    assert seen > 50
 
 
 def _in_structure(x: Any, structure: str) -> Any:

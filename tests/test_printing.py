@@ -94,7 +94,7 @@ LOOKS: list[tuple[Term, str, str, str]] = [
     (hdiv(had(x, y), x), "x.*y./x", "x⊙y⊘x", r"\left(x \odot y\right) \oslash x"),
     (had(x, hdiv(y, x)), "x.*(y./x)", "x⊙(y⊘x)", r"x \odot \left(y \oslash x\right)"),
     (mul(mul(T(x), y), z), "(x'*y)*z", "(xᵀ·y)·z", r"\left(x^{\top} y\right) z"),
-    (mul(c, mul(mul(T(x), y), z)), "c*((x'*y)*z)", "c·((xᵀ·y)·z)", r"c \left(x^{\top} y\right) z"),
+    (mul(c, mul(mul(T(x), y), z)), "c*(x'*y)*z", "c·(xᵀ·y)·z", r"c \left(x^{\top} y\right) z"),
     (mul(z, T(x), y), "z*x'*y", "z·xᵀ·y", r"z x^{\top} y"),
     (T(inv(X)), "inv(X)'", "X⁻ᵀ", r"X^{-\top}"),
     (inv(T(X)), "inv(X')", "(Xᵀ)⁻¹", r"\left(X^{\top}\right)^{-1}"),

@@ -173,7 +173,7 @@ def _transpose(a: Term, turn: bool) -> Term:
         return a.args[0]
     if a.is_scalar or a.op in ("eye", "diag"):
         return a
-    if a.op in ("ones", "zeros", "commutation"):
+    if a.op in ("zeros", "commutation") or (a.op == "ones" and a.shape.is_matrix):
         return make(a.op, data=(a.data[1], a.data[0]))
     if turn and a.op == "neg":
         return terms.neg(_transpose(a.args[0], turn))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from matcalc.calculus.methods import Question
 from matcalc.calculus.moves import move
 from matcalc.language.functions import FUNCTIONS
-from matcalc.language.terms import Term, make, neg, subterms, transpose
+from matcalc.language.terms import Term, make, neg, number, subterms, transpose
 from matcalc.rewriting.normal import equal
 from matcalc.rewriting.steps import Step
 
@@ -22,10 +22,6 @@ _AT_ZERO = {
     "norm2": "the norm is differentiated where its argument is not 0",
     "normF": "the norm is differentiated where its argument is not 0",
     "norm1": "the 1-norm is differentiated where no entry is 0",
-}
-_DOMAINS = {
-    "logdet": "logdet is log|det|",
-    "inv": "",
 }
 
 
@@ -107,6 +103,8 @@ def _of_points(q: Question) -> Iterator[str]:
             yield _AT_ZERO[t.op]
         elif t.op == "logdet":
             yield "logdet is log|det|"
+        elif t.op == "pow" and not q.setting.constant(t.args[1]):
+            yield "a power with a varying exponent is differentiated where its base is positive"
 
 
 def _everything(q: Question) -> Iterator[Term]:
@@ -124,12 +122,6 @@ def _everything(q: Question) -> Iterator[Term]:
 
 def _squared(norm: Term, q: Question) -> bool:
     """Whether a norm occurs only squared, where it has a derivative everywhere."""
-    two = make("pow", norm, _two())
-    everything = [t for t in _everything(q)]
+    two = make("pow", norm, number(2))
+    everything = list(_everything(q))
     return any(t is two for t in everything) and not any(norm in t.args and t is not two for t in everything)
-
-
-def _two() -> Term:
-    from matcalc.language.terms import number
-
-    return number(2)

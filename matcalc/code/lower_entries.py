@@ -407,6 +407,8 @@ def add(g: Graph, items: Sequence[Node]) -> Node:
     terms = [prod(g, c, [core]) for core, c in parts.items() if c]
     if len(dims) == 2:
         terms = _merge_structured(g, terms, dims)
+    elif dims:
+        terms = _merge_constants(g, terms, dims)
     if not terms:
         return g.zeros(dims)
     if len(terms) == 1:
@@ -415,6 +417,16 @@ def add(g: Graph, items: Sequence[Node]) -> Node:
     if negated is not None:
         return neg(g, negated)
     return g.node("add", terms, None, dims, same=(len(terms),))
+
+
+def _merge_constants(g: Graph, terms: list[Node], dims: Dims) -> list[Node]:
+    """``a*ones + b*ones`` in a sum of vectors is one constant."""
+    constants = [c for c in (constant_of(g, t) for t in terms) if c is not None]
+    if len(constants) < 2:
+        return terms
+    rest = [t for t in terms if constant_of(g, t) is None]
+    merged = prod(g, 1, [add(g, constants), g.ones(dims)])
+    return rest if is_zero(merged) else [*rest, merged]
 
 
 def _merge_structured(g: Graph, terms: list[Node], dims: Dims) -> list[Node]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from matcalc.language.dims import ONE, Dim
 from matcalc.language.ops import ADD, MUL, NEG, OPS, POST, POW
-from matcalc.language.terms import Term, make
+from matcalc.language.terms import Term
 
 __all__ = ["decimal_text", "latex", "text", "unicode"]
 
@@ -138,7 +138,10 @@ def _neg(t: Term, args: Sequence[Piece], style: Style) -> Piece:
 
 
 def _factor(p: Piece, family: str, first: bool) -> str:
-    """An operand of a product-like operation; only the first may be of the same family without parentheses."""
+    """An operand of a product-like operation; only the first may be of the same family without parentheses.
+
+    A product inside a product is the product of a row and a column, one factor of a longer one: ``c*(x'*y)*z``.
+    """
     if p.level > MUL or (p.level == MUL and first and p.family == family):
         return p.text
     return f"({p.text})"
@@ -147,63 +150,11 @@ def _factor(p: Piece, family: str, first: bool) -> str:
 def _infix(family: str) -> Callable[[Term, Sequence[Piece], Style], Piece]:
     def write(t: Term, args: Sequence[Piece], style: Style) -> Piece:
         mark = style.infix[t.op]
-        parts = [_factor(p, family, i == 0) for i, p in enumerate(args)]
+        open_first = not t.op == t.args[0].op == "mul"
+        parts = [_factor(p, family, i == 0 and open_first) for i, p in enumerate(args)]
         return Piece(mark.join(parts), MUL, family)
 
     return write
-
-
-def _mul(t: Term, args: Sequence[Piece], style: Style) -> Piece:
-    if any(a.op == "mul" for a in t.args):
-        return Piece(_bracketed(t, args, style), MUL, "*")
-    return _infix("*")(t, args, style)
-
-
-def _bracketed(t: Term, args: Sequence[Piece], style: Style) -> str:
-    """A product that holds the product of a row and a column as one factor: ``c*((x'*y)*z)``.
-
-    It is read from the left, so where ``c*(x'*y)*z`` would be read as another term, the tail gets parentheses.
-    """
-    mark = style.infix["mul"]
-    factors = [p.text if p.level > MUL else f"({p.text})" for p in args]
-    if args[0].level == MUL and args[0].family == "*" and t.args[0].op != "mul":
-        factors[0] = args[0].text
-    for k in range(len(factors) - 1, 0, -1):
-        # factors[:k] from the left, the rest in its own parentheses (a single factor needs none)
-        head = _left_fold(t.args[:k])
-        for tail in (_left_fold(t.args[k:]), _right_fold(t.args[k:])):
-            if head is not None and tail is not None and _product(head, tail) is t:
-                rest = factors[k:]
-                body = mark.join(rest) if tail is _left_fold(t.args[k:]) else _nested(rest, mark)
-                return mark.join(factors[:k]) + mark + (body if len(rest) == 1 else f"({body})")
-    return _nested(factors, mark)
-
-
-def _nested(factors: Sequence[str], mark: str) -> str:
-    out = factors[-1]
-    for i, f in enumerate(reversed(factors[:-1])):
-        out = f"{f}{mark}({out})" if i else f"{f}{mark}{out}"
-    return out
-
-
-def _product(a: Term, b: Term) -> Term | None:
-    if not (a.is_scalar or b.is_scalar) and a.shape.cols is not b.shape.rows:
-        return None
-    return make("mul", a, b)
-
-
-def _left_fold(factors: Sequence[Term]) -> Term | None:
-    out: Term | None = factors[0]
-    for f in factors[1:]:
-        out = None if out is None else _product(out, f)
-    return out
-
-
-def _right_fold(factors: Sequence[Term]) -> Term | None:
-    out: Term | None = factors[-1]
-    for f in reversed(factors[:-1]):
-        out = None if out is None else _product(f, out)
-    return out
 
 
 def _power(t: Term, args: Sequence[Piece], style: Style) -> Piece:
@@ -271,7 +222,7 @@ WRITE: dict[str, Callable[[Term, Sequence[Piece], Style], Piece]] = {
     "commutation": _leaf(lambda t, style: f"commutation({dim_text(t.data[0], style)}, {dim_text(t.data[1], style)})"),
     "add": _add,
     "neg": _neg,
-    "mul": _mul,
+    "mul": _infix("*"),
     "div": _infix("*"),
     "had": _infix(".*"),
     "hdiv": _infix(".*"),

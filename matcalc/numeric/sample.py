@@ -31,6 +31,7 @@ from matcalc.numeric.statements import all_terms, with_statements
 __all__ = ["CannotSample", "Sample", "sample_problem"]
 
 MARGIN = 0.02  # distance kept from kinks and from the edges of domains
+TOO_LARGE = "the numbers grow too large"
 LARGEST = (1e5, 1e12)  # of any intermediate number: what is wanted, and what will do
 MOST_ENTRIES = 250_000  # of any intermediate array
 CONDITION = 1e4
@@ -72,6 +73,8 @@ def sample_problem(problem: Problem, seed: int = 0, turn: int = 0, largest_size:
     names = _size_names(problem, leaves)
     reasons: dict[str, int] = {}
     for attempt, (scheme, note, largest) in enumerate(_schemes(leaves)):
+        if largest > LARGEST[0] and TOO_LARGE not in reasons:
+            break
         rng = np.random.default_rng([seed, turn, attempt])
         sizes = _draw_sizes(names, rng, largest_size, None if attempt else (seed, turn // 2))
         try:
@@ -235,12 +238,12 @@ def _at_ease(largest: float, t: Term, args: Sequence[Array], value: Array) -> No
     if value.size > MOST_ENTRIES:
         raise CannotSample(f"a value of shape {t.shape} is too large to check at numbers")
     check = EASE.get(t.op)
-    if check is not None and args:
+    if check is not None and t.free:
         check(t, args)
     if not np.all(np.isfinite(value)):
         raise Unsuitable(f"'{t.op}' is not finite")
     if np.max(np.abs(value), initial=0.0) > largest:
-        raise Unsuitable("the numbers grow too large")
+        raise Unsuitable(TOO_LARGE)
 
 
 def _needs(ok: Any, why: str) -> None:
@@ -271,8 +274,12 @@ def _off_kink(x: Array) -> Array:
 
 
 def _denominator_at_ease(t: Term, args: Sequence[Array]) -> None:
-    margin = MARGIN if t.args[1].free else 0.0  # a number may be as small as one likes
-    _needs(np.abs(args[1]) > margin, "a denominator is near zero")
+    _needs(np.abs(args[1]) > _margin(t.args[1]), "a denominator is near zero")
+
+
+def _margin(t: Term) -> float:
+    """A number may be as near to an edge as one likes."""
+    return MARGIN if t.free else 0.0
 
 
 def _power_at_ease(t: Term, args: Sequence[Array]) -> None:
@@ -283,9 +290,9 @@ def _power_at_ease(t: Term, args: Sequence[Array]) -> None:
             _matrix_at_ease(t, args[:1])
         return
     if e != round(e):
-        _needs(x > MARGIN, "a power that is not whole needs a positive base")
+        _needs(x > _margin(t.args[0]), "a power that is not whole needs a positive base")
     elif e < 0:
-        _needs(np.abs(x) > MARGIN, "a negative power needs a base that is not zero")
+        _needs(np.abs(x) > _margin(t.args[0]), "a negative power needs a base that is not zero")
 
 
 def _matrix_at_ease(t: Term, args: Sequence[Array]) -> None:

@@ -9,18 +9,15 @@ from matcalc.report.telling import Line, Told, certified, given, lines, other_re
 
 __all__ = ["aligned", "latex", "markdown"]
 
+QUAD = r"\quad "
+
 
 def aligned(told: Sequence[Line]) -> list[str]:
     r"""Rows for an ``aligned`` environment: ``label &= term && \text{rule}``, without the row ends."""
-    out: list[str] = []
-    before = ""
-    for line in told:
-        label = LATEX.label(line.label)
-        left = label if label != before and line.depth == 0 else ""
-        before = label if line.depth == 0 else before
-        indent = r"\quad " * line.depth
-        out.append(rf"{left} &= {indent}{LATEX.term(line.term)} && \text{{{line.rule}}}")
-    return out
+    return [
+        rf"{LATEX.label(line.label)} &= {QUAD * line.depth}{LATEX.term(line.term)} && \text{{{line.rule}}}"
+        for line in told
+    ]
 
 
 def latex(derivation: Told, detail: str) -> str:
@@ -33,7 +30,7 @@ def latex(derivation: Told, detail: str) -> str:
         out.append(rf"{LATEX.label(d.name)} &= {LATEX.term(d.term)}")
     out.append(r"\end{align*}")
     for name, answer in derivation.answers.items():
-        told = list(lines(derivation.steps_of(name), detail))
+        told = lines(derivation.steps_of(name), detail)
         if told:
             out += [f"% {rule}: {reason}" for rule, reason in _reasons(told)]
             out += [r"\begin{align*}", " \\\\\n".join(aligned(told)), r"\end{align*}"]
@@ -56,7 +53,7 @@ def markdown(derivation: Told, detail: str) -> str:
     out += [f"- {told}" for told in (*(f"`{d}`" for d in given(problem)), *problem.notes)]
     out.append("")
     for name, answer in derivation.answers.items():
-        told = list(lines(derivation.steps_of(name), detail))
+        told = lines(derivation.steps_of(name), detail)
         if told:
             rows = " \\\\\n".join(aligned(told))
             out += [f"$$\n\\begin{{aligned}}\n{rows}\n\\end{{aligned}}\n$$", ""]

@@ -50,20 +50,16 @@ def _facts(derivation: Told, detail: str) -> dict[str, Any]:
     problem = derivation.problem
     answers = []
     for name, answer in derivation.answers.items():
-        rows = []
-        before = ""
-        for line in lines(derivation.steps_of(name), detail):
-            shown = line.label if line.label != before and line.depth == 0 else ""
-            before = line.label if line.depth == 0 else before
-            rows.append(
-                {
-                    "label": _formula(LATEX.label(shown)) if shown else None,
-                    "term": _formula(LATEX.term(line.term)),
-                    "rule": line.rule,
-                    "reason": line.reason,
-                    "depth": line.depth,
-                }
-            )
+        rows = [
+            {
+                "label": _formula(LATEX.label(line.label)) if line.label else None,
+                "term": _formula(LATEX.term(line.term)),
+                "rule": line.rule,
+                "reason": line.reason,
+                "depth": line.depth,
+            }
+            for line in lines(derivation.steps_of(name), detail)
+        ]
         others = [{"kind": kind, "term": _formula(LATEX.term(t))} for kind, t in other_readings(derivation, name)]
         shown = _equation(derivation.labels[name], answer)
         answers.append({"answer": shown, "text": str(answer), "rows": rows, "others": others})

@@ -19,7 +19,7 @@ def plain(derivation: Told, form: str, detail: str, colour: bool) -> str:
     notation = UNICODE if form == "unicode" else TEXT
     parts = [_question(derivation, notation)]
     for name, answer in derivation.answers.items():
-        told = _steps(list(lines(derivation.steps_of(name), detail)), notation, colour)
+        told = _steps(lines(derivation.steps_of(name), detail), notation, colour)
         shown = f"{notation.label(derivation.labels[name])} = {notation.term(answer)}"
         parts += [told] if told else []
         others = [f"  {kind}: {notation.term(t)}" for kind, t in other_readings(derivation, name)]
@@ -40,18 +40,12 @@ def _question(derivation: Told, notation: Notation) -> str:
 
 def _steps(told: Sequence[Line], notation: Notation, colour: bool) -> str:
     """Lines ``label = term   rule: reason``; the label stands where it changes."""
-    rows: list[tuple[str, str, Line]] = []
-    before = ""
-    for line in told:
-        label = notation.label(line.label)
-        shown = label if label != before and line.depth == 0 else ""
-        before = label if line.depth == 0 else before
-        rows.append((shown, notation.term(line.term), line))
-    margin = max((len(label) for label, _, _ in rows), default=0)
-    bodies = [f"{'  ' * line.depth}= {term}" for _, term, line in rows]
+    labels = [notation.label(line.label) for line in told]
+    bodies = [f"{'  ' * line.depth}= {notation.term(line.term)}" for line in told]
+    margin = max((len(label) for label in labels), default=0)
     beside = max((len(b) for b in bodies if len(b) <= WIDTH), default=0)
     out: list[str] = []
-    for (label, _, line), body in zip(rows, bodies, strict=True):
+    for label, body, line in zip(labels, bodies, told, strict=True):
         why = f"{line.rule}: {line.reason}" if line.reason else line.rule
         if len(body) <= WIDTH and margin + beside + len(why) + 4 <= LINE:
             out.append(f"{label:{margin}} {body:{beside}}   {style(why, 'dim', colour)}")

@@ -7,7 +7,7 @@ answer.  Full: every step, with what it is made of beneath it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from matcalc.language.problem import Function, Problem, Symbol
@@ -46,20 +46,24 @@ class Told(Protocol):
 class Line:
     """``label = term``, with the rule that led to it from the line above."""
 
-    label: str
+    label: str  # empty where it is that of the line above
     term: Term
     rule: str
     reason: str
     depth: int = 0  # 0: a line of the derivation; more: a part of the line above
 
 
-def lines(steps: Sequence[Step], detail: str) -> Iterator[Line]:
+def lines(steps: Sequence[Step], detail: str) -> list[Line]:
     """The lines of one derivation: ``detail`` is none, brief or full."""
-    if detail == "brief":
-        yield from _brief(steps)
-    elif detail == "full":
-        for step in steps:
-            yield from _full(step, 0)
+    if detail == "none":
+        return []
+    told = _brief(steps) if detail == "brief" else (line for step in steps for line in _full(step, 0))
+    out: list[Line] = []
+    label = ""
+    for line in told:
+        out.append(replace(line, label="") if line.depth or line.label == label else line)
+        label = label if line.depth else line.label
+    return out
 
 
 def _brief(steps: Sequence[Step]) -> Iterator[Line]:
@@ -104,7 +108,8 @@ def declaration(symbol: Symbol | Function) -> str:
 
 def given(problem: Problem) -> list[str]:
     """The declarations that were made; what was read off the formula is in the problem's notes."""
-    return [declaration(s) for s in (*problem.symbols.values(), *problem.functions.values()) if not s.assumed]
+    every: list[Symbol | Function] = [*problem.symbols.values(), *problem.functions.values()]
+    return [declaration(s) for s in every if not s.assumed]
 
 
 READINGS = {"projected": "projected onto the variable's subspace", "entries": "by the independent entries"}
@@ -128,11 +133,12 @@ def certified(certificate: Any) -> str:
         reasons = "; ".join(certificate.notes) if certificate is not None else ""
         return "not verified" + (f": {reasons}" if reasons else "")
     first = ", ".join(f"{name} {_sizes(shape)}" for name, shape in certificate.shapes[0].items() if shape != [1, 1])
-    more = f" and {len(certificate.shapes) - 1} others" if len(certificate.shapes) > 1 else ""
-    error = certificate.worst_error
+    others = len(certificate.shapes) - 1
+    shapes = f"shapes {first}" + (f" and {others} others" if others else "") if first else "scalars"
+    error = f"{certificate.worst_error:.0e}" if certificate.worst_error else "0"
     return (
-        f"{certificate.status}: {certificate.points} points, shapes {first}{more}, "
-        f"worst relative error {error:.0e}, seed {certificate.seed}, {certificate.method}"
+        f"{certificate.status}: {certificate.points} points, {shapes}, worst relative error {error}, "
+        f"seed {certificate.seed}, {certificate.method}"
     )
 
 

@@ -69,7 +69,8 @@ def _cost(t: Term) -> tuple[float, float]:
         if factor and a.op == "add" and not (t.op in ("div", "hdiv") and a is not t.args[0]):
             own += ONES_IN_FACTOR if any(b.op in ("ones", "num") for b in a.args) else SUM_AS_FACTOR
             own += inner
-            own += IDENTITY_IN_FACTOR * any(_has_identity(b) for b in a.args)
+            if sum(not b.is_scalar for b in t.args) > 1:
+                own += IDENTITY_IN_FACTOR * any(_has_identity(b) for b in a.args)
             nested += SUM_IN_SUM
     if t.op == "add":
         own += REPEATED_SUMMAND * (len(t.args) - len({a.args[0] if a.op == "neg" else a for a in t.args}))

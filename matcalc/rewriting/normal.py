@@ -126,7 +126,14 @@ class Normalizer:
         body = self.term(rest)
         if p.shape.is_scalar:
             return Poly(SCALAR, self.times_scalars({((), ()): c}, (*scalars, (body, F1))))
-        word: Word = (self.oriented(body),)
+        factor = self.oriented(body)
+        if p.shape.is_matrix:
+            other = self.transposed(rest)
+            sign = 1 if other.terms[min(other.terms, key=monomial_order)] > 0 else -1
+            twin = self.term(other.scaled(Fraction(sign)))
+            if _transposes(twin) < _transposes(body) or (_transposes(twin) == _transposes(body) and order(twin) < order(body)):
+                factor, c = T.transpose(twin) if twin is not self.canon(T.transpose(twin)) else twin, c * sign
+        word: Word = (factor,)
         return Poly(p.shape, self.times_scalars({((), word): c}, scalars))
 
     def content(self, p: Poly) -> tuple[Fraction, Scalars, Poly]:
@@ -286,8 +293,7 @@ class Normalizer:
         return tuple(self.flip(f) for f in reversed(word))
 
     def oriented(self, body: Term) -> Term:
-        """A canonical compound factor stands for itself or for its transpose: rows are transposed columns, and of a
-        matrix and its transpose the smaller one is written."""
+        """A canonical row stands for the transpose of a column."""
         if body.op == "transpose":
             return body
         if body.shape.rows is ONE_DIM:
@@ -699,6 +705,11 @@ def _exact_root(c: Fraction, e: Fraction) -> Fraction | None:
     if num**e.denominator != c.numerator or den**e.denominator != c.denominator:
         return None
     return Fraction(num, den) ** e.numerator
+
+
+def _transposes(t: Term) -> int:
+    """How many transposes a sum shows at its surface."""
+    return sum(f.op == "transpose" for a in t.args for f in ((a.args[0] if a.op == "neg" else a).args or (a,)) + (a,))
 
 
 def _gcd(a: Fraction, b: Fraction) -> Fraction:

@@ -25,6 +25,7 @@ from matcalc.rewriting.writing import Writer
 __all__ = ["present"]
 
 Facts = Mapping[str, frozenset[str]]
+KEPT_SUMS = 1.4  # what it is worth to print the user's own sums
 MOVES_TRIED = (3, 2, 1)  # per level of nesting
 WIDE = 40  # sums of more terms are only collected
 BUDGET = 400  # sums looked at before the best so far is taken
@@ -69,6 +70,8 @@ class Presenter:
             return
         for n in (self.n, self.full):
             body, sign = _bare(n.canon(written))
+            if name is None and cost(written) > cost(body) + 1:  # 1/(1 + exp(-z)) is better called sigmoid(z)
+                continue
             self.known.setdefault(body, (name if name is not None else written, sign))
 
     def lookup(self, canonical: Term) -> Term | None:
@@ -83,7 +86,7 @@ class Presenter:
         body, sign = _bare(t)
         found = self.known.get(body)
         if found is not None:
-            return found[0] if found[1] == sign else T.neg(found[0])
+            return found[0] if found[1] == sign else _turned(found[0])
         if not t.args:
             return t
         return self.show(self.n.poly(t), 1)
@@ -142,7 +145,7 @@ class Presenter:
         body, sign = _bare(self.n.term(p))
         found = self.known.get(body)
         if found is not None:
-            return found[0] if found[1] == sign else T.neg(found[0])
+            return found[0] if found[1] == sign else _turned(found[0])
         return None
 
     def _one_minus_sigmoid(self, p: Poly) -> Term | None:
@@ -173,6 +176,16 @@ def _reading_order(m: Monomial, t: Term) -> object:
     """Positive terms first, a lone constant last among them."""
     constant = not m[1] and not m[0]
     return (t.op == "neg", constant, t.op == "transpose")
+
+
+def _turned(t: Term) -> Term:
+    """The negative of what the user wrote: ``b - a`` for ``a - b``."""
+    if t.op == "add":
+        parts = [a.args[0] if a.op == "neg" else T.neg(a) for a in t.args]
+        parts.sort(key=lambda a: a.op == "neg")
+        if parts[0].op != "neg":
+            return T.add(*parts)
+    return T.neg(t)
 
 
 def _bare(t: Term) -> tuple[Term, int]:
@@ -207,7 +220,9 @@ def present(
         form, path = p.best(poly, 0)
         candidates.append((form, poly, path))
     target = p.full.canon(raw)
-    ranked = sorted(enumerate(candidates), key=lambda ic: (cost(ic[1][0]), ic[0] == 0, ic[0]))
+    limit = cost(candidates[0][0])  # nothing longer than what came in
+    kept = KEPT_SUMS if cost(candidates[1][0]) <= limit else 0.0
+    ranked = sorted(enumerate(candidates), key=lambda ic: (cost(ic[1][0]) - kept * (ic[0] == 1), ic[0] == 0, ic[0]))
     for i, (form, poly, path) in ranked:
         if i == 0 or p.full.canon(form) is target:
             return form, _told(p, raw, form, poly, path, label)
