@@ -428,3 +428,40 @@ def test_lines_without_a_value_are_not_passed() -> None:
 
 def test_the_module_offers_the_checks_of_lines() -> None:
     assert certifying.check_steps is check_steps
+
+
+# ----------------------------------------------------------------------- families and recurrences
+def test_a_sum_over_families() -> None:
+    problem = parse_problem("sum(n in 1..N, norm2(t[n] - W'*x[n])^2)", "W : d×k", "W")
+    right, wrong = ("-2*sum(n in 1..N, x[n]*(t[n] - W'*x[n])')", "-2*sum(n in 1..N, x[n]*t[n]')")
+    assert certified(problem, "W", right).status == "verified"
+    assert certified(problem, "W", wrong).status == "failed"
+
+
+RECURRENCE = """
+h[0] = h0
+for t in 1..T:
+    h[t] = W*h[t-1] + b
+c'*h[T]
+"""
+
+
+def test_a_recurrence_is_run() -> None:
+    problem = parse_problem(RECURRENCE, "W : n×n; b : n; h0 : n; c : n", ["h0", "b"])
+    sample = sample_problem(problem)
+    steps = sample.point.sizes["T"]
+    values = {n: np.asarray(sample.point.values[n]) for n in ("W", "h0", "b")}
+    h = values["h0"]
+    for _ in range(steps):
+        h = values["W"] @ h + values["b"]
+    np.testing.assert_allclose(sample.point.values["h"][steps], h)
+    right = "prod(i in 1..T, W)'*c"
+    assert certified(problem, "h0", right).status == "verified"
+    assert certified(problem, "h0", "W'*c").status == "failed"
+
+
+def test_a_family_is_no_variable_yet() -> None:
+    problem = parse_problem("sum(n in 1..N, a'*x[n])", "a : d", "a")
+    c = certify(problem, {"x": parse_expression("a", problem)})
+    assert c.status == "skipped"
+    assert "not a variable" in c.notes[0]

@@ -219,14 +219,23 @@ def present(
         poly = n.poly(raw)
         form, path = p.best(poly, 0)
         candidates.append((form, poly, path))
-    target = p.full.canon(raw)
+    names = {T.symbol(name, *body.shape): body for name, body in (definitions or {}).items()}
     limit = cost(candidates[0][0])  # nothing longer than what came in
     kept = KEPT_SUMS if cost(candidates[1][0]) <= limit else 0.0
     ranked = sorted(enumerate(candidates), key=lambda ic: (cost(ic[1][0]) - kept * (ic[0] == 1), ic[0] == 0, ic[0]))
     for i, (form, poly, path) in ranked:
-        if i == 0 or p.full.canon(form) is target:
+        if i == 0 or _same(p, form, raw, names):
             return form, _told(p, raw, form, poly, path, label)
     raise AssertionError("the raw form is always a candidate")
+
+
+def _same(p: Presenter, a: Term, b: Term, names: Mapping[Term, Term]) -> bool:
+    """Whether two forms have one normal form, where need be with the definitions written out."""
+    if p.full.canon(a) is p.full.canon(b):
+        return True
+    for _ in names:  # a definition may use the names of earlier ones
+        a, b = T.replace(a, names), T.replace(b, names)
+    return p.full.canon(a) is p.full.canon(b)
 
 
 def tidy(t: Term) -> Term:

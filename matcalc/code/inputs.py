@@ -1,0 +1,202 @@
+"""The inputs of a module: how arrays are checked, where sizes come from, how test points are drawn.
+
+Invariant: a size is read from an array's shape before it is used; a shape that does not fit is an error that names the
+argument, the expected and the given shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from matcalc.code.nodes import Dims
+from matcalc.code.program import Input
+from matcalc.errors import CannotDerive
+from matcalc.language.dims import Dim, IndexedName
+
+__all__ = ["Sizes", "check_lines", "size_lines", "size_names", "size_text", "test_sizes"]
+
+Sizes = Mapping[str, str]  # names of sizes -> names in the source
+
+
+def size_names(dims: Sequence[Dims]) -> list[str]:
+    """The names of all sizes, in order of appearance."""
+    out: dict[str, None] = {}
+    for group in dims:
+        for d in group:
+            for a in d.atoms():
+                if isinstance(a, IndexedName):
+                    raise CannotDerive(f"there is no code for indexed sizes such as {a} yet")
+                out[a] = None
+    return list(out)
+
+
+def size_text(d: Dim, sizes: Sizes) -> str:
+    """A size as a Python expression."""
+    if not d.coefficients:
+        return "0"
+    out = ""
+    for mono, c in d.coefficients:
+        factors = [] if abs(c) == 1 and mono else [str(abs(c))]
+        factors += [sizes[str(a)] for a in mono]
+        out += (("-" if c < 0 else "") if not out else (" - " if c < 0 else " + ")) + " * ".join(factors)
+    return out
+
+
+def shape_text(dims: Dims, sizes: Sizes) -> str:
+    inside = ", ".join(size_text(d, sizes) for d in dims)
+    return f"({inside},)" if len(dims) == 1 else f"({inside})"
+
+
+def _solvable(d: Dim, known: Sequence[str]) -> tuple[str, int, Dim] | None:
+    """The only unknown name of a size that is linear in it, its factor and the rest."""
+    unknown = [n for n in d.names() if n not in known]
+    if len(unknown) != 1:
+        return None
+    name = unknown[0]
+    factor, rest = 0, d
+    for mono, c in d.coefficients:
+        if name in mono:
+            if len(mono) > 1:
+                return None
+            factor, rest = c, rest - Dim([(mono, c)])
+    return (name, factor, rest) if factor > 0 else None
+
+
+def _read(name: str, factor: int, rest: Dim, source: str, sizes: Sizes) -> str:
+    """``n = A.shape[0]``, or the size solved from a linear expression of it."""
+    text = source
+    if rest.coefficients:
+        minus = size_text(rest, sizes)
+        text = f"({source} - {minus})" if len(rest.coefficients) == 1 and not minus.startswith("-") else f"({source} - ({minus}))"
+    if factor != 1:
+        text += f" // {factor}"
+    return f"{sizes[name]} = {text.removeprefix('(').removesuffix(')') if factor == 1 and text[0] == '(' else text}"
+
+
+# ------------------------------------------------------------------------------------- the checks
+def check_lines(inputs: Sequence[Input], sizes: Sizes, np: str, misfit: str) -> list[str]:
+    """The body of the function that turns arguments into arrays of floats that fit together."""
+    out = [f"{i.name} = {np}.asarray({i.name}, dtype=float){'' if i.dims else '[()]'}" for i in inputs]
+    known: dict[str, str] = {}  # size -> the input it was read from
+    waiting = list(inputs)
+    while waiting:
+        ready = [i for i in waiting if _readable(i, known)]
+        if not ready:
+            out += [_dimension_check(i, sizes, misfit, known) for i in waiting]
+            break
+        chosen = ready[0]
+        waiting.remove(chosen)
+        out += _check_one(chosen, sizes, misfit, known)
+    return [line for block in out for line in block.split("\n")]
+
+
+def _readable(i: Input, known: Mapping[str, str]) -> bool:
+    """Whether every unknown size of an input can be read from it."""
+    seen = list(known)
+    for d in i.dims:
+        solved = _solvable(d, seen)
+        if solved is not None:
+            seen.append(solved[0])
+        elif any(n not in seen for n in d.names()):
+            return False
+    return True
+
+
+def _expected(dims: Dims, sizes: Sizes, known: Mapping[str, str], own: str) -> tuple[str, bool]:
+    """The expected shape with the known sizes and where they come from, as the inside of a string; is it an f-string?"""
+    names = [n for n in size_names([dims]) if n in known]
+    where = [f"{sizes[n]} = {{{sizes[n]}}}" + (f" (from {known[n]})" if known[n] != own else "") for n in names]
+    shape = shape_text(dims, sizes)
+    return f"{shape} with {', '.join(where)}" if where else shape, bool(where)
+
+
+def _misfit(i: Input, sizes: Sizes, known: Mapping[str, str], misfit: str) -> str:
+    if not i.dims:
+        return f'raise {misfit}("{i.name}", "a number", {i.name})'
+    text, formatted = _expected(i.dims, sizes, known, i.name)
+    return f'raise {misfit}("{i.name}", {"f" if formatted else ""}"shape {text}", {i.name})'
+
+
+def _dimension_check(i: Input, sizes: Sizes, misfit: str, known: Mapping[str, str]) -> str:
+    return f"if {i.name}.ndim != {len(i.dims)}:\n    {_misfit(i, sizes, known, misfit)}"
+
+
+def _check_one(i: Input, sizes: Sizes, misfit: str, known: dict[str, str]) -> list[str]:
+    out: list[str] = []
+    fresh: list[str] = []
+    if any(n not in known for n in size_names([i.dims])):
+        out.append(_dimension_check(i, sizes, misfit, known))
+        fresh = list(_bind(i, sizes, known))
+        out += fresh
+    plain = len(fresh) == len(i.dims) and all(d.as_name is not None for d in i.dims)
+    if plain and len(fresh) == 2:
+        out[1:] = [f"{', '.join(sizes[d.as_name or ''] for d in i.dims)} = {i.name}.shape"]
+    if not plain:
+        shape = shape_text(i.dims, sizes) if i.dims else "()"
+        out.append(f"if {i.name}.shape != {shape}:\n    {_misfit(i, sizes, known, misfit)}")
+    return out
+
+
+def _bind(i: Input, sizes: Sizes, known: dict[str, str]) -> Iterator[str]:
+    for axis, d in enumerate(i.dims):
+        solved = _solvable(d, list(known))
+        if solved is not None:
+            name, factor, rest = solved
+            known[name] = i.name
+            yield _read(name, factor, rest, f"{i.name}.shape[{axis}]", sizes)
+
+
+# ------------------------------------------------------------------------------------- the sizes
+def size_lines(wanted: Sequence[str], arrays: Sequence[tuple[str, Dims]], sizes: Sizes) -> list[str]:
+    """Lines that read the wanted sizes from arrays that are at hand. Raises CannotDerive where one cannot be read."""
+    out: list[str] = []
+    known: list[str] = []
+    for name in wanted:
+        out += _size_line(name, arrays, sizes, known)
+    return _joined(out)
+
+
+def _size_line(name: str, arrays: Sequence[tuple[str, Dims]], sizes: Sizes, known: list[str]) -> list[str]:
+    if name in known:
+        return []
+    for plain in (True, False):
+        for array, dims in arrays:
+            for axis, d in enumerate(dims):
+                if plain and d.as_name != name:
+                    continue
+                solved = _solvable(d, [n for n in d.names() if n != name])
+                if solved is None or solved[0] != name:
+                    continue
+                before: list[str] = []
+                try:
+                    for other in (n for n in d.names() if n != name):
+                        before += _size_line(other, [a for a in arrays if a[0] != array], sizes, known)
+                except CannotDerive:
+                    continue
+                known.append(name)
+                return [*before, _read(name, solved[1], solved[2], f"{array}.shape[{axis}]", sizes)]
+    raise CannotDerive(f"the size {name} cannot be read from any argument of the code", hint="use it in a declared shape")
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    """``m = A.shape[0]`` and ``n = A.shape[1]`` as ``m, n = A.shape``."""
+    for i in range(len(lines) - 1):
+        (a, x), (b, y) = lines[i].split(" = "), lines[i + 1].split(" = ")
+        if x.endswith(".shape[0]") and y == x.removesuffix("[0]") + "[1]":
+            return [*lines[:i], f"{a}, {b} = {x.removesuffix('[0]')}", *_joined(lines[i + 2 :])]
+    return list(lines)
+
+
+# -------------------------------------------------------------------------------- points to check
+def test_sizes(names: Sequence[str], fixed: Sequence[int]) -> list[dict[str, int]]:
+    """Three choices of pairwise different sizes, in changing order."""
+    pool = [k for k in (4, 3, 5, 2, 6, 7, 8, 9, 10, 11, 12, 13, 14) if k not in fixed]
+    pool += range(15, 15 + len(names))
+    first = pool[: len(names)]
+    turned = pool[1 : len(names) + 1]
+    return [
+        dict(zip(names, first, strict=True)),
+        dict(zip(names, reversed(first), strict=True)) if len(names) > 1 else dict(zip(names, pool[2:3], strict=True)),
+        dict(zip(names, turned, strict=True)),
+    ]
