@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.summary import pytest_terminal_summary
+
+__all__ = ["environment", "matcalc", "pytest_terminal_summary"]
+
 ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -74,7 +74,8 @@ def _of_vector(op: str, to_scalar: bool) -> Made:
         part = _argument(r, node)
         shape = r.shape(part)
         if shape.is_matrix:
-            raise _wrong(r, node, part, "a vector")
+            hint = "for every row of X: exp(X)./(exp(X)*ones(n)*ones(n)')" if op == "softmax" else ""
+            raise _wrong(r, node, part, "a vector", hint)
         return _apply(op, node, part, SCALAR if to_scalar else shape)
 
     return made
@@ -171,6 +172,11 @@ def _diag(r: Reading, node: Node) -> Part:
     if not r.sizes.unify(shape.rows, shape.cols):
         raise _wrong(r, node, part, "a column vector or a square matrix")
     return _apply("diagvec", node, part, Shape(shape.rows, ONE))
+
+
+def _transposed(r: Reading, node: Node) -> Part:
+    part = r.infer(node.args[0])
+    return _apply("transpose", node, part, part.shape.transposed)
 
 
 def _vec(r: Reading, node: Node) -> Part:
@@ -345,6 +351,7 @@ def _hess(r: Reading, node: Node) -> Part:
 
 
 CALLS: dict[str, Call] = {
+    "transpose": Call((1,), _transposed),
     "tr": Call((1,), _of_square("tr", True)),
     "trace": Call((1,), _of_square("tr", True)),
     "det": Call((1,), _of_square("det", True)),
@@ -381,7 +388,7 @@ CALLS: dict[str, Call] = {
 
 def known_names() -> list[str]:
     """Every name that can be applied, for "did you mean"."""
-    return [*CALLS, *FUNCTIONS, *ALIASES, "prod", "transpose"]
+    return [*CALLS, *FUNCTIONS, *ALIASES, "prod"]
 
 
 def call(r: Reading, node: Node) -> Part:

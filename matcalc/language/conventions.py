@@ -25,7 +25,8 @@ GREEK = frozenset(
     "alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi omicron rho sigma tau upsilon phi chi psi omega".split()
 )
 MAX_TRIES = 400
-MAX_WORK = 100_000  # nodes looked at, all tries together
+BEAM = 16  # readings with equally many departures that are followed further
+MAX_WORK = 50_000  # nodes looked at, all tries together
 LONGEST_FORM = 40  # factors among which a quadratic form is looked for
 SCALAR_CALLS = frozenset("tr trace det logdet sum mean var norm norm1 norm2 normF logsumexp inner rows cols loss".split())
 SIZE_ARGUMENTS = {"ones": (0, 1), "zeros": (0, 1), "eye": (0,), "commutation": (0, 1), "unvec": (1, 2)}
@@ -265,7 +266,7 @@ def _rank(name: str, wrt: Iterable[str]) -> int:
 
 def first_reading(
     options: Mapping[str, tuple[str, ...]],
-    attempt: Callable[[dict[str, str]], T],
+    attempt: Callable[[dict[str, str], bool], T],
     blamed: Callable[[Node], Iterable[str]],
     is_scalar: Callable[[T], bool],
     wrt: Iterable[str] = (),
@@ -273,31 +274,35 @@ def first_reading(
 ) -> tuple[T, dict[str, str]]:
     """The attempt that fits with the fewest departures. Raises the first Misfit where none fits.
 
-    ``work`` is how many nodes one attempt looks at; the number of attempts is bounded by it.
+    An attempt gets a reading and whether its error will be read by nobody.  ``work`` is how many nodes one attempt looks
+    at; the number of attempts is bounded by it.
     """
     limit = max(3, min(MAX_TRIES, MAX_WORK // work))
     names = list(options)
     place = {name: i for i, name in enumerate(names)}
+    def rank(state: State) -> int:
+        return sum(_rank(name, wrt) for name, k in zip(names, state, strict=True) if k)
+
     level: list[State] = [(0,) * len(names)]
     seen: set[State] = set(level)
     first_error: Misfit | None = None
     tries = 0
     while level:
         good: list[tuple[tuple[bool, int, State], T, dict[str, str]]] = []
-        following: list[State] = []
+        following: list[tuple[int, State]] = []
         for state in level:
             reading = {name: options[name][k] for name, k in zip(names, state)}
             tries += 1
             try:
-                result = attempt(reading)
+                result = attempt(reading, tries > 1)
             except Misfit as error:
                 first_error = first_error or error
-                following += _departures(state, blamed(error.node), options, place, seen)
+                further = _departures(state, blamed(error.node), options, place, seen)
+                following += [(-error.node.span.end, new) for new in further]  # the later it failed, the better
                 if tries >= limit:
                     break
                 continue
-            rank = sum(_rank(name, wrt) for name, k in zip(names, state) if k)
-            good.append(((not is_scalar(result), rank, tuple(-k for k in state)), result, reading))
+            good.append(((not is_scalar(result), rank(state), tuple(-k for k in state)), result, reading))
             if tries >= limit:
                 break
         if good:
@@ -305,7 +310,8 @@ def first_reading(
             return result, reading
         if tries >= limit:
             break
-        level = following
+        following.sort(key=lambda f: (f[0], rank(f[1]), tuple(-k for k in f[1])))
+        level = [state for _, state in following[:BEAM]]
     assert first_error is not None
     raise first_error
 

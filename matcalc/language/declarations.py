@@ -196,7 +196,10 @@ class _Words:
             else:
                 last_operand = False
             j += 1
-        return max(self.i, len(self.text[: min(j, self.stop)].rstrip().rstrip(","))) if j > self.i else self.i
+        j = min(j, self.stop)
+        while j > self.i and self.text[j - 1] in " \t,":
+            j -= 1
+        return j
 
     def _split(self, start: int, end: int) -> list[Span]:
         """The spans of the sizes in ``m×n``, ``m x n``, ``3x4`` or ``(m, n)``."""

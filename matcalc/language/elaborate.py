@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matcalc.errors import ParseError, RuleError, ShapeError
 from matcalc.language import terms
-from matcalc.language.conventions import Names, base, first_reading, is_opaque_name
+from matcalc.language.conventions import Names, base, first_reading, is_greek, is_opaque_name
 from matcalc.language.dims import ONE, SCALAR, Dim, Shape, dim
 from matcalc.language.inference import Sizes, name_sizes
 from matcalc.language.problem import Block, Boundary, Definition, Function, Problem, Statement, Symbol
@@ -23,6 +23,7 @@ from matcalc.language.terms import Term
 __all__ = ["parse_expression", "parse_problem", "parse_rule"]
 
 MAX_TERM_DEPTH = 120
+MAX_TERM_SIZE = 50_000
 NAMED_ENTRYWISE = frozenset(("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "abs", "arcsin", "arccos", "arctan"))
 OBJECTIVE_NAMES = ("f", "L", "J", "phi", "objective")
 
@@ -49,7 +50,7 @@ def _read(program: Program, open_names: Mapping[str, tuple[str, ...]]) -> tuple[
     def search(broadcast: bool) -> tuple[Attempt, dict[str, str]]:
         return first_reading(
             open_names,
-            lambda chosen: attempt(program, chosen, broadcast),
+            lambda chosen, quiet: attempt(program, chosen, broadcast, quiet),
             lambda node: blamed(program, node),
             lambda a: a.is_scalar,
             program.wrt,
@@ -62,7 +63,16 @@ def _read(program: Program, open_names: Mapping[str, tuple[str, ...]]) -> tuple[
         try:
             return search(broadcast=True)
         except Misfit:
+            products = [n for n in _words(error.node) if program.is_variable(n)]
+            if products:
+                error.hint = ", ".join(f"is {n} the product {'*'.join(n)}?" for n in products)
             raise error from None
+
+
+def _words(node: Node) -> list[str]:
+    """Names such as ``Ax`` that may be meant as products."""
+    names = dict.fromkeys(n.data for n in node.walk() if n.kind == "name" and 2 <= len(n.data) <= 3 and n.data.isalpha())
+    return [n for n in names if not is_greek(n) and not n.islower() and (len(n) == 2 or not n.istitle())]
 
 
 def _functions_of_scalars(program: Program, done: Attempt, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -165,7 +175,7 @@ def _block(program: Program, reading: Reading, s: Looping, parts: list[Part]) ->
 
 
 def _checked(term: Term, node: Node, text: str) -> Term:
-    if term.depth > MAX_TERM_DEPTH:
+    if term.depth > MAX_TERM_DEPTH or term.size > MAX_TERM_SIZE:
         raise ParseError("the expression is nested too deeply", span=node.span, source=text)
     return term
 
@@ -247,9 +257,10 @@ def parse_expression(
             whole = base(name) == "loss" or any(len(n.args) != 1 for n in nodes)
             opened[name] = ("value",) if whole else ("elementwise", "value")
 
-    def once(chosen: Mapping[str, str]) -> tuple[Reading, Part]:
+    def once(chosen: Mapping[str, str], quiet: bool) -> tuple[Reading, Part]:
         more = {n: Function(n, "elementwise" if k == "elementwise" else "value", None if k == "elementwise" else SCALAR, True) for n, k in chosen.items()}
         reading = Reading(text, _known_entries(known, extra), given | more, differentials=True, juxtaposed=is_juxtaposed(text), closed=True, broadcast=True)
+        reading.quiet = quiet
         if isinstance(known, Problem):
             reading.objective = (known.objective_name, known.objective)
         part = reading.infer(tree)

@@ -240,6 +240,11 @@ def _check_function(program: Program, name: str, nodes: list[Node]) -> None:
 def _check_declared(program: Program) -> None:
     """Declared names that the text defines must not be variables to derive by; families need their index."""
     for name, d in program.declared.items():
+        if name in program.defined and d.properties:
+            words = ", ".join(sorted(d.properties))
+            raise ParseError(
+                f"'{name}' is defined in the text; that it is {words} cannot be declared", span=d.span, source=d.source
+            )
         if d.is_family and name in program.names.variables:
             node = program.names.variables[name]
             raise ParseError(f"'{name}' is a family: write {name}[...] with an index", span=node.span, source=program.text)
@@ -249,10 +254,19 @@ def _check_declared(program: Program) -> None:
             raise ParseError(f"'{name}' has no index: it is declared as one variable", span=node.span, source=program.text, hint=hint)
 
 
+def _comes_before(program: Program, name: str) -> bool:
+    objective = program.objective
+    assert objective is not None
+    target = next(s for s in program.statements if isinstance(s, Defining) and s.target.data == name)
+    return not isinstance(objective, Defining) or target.span.start < objective.span.start
+
+
 def _check_wrt(program: Program) -> None:
     names = program.names
     variables = [*program.declared, *(n for n in [*names.variables, *names.families] if n not in program.declared)]
     for name in program.wrt:
+        if name in program.defined and not _comes_before(program, name):
+            raise ParseError(f"'{name}' is defined after what is derived")
         if name in variables or name in program.defined or name in program.families:
             continue
         if name in names.sizes or name in names.functions or name in program.functions:
@@ -351,7 +365,7 @@ class Attempt:
         return self.reading.shape(self.objective).is_scalar
 
 
-def attempt(program: Program, chosen: Mapping[str, str], broadcast: bool = False) -> Attempt:
+def attempt(program: Program, chosen: Mapping[str, str], broadcast: bool = False, quiet: bool = False) -> Attempt:
     """Infer everything. Raises Misfit where the shapes do not fit under this reading."""
     sizes = Sizes()
     functions = dict(program.functions)
@@ -366,6 +380,7 @@ def attempt(program: Program, chosen: Mapping[str, str], broadcast: bool = False
         juxtaposed=program.juxtaposed,
         reserved=program.names.all(),
         broadcast=broadcast,
+        quiet=quiet,
         departed=frozenset(n for n, kind in chosen.items() if kind == "scalar" and convention(n)[0] != "scalar"),
     )
     parts: list[tuple[Statement, list[Part]]] = []

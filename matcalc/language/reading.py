@@ -10,6 +10,7 @@ the smallest part of the text that is to blame; nothing is repaired silently.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,6 +29,7 @@ __all__ = ["Entry", "Misfit", "Part", "Reading"]
 Build = Callable[[], Term]
 CONSTANTS = ("pi", "e")
 MAX_POWER = 64  # of a matrix
+HUGE = 1e100
 MAX_EXPONENT = 1000  # of a scalar or of entries
 
 
@@ -40,13 +42,19 @@ class Entry:
     index: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Part:
-    """A node with its shape; ``build`` gives the term once the sizes are known."""
+    """A node with its shape; ``build`` gives the term once the sizes are known, and makes it once."""
 
     node: Node
     shape: Shape
-    build: Build
+    make: Build
+    term: Term | None = None
+
+    def build(self) -> Term:
+        if self.term is None:
+            self.term = self.make()
+        return self.term
 
 
 class Misfit(ShapeError):
@@ -70,6 +78,7 @@ class Reading:
     juxtaposed: bool = False
     closed: bool = False  # every size must be known
     reserved: frozenset[str] = frozenset()  # names of the text, which no inferred size may take
+    quiet: bool = False  # nobody will read what is said about shapes
     broadcast: bool = False  # a scalar may be added to every entry of a column vector
     departed: frozenset[str] = frozenset()  # names read as scalars against the convention
     objective: tuple[str, Term] | None = None  # name and body of the problem's objective, for grad(L, Y)
@@ -83,6 +92,8 @@ class Reading:
 
     def shown(self, *parts: Part) -> list[str]:
         """The shapes of parts for a message, with names for what is not known yet."""
+        if self.quiet:
+            return ["?×?"] * len(parts)
         shapes = [self.shape(p) for p in parts]
         names = name_sizes(self.sizes, [e.shape for e in self.entries.values()] + shapes, self.used_names())
         return [str(s.substitute(names)) for s in shapes]
@@ -305,7 +316,7 @@ def _chain(r: Reading, node: Node) -> Part:
         else:
             left = QUOTIENTS[sign](r, left, r.infer(node.args[i + 1]))
             i += 1
-    return left
+    return Part(node, left.shape, left.build)
 
 
 def _between(a: Part, b: Part) -> Node:
@@ -363,6 +374,8 @@ def _div(r: Reading, left: Part, right: Part) -> Part:
             label=f"{r.says(right.node)} is {r.shown(right)[0]}",
             hint="use inv(A)*b or b*inv(A) for matrices and ./ for entries",
         )
+    if right.node.kind == "num" and right.node.data[0] == 0:
+        raise ParseError("division by zero", span=right.node.span, source=r.text)
     return Part(_between(left, right), left.shape, lambda: terms.div(left.build(), right.build()))
 
 
@@ -427,6 +440,7 @@ def _pow(r: Reading, node: Node) -> Part:
         return Part(node, held.shape.transposed, lambda: terms.transpose(held.build()))
     part = r.infer(base)
     _bounded(r, exponent)
+    _bounded_number(r, node)
     if node.data == "^" and not r.shape(part).is_scalar and integer(exponent) is not None:
         k = integer(exponent)
         assert k is not None
@@ -478,10 +492,16 @@ def _bounded(r: Reading, exponent: Node) -> None:
         )
 
 
+def _bounded_number(r: Reading, node: Node) -> None:
+    value = magnitude(node)
+    if value is not None and value >= HUGE:
+        raise ParseError("the number is too large", span=node.span, source=r.text)
+
+
 def magnitude(node: Node) -> float | None:
-    """The size of a number written without names, at most 1e300; None where there is a name in it."""
+    """The size of a number written without names, at most HUGE; None where there is a name in it."""
     if node.kind == "num":
-        return float(min(node.data[0], 10**300))
+        return float(node.data[0])
     below = [magnitude(a) for a in node.args]
     known = [b for b in below if b is not None]
     if not known or len(known) < len(below):
@@ -489,16 +509,15 @@ def magnitude(node: Node) -> float | None:
     if node.kind == "neg":
         return known[0]
     if node.kind == "sum":
-        return min(sum(known), 1e300)
+        return min(sum(known), HUGE)
     if node.kind == "chain":
         total = known[0]
         for sign, k in zip(node.data, known[1:]):
-            total = total * k if sign not in ("/", "./") else (total / k if k else 1e300)
-        return min(total, 1e300)
+            total = min(total * k if sign not in ("/", "./") else (total / k if k else HUGE), HUGE)
+        return total
     if node.kind == "pow":
-        if known[1] > MAX_EXPONENT or known[0] > 1e9:
-            return 1e300
-        return float(min(max(known[0], 1.0) ** min(known[1], 30.0), 1e300))
+        digits = math.log10(max(known[0], 1 / known[0] if known[0] else 1.0)) * known[1]
+        return HUGE if digits >= 100 else float(10**digits)
     return None
 
 

@@ -49,6 +49,8 @@ def product_misfit(r: Reading, node: Node, left: Part, right: Part) -> Misfit:
             hints.append(f"{v}*{u} would fit")
         if _could_be(r, a, b):
             hints.append(f"{u}.*{v} multiplies entries")
+        if not hints and "1" in inner:
+            hints.append(f"{inner[0] if inner[1] == '1' else inner[1]} does not silently become 1")
     return Misfit("shapes do not fit in '*'", node, r.text, label=label, hint=_offbyone(inner) or ", ".join(hints))
 
 

@@ -130,10 +130,8 @@ class Parser:
         if token.kind == "sign":
             return self.error(f"'{token.value}' cannot stand here", hint=WRONG_SIGNS.get(token.value, ""))
         before = self.tokens[self.i - 1]
-        return self.error(
-            "two operands side by side",
-            label=f"a sign such as * is missing between '{before.value}' and '{token.value}'",
-        )
+        between = f"between '{before.value}' and" if before.kind in ("name", "num") else "before"
+        return self.error("two operands side by side", label=f"a sign such as * is missing {between} '{token.value}'")
 
     def node(self, kind: str, span: Span, *args: Node, data: Any = None, mark: Span | None = None) -> Node:
         depth = 1 + max((a.depth for a in args), default=0)

@@ -42,6 +42,7 @@ Build = Callable[[list[str]], str]
 
 
 def _row(items: list[str]) -> str:
+    """The items as one; a row of its own tells a sign from a difference."""
     return items[0] if len(items) == 1 else f"<mrow>{''.join(items)}</mrow>"
 
 
@@ -76,7 +77,8 @@ _COMMANDS: dict[str, tuple[int, Build]] = {
 class _Frame:
     """An open group: what is in it, and the commands that still wait for their arguments."""
 
-    def __init__(self) -> None:
+    def __init__(self, opened: str = "") -> None:
+        self.opened = opened  # the fence that began the group
         self.items: list[str] = []
         self.waiting: list[tuple[int, Build, list[str]]] = []
 
@@ -103,14 +105,11 @@ def mathml(latex: str, display: bool = False) -> str:
         if token.isspace():
             continue
         if token in ("{", r"\left"):
-            frames.append(_Frame())
-            if token == r"\left":
-                frames[-1].put(_fence(_next(tokens)))
+            frames.append(_Frame(_next(tokens) if token == r"\left" else ""))
         elif token in ("}", r"\right"):
-            if token == r"\right":
-                top.put(_fence(_next(tokens)))
             frames.pop()
-            frames[-1].put(_row(top.items))
+            inside = _row(top.items)
+            frames[-1].put(_fenced(top.opened, inside, _next(tokens)) if token == r"\right" else inside)
         elif token in ("^", "_"):
             base = top.items.pop() if top.items else "<mrow></mrow>"
             top.wait(2, _tag("msup" if token == "^" else "msub"), base)
@@ -127,9 +126,11 @@ def _next(tokens: Iterator[str]) -> str:
     return next(t for t in tokens if not t.isspace())
 
 
-def _fence(token: str) -> str:
-    mark = _OPERATORS[token[1:]] if token.startswith("\\") else token
-    return f'<mo stretchy="true">{escape(mark)}</mo>'
+def _fenced(left: str, inside: str, right: str) -> str:
+    """Fences grow with a fraction between them and with nothing else: nested parentheses stay small."""
+    tall = "true" if "<mfrac" in inside else "false"
+    first, last = (escape(_OPERATORS[m[1:]] if m.startswith("\\") else m) for m in (left, right))
+    return f'<mrow><mo stretchy="{tall}">{first}</mo>{inside}<mo stretchy="{tall}">{last}</mo></mrow>'
 
 
 def _atom(token: str) -> str:

@@ -139,7 +139,11 @@ def _shape_of(values: list[tuple[Term, Fraction]], shape: Shape) -> Shape:
 
 def split_site(word: Word) -> int | None:
     """Where the only Hadamard product of two matrices stands in a chain."""
-    sites = [i for i in range(1, len(word) - 1) if word[i].op == "had" or (word[i].op == "transpose" and word[i].args[0].op == "had")]
+    sites = [
+        i
+        for i in range(1, len(word) - 1)
+        if word[i].op == "had" or (word[i].op == "transpose" and word[i].args[0].op == "had")
+    ]
     return sites[0] if len(sites) == 1 else None
 
 

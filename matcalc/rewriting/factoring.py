@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE, SCALAR, Shape
@@ -19,7 +20,7 @@ from matcalc.rewriting.polynomial import Monomial, Poly, Word, monomial_order, t
 __all__ = ["Move", "moves"]
 
 F1 = Fraction(1)
-Key = tuple[str, object]
+Key = tuple[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,7 @@ def moves(n: Normalizer, p: Poly, weight: Callable[[Term], float]) -> list[Move]
     return out
 
 
-def _common(
-    n: Normalizer, m: Monomial, shape: Shape, weight: Callable[[Term], float]
-) -> Iterator[tuple[Key, float]]:
+def _common(n: Normalizer, m: Monomial, shape: Shape, weight: Callable[[Term], float]) -> Iterator[tuple[Key, float]]:
     """What a monomial could share with others: prefixes, suffixes, scalars, entrywise factors."""
     scalars, word = m
     for a, e in scalars:
@@ -107,7 +106,7 @@ def _applied(n: Normalizer, p: Poly, key: Key, group: list[Monomial]) -> Poly | 
     return total(p.shape, [made, rest])
 
 
-def _left(n: Normalizer, p: Poly, prefix: Word, group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+def _left(n: Normalizer, p: Poly, prefix: Word, group: list[Monomial]) -> Poly | None:
     inner = Shape(prefix[-1].shape.cols, p.shape.cols)
     quotient: dict[Monomial, Fraction] = {}
     for m in group:
@@ -120,7 +119,7 @@ def _left(n: Normalizer, p: Poly, prefix: Word, group: list[Monomial]) -> Poly |
     return n.product(n.unit(prefix, Shape(p.shape.rows, inner.rows)), n.whole(Poly(inner, quotient)))
 
 
-def _right(n: Normalizer, p: Poly, suffix: Word, group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+def _right(n: Normalizer, p: Poly, suffix: Word, group: list[Monomial]) -> Poly | None:
     inner = Shape(p.shape.rows, suffix[0].shape.rows)
     quotient: dict[Monomial, Fraction] = {}
     for m in group:
@@ -135,7 +134,7 @@ def _right(n: Normalizer, p: Poly, suffix: Word, group: list[Monomial]) -> Poly 
     return n.product(n.whole(Poly(inner, quotient)), n.unit(suffix, Shape(inner.cols, p.shape.cols)))
 
 
-def _scalar(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+def _scalar(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:
     atom, positive = what
     powers = [dict(m[0])[atom] for m in group]
     e = min(powers) if positive else max(powers)
@@ -143,12 +142,12 @@ def _scalar(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomia
     return n.product(n.atom(atom, e), n.whole(Poly(p.shape, quotient)))
 
 
-def _scalars(n: Normalizer, p: Poly, word: Word, group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+def _scalars(n: Normalizer, p: Poly, word: Word, group: list[Monomial]) -> Poly | None:
     quotient = Poly(SCALAR, {(m[0], ()): p.terms[m] for m in group})
     return n.product(n.whole(quotient), n.unit(word, p.shape))
 
 
-def _hadamard(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:  # type: ignore[misc]
+def _hadamard(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:
     base, positive = what
     tables = [_entries(n, m[1], p.shape) for m in group]
     powers = [t[base] for t in tables]
@@ -165,5 +164,3 @@ def _hadamard(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monom
     if not quotient.terms:
         return None
     return n.entrywise([factor, n.whole(quotient)], p.shape)
-
-

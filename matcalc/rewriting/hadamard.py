@@ -37,8 +37,8 @@ def matrix_hadamard(n: Normalizer, w1: Word, w2: Word, shape: Shape) -> Poly:
     core: dict[Term, Fraction] = {}
     for w in (w1, w2):
         rest = _peel(n, w, shape, left, right)
-        for b, e in rest.items():
-            core[b] = core.get(b, Fraction(0)) + e
+        for f, e in rest.items():
+            core[f] = core.get(f, Fraction(0)) + e
     return _assembled(n, {b: e for b, e in core.items() if e}, left, right, shape)
 
 
@@ -69,9 +69,7 @@ def _peel(n: Normalizer, word: Word, shape: Shape, left: list[Poly], right: list
     return n.elements(f)
 
 
-def _assembled(
-    n: Normalizer, core: Mapping[Term, Fraction], left: list[Poly], right: list[Poly], shape: Shape
-) -> Poly:
+def _assembled(n: Normalizer, core: Mapping[Term, Fraction], left: list[Poly], right: list[Poly], shape: Shape) -> Poly:
     rows, cols = Shape(shape.rows, ONE), Shape(shape.cols, ONE)
     u = n.entrywise(left, rows) if left else n.unit((T.ones(shape.rows),), rows)
     v = n.entrywise(right, cols) if right else n.unit((T.ones(shape.cols),), cols)
@@ -84,7 +82,13 @@ def _assembled(
 
 def _is_ones(p: Poly) -> bool:
     single = p.single
-    return single is not None and single[0][0] == () and single[1] == 1 and len(single[0][1]) == 1 and single[0][1][0].op == "ones"
+    return (
+        single is not None
+        and single[0][0] == ()
+        and single[1] == 1
+        and len(single[0][1]) == 1
+        and single[0][1][0].op == "ones"
+    )
 
 
 def relations(n: Normalizer, core: Mapping[Term, Fraction], shape: Shape) -> Poly:
@@ -121,17 +125,21 @@ def matrix_power(n: Normalizer, word: Word, e: Fraction, shape: Shape) -> Poly |
     whole = e.denominator == 1
     if len(word) == 1 and word[0].op in ("eye", "diag"):
         return None
-    if not whole and (left or right or not all(k.denominator != 1 or k % 2 or n.nonnegative(b) for b, k in core.items())):
+    if not whole and (
+        left or right or not all(k.denominator != 1 or k % 2 or n.nonnegative(b) for b, k in core.items())
+    ):
         return None
     if not whole and len(core) > 1 and not all(n.nonnegative(b) for b in core):
         return None
 
     def powered(p: Poly) -> Poly:
-        (s, w), _ = p.single or ((), F1)  # type: ignore[misc]
+        ((_, w),) = p.terms
         table = n.elements(w[0]) if len(w) == 1 else {T.mul(*w): F1}
         return n.column({b: k * e for b, k in table.items()}, p.shape)
 
-    return _assembled(n, {b: k * e for b, k in core.items()}, [powered(p) for p in left], [powered(p) for p in right], shape)
+    return _assembled(
+        n, {b: k * e for b, k in core.items()}, [powered(p) for p in left], [powered(p) for p in right], shape
+    )
 
 
 def diagonal_of(n: Normalizer, p: Poly) -> Poly:

@@ -16,7 +16,18 @@ from matcalc.language.ops import OPS
 from matcalc.language.terms import Term
 from matcalc.rewriting.contraction import diagonal, trace
 from matcalc.rewriting.hadamard import diagonal_of, matrix_power
-from matcalc.rewriting.polynomial import EMPTY, Poly, Scalars, Word, as_rational, monomial_order, numeral, order, total
+from matcalc.rewriting.polynomial import (
+    EMPTY,
+    MAX_POWER,
+    MAX_PRODUCTS,
+    Poly,
+    Scalars,
+    Word,
+    monomial_order,
+    numeral,
+    order,
+    total,
+)
 
 if TYPE_CHECKING:
     from matcalc.rewriting.normal import Normalizer
@@ -24,8 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["ATOMIC", "HANDLERS"]
 
 F1 = Fraction(1)
-MAX_PRODUCTS = 32  # monomials a product of sums may grow to before its sums are kept whole
-MAX_POWER = 6  # powers of sums are multiplied out up to this exponent
 MAX_REPEAT = 12  # a matrix power is a repeated factor up to this exponent
 ATOMIC = frozenset(
     ("d", "sumover", "prod", "stack", "elem", "sym", "num", "const", "size", "eye", "ones", "zeros", "commutation")
@@ -183,8 +192,10 @@ def hpower(n: Normalizer, p: Poly, e: Fraction) -> Poly:
 def _may_power(n: Normalizer, table: dict[Term, Fraction]) -> bool:
     """Whether exponents may be multiplied by a fraction: ``(x.^2).^(1/2)`` is not x."""
     unknown = [(b, k) for b, k in table.items() if not n.nonnegative(b)]
-    return not unknown or (len(unknown) == 1 and unknown[0][1].denominator == 1 and unknown[0][1] % 2 == 1) or (
-        len(unknown) == 1 and unknown[0][1].denominator != 1
+    return (
+        not unknown
+        or (len(unknown) == 1 and unknown[0][1].denominator == 1 and unknown[0][1] % 2 == 1)
+        or (len(unknown) == 1 and unknown[0][1].denominator != 1)
     )
 
 
@@ -280,7 +291,7 @@ def _det_factor(n: Normalizer, f: Term) -> Poly:
 
 
 def _smaller(n: Normalizer, p: Poly) -> Term:
-    """A canonical square argument or its transpose, whichever is smaller: for functions that do not see the difference."""
+    """A canonical square argument or its transpose, whichever is smaller, for functions that do not see it."""
     body = n.term(p)
     other = n.transposed(p)
     if len(p.terms) > 1 and other.terms[min(other.terms, key=monomial_order)] < 0:
@@ -308,7 +319,9 @@ def h_logdet(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
                 continue
             sign = Fraction(-1) if f.op == "inv" else F1
             inner = f.args[0] if f.op == "inv" else f
-            parts.append(n.poly(T.make("logdet", inner)).scaled(sign) if f.op == "inv" else n.atom(T.make("logdet", inner)))
+            parts.append(
+                n.poly(T.make("logdet", inner)).scaled(sign) if f.op == "inv" else n.atom(T.make("logdet", inner))
+            )
     else:
         parts.append(n.atom(T.make("logdet", _smaller(n, rest))))
     return total(SCALAR, parts)
@@ -503,8 +516,8 @@ def _exp(n: Normalizer, q: Poly) -> Poly | None:
         return n.atom(T.fn("exp", n.term(q)))
     if n.opaque:
         lead = q.terms[min(q.terms, key=monomial_order)]
-        body = T.fn("exp", n.term(q.scaled(Fraction(-1)) if lead < 0 else q))
-        return hpower(n, n.unit((body,), q.shape), Fraction(-1)) if lead < 0 else n.unit((body,), q.shape)
+        e = n.unit((T.fn("exp", n.term(q.scaled(Fraction(-1)) if lead < 0 else q)),), q.shape)
+        return hpower(n, e, Fraction(-1)) if lead < 0 else e
     parts = []
     for m, c in sorted(q.terms.items(), key=lambda mc: monomial_order(mc[0])):
         arg = n.write(m, F1)

@@ -1,8 +1,8 @@
 """Polynomials of matrix expressions: what the normal form computes with.
 
-A polynomial maps monomials to rational coefficients. A monomial is a pair ``(scalars, word)``: ``scalars`` are powers of
-1×1 atoms, sorted; ``word`` is a chain of factors that are not scalars, empty for a 1×1 monomial. Atoms and factors are
-canonical terms, so that two monomials are equal exactly where their tuples are.
+A polynomial maps monomials to rational coefficients. A monomial is a pair ``(scalars, word)``: ``scalars`` are powers
+of 1×1 atoms, sorted; ``word`` is a chain of factors that are not scalars, empty for a 1×1 monomial. Atoms and factors
+are canonical terms, so that two monomials are equal exactly where their tuples are.
 
 Invariants: no coefficient is zero; a scalar polynomial has empty words, another one has words that chain.
 """
@@ -24,6 +24,8 @@ Scalars = tuple[tuple[Term, Fraction], ...]
 Word = tuple[Term, ...]
 Monomial = tuple[Scalars, Word]
 ONE = Fraction(1)
+MAX_PRODUCTS = 32  # monomials a product of sums may grow to before its sums are kept whole
+MAX_POWER = 6  # powers of sums are multiplied out up to this exponent
 EMPTY: Monomial = ((), ())
 
 

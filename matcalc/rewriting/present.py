@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from matcalc.language import terms as T
 from matcalc.language.terms import Term, subterms
@@ -25,6 +26,8 @@ from matcalc.rewriting.writing import Writer
 __all__ = ["present"]
 
 Facts = Mapping[str, frozenset[str]]
+Path = tuple[tuple[str, Poly], ...]  # rule and polynomial after each move
+Best = tuple[Term, Path]
 KEPT_SUMS = 1.4  # what it is worth to print the user's own sums
 MOVES_TRIED = (3, 2, 1)  # per level of nesting
 WIDE = 40  # sums of more terms are only collected
@@ -95,7 +98,7 @@ class Presenter:
         """A polynomial as a person writes it: the cheapest of the forms that the moves reach."""
         return self.best(p, level)[0]
 
-    def best(self, p: Poly, level: int) -> tuple[Term, tuple[tuple[str, Poly], ...]]:
+    def best(self, p: Poly, level: int) -> Best:
         """The cheapest form of a polynomial and the moves that lead to it."""
         if not p.terms:
             return T.zeros(*p.shape), ()
@@ -109,7 +112,7 @@ class Presenter:
         if key in self._shown:
             return self._shown[key], ()
         self.work += 1
-        best = (self.plain(p), ())
+        best: Best = (self.plain(p), ())
         if len(p.terms) <= WIDE and self.work <= BUDGET and key not in self._open:
             self._open.add(key)  # a form that leads back to itself is no better
             best = self._factored(p, level, best)
@@ -117,9 +120,7 @@ class Presenter:
         self._shown[key] = best[0]
         return best
 
-    def _factored(
-        self, p: Poly, level: int, best: tuple[Term, tuple[tuple[str, Poly], ...]]
-    ) -> tuple[Term, tuple[tuple[str, Poly], ...]]:
+    def _factored(self, p: Poly, level: int, best: Best) -> Best:
         tried = MOVES_TRIED[min(level, len(MOVES_TRIED) - 1)]
         for move in self._moves(p)[:tried]:
             form, rest = self.best(move.poly, level)
@@ -134,7 +135,9 @@ class Presenter:
         return best
 
     def _moves(self, p: Poly) -> list[Move]:
-        return moves(self.n, p, lambda t: cost(self.writer.factor(t)) if not t.is_scalar else cost(self.writer.scalar(t)))
+        return moves(
+            self.n, p, lambda t: cost(self.writer.factor(t)) if not t.is_scalar else cost(self.writer.scalar(t))
+        )
 
     def _as_written(self, p: Poly) -> Term | None:
         """The user's own form of a sum, up to a number in front."""
@@ -149,20 +152,13 @@ class Presenter:
         return None
 
     def _one_minus_sigmoid(self, p: Poly) -> Term | None:
-        """``1 - sigmoid(z)`` as sigmoid(-z) where the user wrote -z; or where that is shorter."""
+        """``1 - sigmoid(z)`` as sigmoid(-z), unless the user wrote sigmoid(z)."""
         one = numeral(1) if p.shape.is_scalar else self.n.poly(T.ones(*p.shape))
-        for scale in (1, -1):
-            rest = total(p.shape, [one, p.scaled(numeral(-scale).terms[((), ())])]) if one.terms else None
-            single = rest.single if rest is not None else None
-            if single is None or single[1] != 1:
-                continue
-            (s, w), _ = single
-            f = s[0][0] if p.shape.is_scalar and len(s) == 1 and s[0][1] == 1 else w[0] if not s and len(w) == 1 else None
-            if f is None or f.op != "fn" or f.data != ("sigmoid", 0):
-                continue
-            flipped = T.fn("sigmoid", self.show_term(self.n.canon(T.neg(f.args[0]))))
-            if self.lookup(f) is None:
-                return flipped if scale == 1 else T.neg(flipped)
+        for sign in (Fraction(1), Fraction(-1)):
+            f = _lone_factor(total(p.shape, [one, p.scaled(-sign)]))
+            if f is not None and f.op == "fn" and f.data == ("sigmoid", 0) and self.lookup(f) is None:
+                flipped = T.fn("sigmoid", self.show_term(self.n.canon(T.neg(f.args[0]))))
+                return flipped if sign > 0 else T.neg(flipped)
         return None
 
     def plain(self, p: Poly) -> Term:
@@ -172,7 +168,17 @@ class Presenter:
         return T.add(*(t for _, t in parts)) if len(parts) > 1 else parts[0][1]
 
 
-def _reading_order(m: Monomial, t: Term) -> object:
+def _lone_factor(p: Poly) -> Term | None:
+    """The one atom or factor a polynomial is."""
+    if p.single is None or p.single[1] != 1:
+        return None
+    scalars, word = p.single[0]
+    if not word and len(scalars) == 1 and scalars[0][1] == 1:
+        return scalars[0][0]
+    return word[0] if not scalars and len(word) == 1 else None
+
+
+def _reading_order(m: Monomial, t: Term) -> tuple[bool, bool, bool]:
     """Positive terms first, a lone constant last among them."""
     constant = not m[1] and not m[0]
     return (t.op == "neg", constant, t.op == "transpose")
@@ -206,7 +212,8 @@ def present(
 ) -> tuple[Term, tuple[Step, ...]]:
     """The form a person would print, and the steps that lead to it from ``raw``.
 
-    ``definitions`` are names with their bodies; ``known`` are terms the user wrote, whose parts are printed as they stand.
+    ``definitions`` are names with their bodies; ``known`` are terms the user wrote, whose parts are printed as they
+    stand.
     """
     p = Presenter(facts or {})
     for name, body in (definitions or {}).items():
@@ -214,11 +221,11 @@ def present(
     for t in known:
         for s in subterms(t):
             p.learn(s)
-    candidates: list[tuple[Term, Poly | None, tuple[tuple[str, Poly], ...]]] = [(tidy(raw), None, ())]
+    candidates: list[tuple[Term, Poly | None, Path]] = [(raw, None, ())]
     for n in (p.n, p.full):
-        poly = n.poly(raw)
-        form, path = p.best(poly, 0)
-        candidates.append((form, poly, path))
+        made = n.poly(raw)
+        written, moved = p.best(made, 0)
+        candidates.append((written, made, moved))
     names = {T.symbol(name, *body.shape): body for name, body in (definitions or {}).items()}
     limit = cost(candidates[0][0])  # nothing longer than what came in
     kept = KEPT_SUMS if cost(candidates[1][0]) <= limit else 0.0
@@ -238,14 +245,7 @@ def _same(p: Presenter, a: Term, b: Term, names: Mapping[Term, Term]) -> bool:
     return p.full.canon(a) is p.full.canon(b)
 
 
-def tidy(t: Term) -> Term:
-    """The term as it is; a zero product is the zero of its shape."""
-    return t
-
-
-def _told(
-    p: Presenter, raw: Term, form: Term, poly: Poly | None, path: tuple[tuple[str, Poly], ...], label: str
-) -> tuple[Step, ...]:
+def _told(p: Presenter, raw: Term, form: Term, poly: Poly | None, path: Path, label: str) -> tuple[Step, ...]:
     """The steps from the raw term to the printed one, line by line."""
     lines: list[tuple[str, Term]] = []
     if poly is not None and path:
@@ -257,9 +257,8 @@ def _told(
         lines.append(("simplify" if poly is None or len(poly.terms) == 1 else "collect-terms", form))
     steps = []
     before = raw
-    for rule, after in lines:
-        if after is before:
-            continue
-        steps.append(Step(rule, before, after, REASONS[rule], label=label))
-        before = after
+    for rule, line in lines:
+        if line is not before:
+            steps.append(Step(rule, before, line, REASONS[rule], label=label))
+            before = line
     return tuple(steps)

@@ -1,14 +1,15 @@
 """Writing one monomial the way a person would: the other half of the normal form.
 
-The normal form keeps a product as powers of scalars and a word of factors.  Here it gets its printed shape: a fraction
-in front, ``norm2(u)^2`` for ``u'*u``, ``softmax``, quotients, runs of transposes, powers.  Every choice is between equal
-forms; the cheapest one is taken.
+The normal form keeps a product as powers of scalars and a word of factors.  Here it gets its printed shape: a
+fraction in front, ``norm2(u)^2`` for ``u'*u``, ``softmax``, quotients, runs of transposes, powers.  Every choice is
+between equal forms; the cheapest one is taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import Any
 
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE
@@ -86,7 +87,7 @@ class Writer:
         above.sort(key=_scalar_rank)
         below.sort(key=_scalar_rank)
         out = []
-        for chain in self.words(word):
+        for chain in self.words(word) if word else [None]:
             out.append(self._fraction(c, above, below, chain))
         return out
 
@@ -159,7 +160,6 @@ class Writer:
             half = len(word) // 2
             if len(word) % 2 == 0 and self.n.flip_word(word) == word:
                 u = min(self.words(word[half:]), key=cost)
-                assert u is not None
                 return T.make("norm2", _positive(u)) if u.op != "ones" else None
         if a.op == "tr" and a.args[0].op == "mul":
             word = a.args[0].args
@@ -169,7 +169,6 @@ class Writer:
                     turn = word[i:] + word[:i]
                     if self.n.flip_word(turn) == turn:
                         x = min(self.words(turn[half:]), key=cost)
-                        assert x is not None
                         x = _positive(x)
                         return T.make("normF", x.args[0] if x.op == "transpose" else x)
         return None
@@ -195,13 +194,11 @@ class Writer:
             row = w[0].args[0] if w[0].op == "transpose" else None
             if row is not None and row.op == "ones":
                 inner = min(self.words(w[1:]), key=cost)
-                assert inner is not None
                 last = w[-1]
                 if last.op == "ones" and len(w) > 2:
                     inner = min(self.words(w[1:-1]), key=cost)
-                    assert inner is not None
                 forms.append(_linear("sum", inner))
-            forms += [t for t in self.words(w) if t is not None]
+            forms += self.words(w)
         return min(forms, key=lambda t: (cost(t), str(t)))
 
     def _trace(self, word: Word) -> Term:
@@ -209,7 +206,7 @@ class Writer:
         for w in (word, self.n.flip_word(word)):
             for i in range(len(w)):
                 turn = w[i:] + w[:i]
-                forms += [_linear("tr", t) for t in self.words(turn) if t is not None]
+                forms += [_linear("tr", t) for t in self.words(turn)]
         if len(word) == 2:
             a, b = word
             forms.append(_linear("sum", _entries([self.factor(self.n.flip(a)), self.factor(b)])))
@@ -217,17 +214,14 @@ class Writer:
         return min(forms, key=lambda t: (cost(t), str(t)))
 
     # --------------------------------------------------------------- words
-    def words(self, word: Word) -> list[Term | None]:
-        """Ways to write a chain; [None] for the empty one."""
-        if not word:
-            return [None]
+    def words(self, word: Word) -> list[Term]:
+        """Ways to write a chain that is not empty."""
         if len(word) >= 3 and word[0].op == "diag" and word[-1].op == "diag":
             u, v = self.factor(word[0].args[0]), self.factor(word[-1].args[0])
-            middle = min(self.words(word[1:-1]), key=lambda t: cost(t) if t else 0)
-            assert middle is not None
+            middle = min(self.words(word[1:-1]), key=cost)
             return [_entries([_product([u, _transposed(v)]), middle]), _product(self._run(word, False))]
         plain = self._run(word, False)
-        out: list[Term | None] = [_product(plain)]
+        out = [_product(plain)]
         if sum(f.op == "transpose" for f in word) > 1:
             out.append(_product(self._run(word, True)))
         back = self.n.flip_word(word)
@@ -241,7 +235,7 @@ class Writer:
         i = 0
         while i < len(word):
             j = i
-            if grouped and word[i].op == "transpose" and not word[i].shape.rows is ONE:
+            if grouped and word[i].op == "transpose" and word[i].shape.rows is not ONE:
                 while j < len(word) and word[j].op == "transpose" and word[j].shape.rows is not ONE:
                     j += 1
             if j - i > 1:
@@ -389,11 +383,11 @@ def _transposed(t: Term) -> Term:
     return t.args[0] if t.op == "transpose" else T.transpose(t)
 
 
-def _scalar_rank(t: Term) -> object:
+def _scalar_rank(t: Term) -> tuple[int, int, str]:
     """Numbers, sizes, names, then longer scalars."""
     kinds = {"num": 0, "const": 1, "size": 2, "sym": 3, "elem": 3}
     return (kinds.get(t.op, 4), t.size, str(t))
 
 
-def _entry_rank(t: Term) -> object:
+def _entry_rank(t: Term) -> Any:
     return (t.size, order(t))

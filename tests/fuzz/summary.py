@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.fuzz.run import Tally
+if TYPE_CHECKING:  # the hook is imported with every test run
+    from tests.fuzz.run import Tally
 
 __all__ = ["properties", "pytest_terminal_summary"]
 

@@ -1,0 +1,88 @@
+"""Text inside generated source: docstrings, comments and signatures that cannot break out of their place."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from matcalc.code.program import Statement
+from matcalc.language.dims import Dim, dim
+
+__all__ = ["comment", "docstring", "leading", "plain", "signature", "statement_lines"]
+
+WIDTH = 99
+INDENT = "    "
+
+
+def plain(text: str) -> str:
+    """One line of printable characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def comment(text: str) -> str:
+    return f"# {plain(text)}"
+
+
+def docstring(lines: Sequence[str], indent: str = "") -> list[str]:
+    """The lines of a docstring in its quotes, wrapped; nothing in them can end it or escape."""
+    safe = [_wrapped("".join(c for c in line if c.isprintable()), indent) for line in lines]
+    flat = [s.replace("\\", "\\\\").replace('"""', "'''") for block in safe for s in block]
+    if flat and flat[-1].endswith('"'):
+        flat[-1] += " "
+    if len(flat) == 1 and len(flat[0]) + len(indent) + 6 <= WIDTH:
+        return [f'{indent}"""{flat[0]}"""']
+    body = [f"{indent}{line}".rstrip() for line in flat[1:]]
+    return [f'{indent}"""{flat[0]}', *body, f'{indent}"""']
+
+
+def _wrapped(line: str, indent: str) -> list[str]:
+    room = WIDTH - len(indent) - 3
+    if len(line) <= room:
+        return [line]
+    own = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(line, room, initial_indent="", subsequent_indent=own + INDENT, break_on_hyphens=False)
+
+
+def signature(name: str, parameters: Sequence[str]) -> list[str]:
+    """``def name(a, b):``, one parameter a line where it would be too long."""
+    line = f"def {name}({', '.join(parameters)}):"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"def {name}(", *(f"{INDENT}{p}," for p in parameters), "):"]
+
+
+def call(before: str, function: str, arguments: Sequence[str]) -> list[str]:
+    """``before = function(arguments)`` on one line or several."""
+    line = f"{before}{function}({', '.join(arguments)})"
+    if len(line) + len(INDENT) <= WIDTH:
+        return [line]
+    return [f"{before}{function}(", *(f"{INDENT}{a}," for a in arguments), ")"]
+
+
+def statement_lines(s: Statement, shape: str) -> list[str]:
+    """A statement with its shape and the mathematics in a comment, beside it or above it."""
+    code = f"{s.name} = {s.source}"
+    if len(code) + len(INDENT) > WIDTH:
+        code_lines = [f"{s.name} = (", f"{INDENT}{s.source}", ")"]
+    else:
+        code_lines = [code]
+    note = shape if s.formula is None else f"{shape}  {plain(s.formula)}" if shape else plain(s.formula)
+    updates = [f"{s.name}.{u}" for u in s.updates]
+    beside = f"{code}  # {note}"
+    if not note:
+        return [*code_lines, *updates]
+    if len(code_lines) == 1 and len(beside) + len(INDENT) <= WIDTH:
+        return [beside, *updates]
+    above = f"# {s.name}: {note}"
+    if len(above) + len(INDENT) > WIDTH:
+        above = f"# {s.name}: {shape}" if shape else ""
+    return [*([above] if above else []), *code_lines, *updates]
+
+
+def leading(d: Dim) -> str:
+    """The terms of highest degree of an operation count, at most three."""
+    if not d.coefficients:
+        return "0"
+    degree = max(len(mono) for mono, _ in d.coefficients)
+    kept = [(mono, c) for mono, c in d.coefficients if len(mono) == degree]
+    return str(Dim(kept[:3])) if degree else str(dim(d.value or 0))

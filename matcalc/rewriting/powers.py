@@ -1,0 +1,151 @@
+"""Powers of scalars, and the relations between functions of one argument (sigmoid with exp, step with relu)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from matcalc.language import terms as T
+from matcalc.language.dims import SCALAR, Shape
+from matcalc.language.terms import Term
+from matcalc.rewriting.polynomial import EMPTY, MAX_POWER, MAX_PRODUCTS, Poly, numeral, rational_term, total
+
+if TYPE_CHECKING:
+    from matcalc.rewriting.normal import Normalizer
+
+F1 = Fraction(1)
+
+
+def raised(n: Normalizer, p: Poly, e: Fraction) -> Poly:
+    """A rational power of a scalar polynomial."""
+    if e == 1:
+        return p
+    r = p.rational
+    if r is not None:
+        return n.number_power(r, e)
+    if len(p.terms) > 1:
+        if e.denominator == 1 and 0 < e <= MAX_POWER and not n.opaque and len(p.terms) ** int(e) <= MAX_PRODUCTS:
+            out = p
+            for _ in range(int(e) - 1):
+                out = n.product(out, p)
+            return out
+        logistic = n.logistic(p)
+        if logistic is not None and e.denominator == 1 and e < 0:
+            c, reciprocal = logistic
+            return n.product(n.number_power(c, e), n.raised(reciprocal, -e))
+        p = n.whole(p)
+    (scalars, _), c = p.single or (EMPTY, F1)
+    if e.denominator != 1 and c < 0:
+        body = n.write(p.single[0], c) if p.single else n.term(p)
+        return n.atom(T.power(body, rational_term(e)))
+    kept: list[tuple[Term, Fraction]] = []
+    stuck: list[tuple[Term, Fraction]] = []
+    for a, k in scalars:
+        fine = e.denominator == 1 or n.nonnegative(a)
+        (kept if fine else stuck).append((a, k * e) if fine else (a, k))
+    if len(stuck) == 1 and stuck[0][1] == 1:  # one factor of unknown sign: the domain makes it nonnegative
+        kept.append((stuck[0][0], e))
+        stuck = []
+    out = n.reduce((n.join((), tuple(kept)), ()), SCALAR) if kept else numeral(F1)
+    if stuck:
+        body = n.write((tuple(stuck), ()), F1)
+        out = n.product(out, n.atom(T.power(body, rational_term(e))))
+    return n.product(n.number_power(c, e), out)
+
+
+def logistic(n: Normalizer, p: Poly) -> tuple[Fraction, Poly] | None:
+    """A multiple c of one of the four sums whose reciprocal is again a polynomial, as c and that reciprocal.
+
+    With e = exp(z) and s = sigmoid(z): ``1 + e`` and ``1 - s``, ``1 + 1/e`` and ``s``, ``1 - s`` and ``1 + e``.
+    """
+    if len(p.terms) != 2 or n.opaque:
+        return None
+    one = numeral(F1) if p.shape.is_scalar else n.poly(T.ones(*p.shape))
+    ((unit, _),) = one.terms.items()
+    c = p.terms.get(unit)
+    if c is None:
+        return None
+    (((scalars, word), k),) = ((m, k) for m, k in p.terms.items() if m != unit)
+    if p.shape.is_scalar:
+        powers = dict(scalars)
+    elif scalars or len(word) != 1:
+        return None
+    else:
+        powers = n.elements(word[0])
+    if len(powers) != 1:
+        return None
+    ((f, e),) = powers.items()
+    if f.op != "fn" or abs(e) != 1:
+        return None
+    if f.data == ("exp", 0) and k == c:
+        s = n.powers_of({T.fn("sigmoid", f.args[0]): F1}, p.shape)
+        return c, s if e < 0 else total(p.shape, [one, s.scaled(Fraction(-1))])
+    if f.data == ("sigmoid", 0) and e == 1 and k == -c:
+        return c, total(p.shape, [one, n.powers_of({T.fn("exp", f.args[0]): F1}, p.shape)])
+    return None
+
+
+def powers_of(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> Poly:
+    """Powers as a scalar, or as a column or matrix multiset, without applying relations."""
+    if shape.is_scalar:
+        return Poly(SCALAR, {(n.join((), tuple(table.items())), ()): F1})
+    if not table:
+        return n.poly(T.ones(*shape))
+    v = n.vector(table, shape)
+    return n.unit(n.word_of(v), shape)
+
+
+def relation(
+    n: Normalizer, table: Mapping[Term, Fraction], shape: Shape
+) -> list[tuple[Fraction, dict[Term, Fraction]]] | None:
+    """Relations between functions of one argument, as the sum that replaces a product of powers; None: no relation.
+
+    ``s*e = e - s``, ``s/e = 1 - s``, ``1/s = 1 + 1/e`` for s = sigmoid(z), e = exp(z); ``step^2 = step``,
+    ``relu*step = relu``. Each lowers the powers of sigmoid or step, so that applying them ends.
+    """
+    for b, e in table.items():
+        if b.op != "fn" or b.data[1] != 0 or e.denominator != 1:
+            continue
+        if b.data[0] == "step" and e > 1:
+            return [(F1, _changed(table, {b: 1 - e}))]
+        if b.data[0] == "step" and e > 0 and table.get(T.fn("relu", b.args[0]), 0) > 0:
+            return [(F1, _changed(table, {b: -e}))]
+        if b.data[0] == "sigmoid" and not n.opaque:
+            ex = T.fn("exp", b.args[0])
+            if e < 0:
+                return [(F1, _changed(table, {b: F1})), (F1, _changed(table, {b: F1, ex: -F1}))]
+            k = table.get(ex, Fraction(0))
+            if k.denominator == 1 and k > 0:
+                return [(F1, _changed(table, {b: -F1})), (-F1, _changed(table, {ex: -F1}))]
+            if k.denominator == 1 and k < 0:
+                return [(F1, _changed(table, {b: -F1, ex: F1})), (-F1, _changed(table, {ex: F1}))]
+    return None
+
+
+def number_power(n: Normalizer, c: Fraction, e: Fraction) -> Poly:
+    if e.denominator == 1 and abs(e) <= 64 and (c != 0 or e > 0):
+        return numeral(c ** int(e))
+    if c == 1:
+        return numeral(F1)
+    root = _exact_root(c, e)
+    return numeral(root) if root is not None else n.atom(T.power(rational_term(c), rational_term(e)))
+
+
+def _exact_root(c: Fraction, e: Fraction) -> Fraction | None:
+    """``c**e`` where it is rational, e.g. 4^(1/2)."""
+    if c <= 0 or abs(e.numerator) > 16 or e.denominator > 8:
+        return None
+    num = round(c.numerator ** (1 / e.denominator))
+    den = round(c.denominator ** (1 / e.denominator))
+    if num**e.denominator != c.numerator or den**e.denominator != c.denominator:
+        return None
+    return Fraction(num, den) ** e.numerator
+
+
+def _changed(table: Mapping[Term, Fraction], by: Mapping[Term, Fraction]) -> dict[Term, Fraction]:
+    """A table of powers with some exponents changed."""
+    out = dict(table)
+    for b, e in by.items():
+        out[b] = out.get(b, Fraction(0)) + e
+    return {b: e for b, e in out.items() if e}

@@ -1,0 +1,55 @@
+"""Signs: what is known to be nonnegative, from the facts and from the form of a canonical term."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matcalc.language.terms import Term
+from matcalc.rewriting.polynomial import as_rational
+
+if TYPE_CHECKING:
+    from matcalc.rewriting.normal import Normalizer
+
+
+def nonnegative(n: Normalizer, a: Term) -> bool:
+    """Whether a scalar or every entry of a canonical term is known not to be negative."""
+    op = a.op
+    if op in ("size", "norm1", "norm2", "normF", "num", "const", "ones", "eye"):
+        return True
+    if op in ("sym", "elem"):
+        name = a.data if op == "sym" else a.data[0]
+        return "positive" in n.facts.get(name, frozenset())
+    if op == "fn":
+        return a.data[1] == 0 and a.data[0] in ("exp", "sigmoid", "abs", "relu", "step", "softplus", "sqrt", "cosh")
+    if op in ("det",):
+        return a.args[0].op == "sym" and "posdef" in n.facts.get(a.args[0].data, frozenset())
+    if op in ("add", "had"):
+        return all(n.nonnegative(x) for x in a.args)
+    if op in ("pow", "hpow"):
+        e = as_rational(a.args[1])
+        return n.nonnegative(a.args[0]) or (e is not None and e.denominator == 1 and e.numerator % 2 == 0)
+    if op == "transpose":
+        return n.nonnegative(a.args[0])
+    if op == "mul":
+        if all(n.nonnegative(x) for x in a.args):
+            return True
+        flipped = tuple(n.flip(x) for x in reversed(a.args)) if not any(x.is_scalar for x in a.args) else ()
+        half, odd = divmod(len(a.args), 2)
+        if a.is_scalar and flipped == a.args:
+            return not odd or n.positive_definite(a.args[half])
+    if op == "tr":
+        inner = a.args[0]
+        if inner.op == "mul" and len(inner.args) == 2:
+            return inner.args[0] is n.flip(inner.args[1])
+    return False
+
+
+def positive_definite(n: Normalizer, f: Term) -> bool:
+    if f.op == "inv":
+        f = f.args[0]
+    return f.op == "sym" and "posdef" in n.facts.get(f.data, frozenset())
+
+
+def has(n: Normalizer, f: Term, fact: str) -> bool:
+    base = f.args[0] if f.op == "transpose" else f
+    return base.op == "sym" and fact in n.facts.get(base.data, frozenset())
