@@ -1,7 +1,7 @@
 """A derivation as a stand-alone NumPy module.
 
-What is decided here: which functions the module has, their parameters, what each computes, what the module's own check
-compares.  The text is laid out by ``templates/numpy_*.py.j2``, which compute nothing.
+What is decided here: which functions the module has, their parameters and what each computes; ``selfcheck`` decides what
+the module's own check compares.  The text is laid out by ``templates/numpy_*.py.j2``, which compute nothing.
 
 Invariants: parameters are the problem's symbols in order, by the user's names wherever Python allows; nothing of the
 user's text enters the source but validated names, numbers and formulas that the printer wrote.
@@ -10,23 +10,283 @@ user's text enters the source but validated names, numbers and formulas that the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from matcalc.code.functions import Function, Spec, build_function
-from matcalc.code.inputs import check_lines, shape_text, size_names, size_text, test_sizes
+from matcalc import resources
+from matcalc.code.backward import Loss, find_loss, loss_functions
+from matcalc.code.functions import Function, Module, function
+from matcalc.code.inputs import check_lines, shape_text, size_names
 from matcalc.code.lower import Scope
 from matcalc.code.lower_products import dims_of
 from matcalc.code.names import Namer, parameter_names
 from matcalc.code.program import Input
+from matcalc.code.selfcheck import Check, check_of
 from matcalc.code.source import HELPERS
-from matcalc.code.text import comment, docstring, signature
+from matcalc.code.text import docstring, plain
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language import terms as T
-from matcalc.language.dims import Dim
 from matcalc.language.problem import Definition, Problem
-from matcalc.language.terms import Term, replace, subterms
+from matcalc.language.terms import Term
 
 __all__ = ["Derived", "emit", "emit_module"]
 
 TARGETS = ("numpy",)
+PRIVATE = ("arrays", "misfit", "draw", "point", "directions", "slope", "error", "error_at", "linear_value")
+SCIPY = ("cho_factor", "cho_solve")
+PUBLIC = ("value", "value_and_grad", "forward", "backward", "jacobian", "hessian", "hessian_vector_product")
+
+
+class Derived(Protocol):
+    """What is read of a derivation."""
+
+    @property
+    def problem(self) -> Problem: ...
+    @property
+    def answers(self) -> Mapping[str, Term]: ...
+    @property
+    def lines(self) -> Mapping[str, Sequence[Any]]: ...
+    @property
+    def definitions(self) -> Sequence[Definition]: ...
+    @property
+    def conventions(self) -> Sequence[str]: ...
+    @property
+    def order(self) -> int: ...
+    @property
+    def layout(self) -> str: ...
+    @property
+    def structure(self) -> str: ...
+
+
+def emit_module(derivation: Derived, target: str = "numpy") -> str:
+    """The source of a module for a derivation. Raises CannotDerive where something has no code."""
+    if target not in TARGETS:
+        raise MatcalcError(f"target is one of {', '.join(TARGETS)}, not {target!r}")
+    return emit(
+        derivation.problem,
+        derivation.answers,
+        order=derivation.order,
+        layout=derivation.layout,
+        structure=derivation.structure,
+        gradients=_gradients(derivation) if derivation.order == 2 else None,
+        definitions=derivation.definitions,
+        conventions=derivation.conventions,
+    )
+
+
+def _gradients(derivation: Derived) -> dict[str, Term] | None:
+    """The gradients on the way to second derivatives: the last line of each with a gradient's label."""
+    found: dict[str, Term] = {}
+    for name, steps in derivation.lines.items():
+        label = f"grad({derivation.problem.objective_name}, {name})"
+        lines = [s.after for s in steps if s.label == label]
+        if not lines:
+            return None
+        found[name] = lines[-1]
+    return found
+
+
+def emit(
+    problem: Problem,
+    answers: Mapping[str, Term],
+    *,
+    order: int = 1,
+    layout: str = "gradient",
+    structure: str = "projected",
+    gradients: Mapping[str, Term] | None = None,
+    definitions: Sequence[Definition] = (),
+    conventions: Sequence[str] = (),
+) -> str:
+    """The source of a module: ``answers`` are derivatives of the problem's objective by name."""
+    task = _Task(problem, answers, order, layout, structure, gradients)
+    _refuse_what_has_no_code(task)
+    bodies = {d.name: d.term for d in (*problem.definitions, *definitions)}
+    loss = find_loss(problem, answers, bodies)
+    module = _module(problem, bodies, loss)
+    functions = loss_functions(module, problem, answers, loss) if loss is not None else _functions(module, task)
+    kind = "backward" if loss is not None else _kind(task)
+    check = check_of(module, problem, answers, kind, layout, structure, gradients is not None, loss)
+    header = _header(task, module, kind, definitions, conventions)
+    return _rendered(module, functions, header, check)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    problem: Problem
+    answers: Mapping[str, Term]
+    order: int
+    layout: str
+    structure: str
+    gradients: Mapping[str, Term] | None
+
+
+def _kind(task: _Task) -> str:
+    if task.order == 2:
+        return "hessian"
+    return "gradient" if task.problem.objective.is_scalar else "jacobian"
+
+
+def _refuse_what_has_no_code(task: _Task) -> None:
+    for s in task.problem.symbols.values():
+        if s.index is not None:
+            raise CannotDerive(f"there is no code for indexed families such as {s.name} yet")
+    if any(not isinstance(s, Definition) for s in task.problem.statements):
+        raise CannotDerive("there is no code for recurrences yet")
+    for name in task.answers:
+        if name not in task.problem.symbols:
+            raise CannotDerive(f"there is no code for the derivative by the definition {name}: it is not an input")
+
+
+# ------------------------------------------------------------------------------------- the module
+def _module(problem: Problem, bodies: Mapping[str, Term], loss: Loss | None) -> Module:
+    parameters = parameter_names(problem.symbols)
+    inputs = tuple(Input(parameters[s.name], s.name, dims_of(*s.shape)) for s in problem.symbols.values())
+    namer = Namer([*parameters.values(), *PUBLIC])
+    alias = next(a for a in ("np", "numpy", "np_", "numpy_", "_np") if a not in namer.taken)
+    namer.exact(alias)
+    names = {name: namer.exact(f"_{name}") for name in (*PRIVATE, *HELPERS)}
+    names |= {name: namer.exact(name) for name in SCIPY}
+    names |= {"variables": namer.exact("_VARIABLES"), "sizes": namer.exact("_SIZES"), "check": namer.exact("_self_check")}
+    used = [t for body in (*bodies.values(), problem.objective) for t in T.subterms(body)]
+    dims = [i.dims for i in inputs] + [tuple(d for d in t.shape) for t in used]
+    sizes = {n: namer.exact(n) for n in size_names(dims)}
+    scope = Scope(bodies, problem.facts, loss.names if loss is not None else {})
+    taken = frozenset(namer.taken - {"value"} | BUILTINS)
+    return Module(inputs, sizes, alias, names, scope, taken)
+
+
+BUILTINS = frozenset(("abs", "all", "any", "float", "id", "int", "len", "list", "max", "min", "pow", "range", "round", "sum"))
+
+
+def _functions(module: Module, task: _Task) -> list[Function]:
+    if task.order == 2:
+        return _second_order(module, task)
+    f, name = task.problem.objective, task.problem.objective_name
+    formula = [f"{name} = {plain(str(f))}"]
+    if not f.is_scalar:
+        forward = function(module, "forward", formula, [("output", f)], _first)
+        return [forward, _derivatives(module, "jacobian", "jac", task, task.answers)]
+    return [function(module, "value", formula, [("value", f)], _first), _value_and_grad(module, task, task.answers)]
+
+
+def _first(sources: Sequence[str]) -> str:
+    return sources[0]
+
+
+def _tuple(sources: Sequence[str]) -> str:
+    return sources[0] if len(sources) == 1 else f"({', '.join(sources)})"
+
+
+def _labelled(kind: str, task: _Task, answers: Mapping[str, Term]) -> list[str]:
+    name = task.problem.objective_name
+    return [f"{kind}({name}, {x}) = {plain(str(t))}" for x, t in answers.items()]
+
+
+def _value_and_grad(module: Module, task: _Task, gradients: Mapping[str, Term]) -> Function:
+    name, names = task.problem.objective_name, list(gradients)
+    labels = ["grad"] if len(names) == 1 else [f"grad_{n}" for n in names]
+    outputs = [("value", task.problem.objective), *zip(labels, gradients.values(), strict=True)]
+    doc = [f"{name} and its gradient by {', '.join(names)}.", "", *_labelled("grad", task, gradients)]
+    return function(module, "value_and_grad", doc, outputs, lambda s: f"{s[0]}, {_tuple(s[1:])}")
+
+
+def _derivatives(module: Module, public: str, kind: str, task: _Task, answers: Mapping[str, Term]) -> Function:
+    names = list(answers)
+    labels = [public] if len(names) == 1 else [f"{public}_{n}" for n in names]
+    what = {"jac": "Jacobian", "hess": "Hessian"}[kind]
+    doc = [f"The {what} of {task.problem.objective_name} by {', '.join(names)}.", "", *_labelled(kind, task, answers)]
+    return function(module, public, doc, list(zip(labels, answers.values(), strict=True)), _tuple)
+
+
+def _second_order(module: Module, task: _Task) -> list[Function]:
+    problem = task.problem
+    if not problem.objective.is_scalar:
+        raise CannotDerive("there is no code for second derivatives of a vector or matrix")
+    formula = [f"{problem.objective_name} = {plain(str(problem.objective))}"]
+    out = [function(module, "value", formula, [("value", problem.objective)], _first)]
+    if task.gradients is not None:
+        out.append(_value_and_grad(module, task, task.gradients))
+    out.append(_derivatives(module, "hessian", "hess", task, task.answers))
+    if len(task.answers) == 1:
+        out.append(_hessian_vector_product(module, task))
+    return out
+
+
+def _hessian_vector_product(module: Module, task: _Task) -> Function:
+    """The Hessian times a direction, without the Hessian."""
+    (name, hessian), problem = next(iter(task.answers.items())), task.problem
+    x = problem.variable(name)
+    v = Namer([*module.parameters, *problem.symbols, *module.scope.definitions, *module.sizes.values()]).exact("v")
+    direction = T.symbol(v, *x.shape)
+    if x.is_scalar:
+        product = T.mul(hessian, direction)
+    elif x.shape.is_matrix:
+        product = T.make("unvec", T.mul(hessian, T.make("vec", direction)), data=tuple(x.shape))
+    else:
+        column = direction if x.shape.is_vector else T.transpose(direction)
+        product = T.mul(hessian, column)
+    extra = Input(v, v, dims_of(*x.shape))
+    parameter = next(i.name for i in module.inputs if i.symbol == name)
+    misfit = f'{module.names["misfit"]}("{v}", f"shape {{{parameter}.shape}} (that of {parameter})", {v})'
+    checks = [
+        f"{v} = {module.np}.asarray({v}, dtype=float){'' if extra.dims else '[()]'}",
+        f"if {v}.shape != {parameter}.shape:",
+        f"    raise {misfit}",
+    ]
+    doc = [f"The Hessian of {problem.objective_name} by {name} times {v}, without forming the Hessian."]
+    return function(module, "hessian_vector_product", doc, [("product", product)], _first, [extra], checks)
+
+
+# ------------------------------------------------------------------------------------- the text
+LAYOUTS = {
+    "numerator": "Layout: numerator (rows are outputs, columns inputs).",
+    "denominator": "Layout: denominator (rows are inputs, columns outputs).",
+}
+
+
+def _header(task: _Task, module: Module, kind: str, definitions: Sequence[Definition], conventions: Sequence[str]) -> list[str]:
+    problem = task.problem
+    lines = [f"{d.name} = {plain(str(d.term))}" for d in problem.definitions]
+    lines.append(f"{problem.objective_name} = {plain(str(problem.objective))}")
+    label = {"jacobian": "jac", "hessian": "hess"}.get(kind, "grad")
+    lines += ["", *_labelled(label, task, task.answers)]
+    inside = {d.name for d in problem.definitions}
+    where = [f"where {d.name} = {plain(str(d.term))}" for d in definitions if d.name not in inside]
+    arguments = [f"{i.name} {_kind_of_argument(i, module)}" for i in module.inputs]
+    lines += [*where, ""]
+    lines += [f"Arguments: {', '.join(arguments)}."] if arguments else []
+    lines += [plain(c)[:1].upper() + plain(c)[1:].rstrip(".") + "." for c in conventions]
+    if not conventions and task.layout in LAYOUTS:
+        lines.append(LAYOUTS[task.layout])
+    lines.append("Written by matcalc. Run this file to check the derivatives numerically.")
+    return docstring(lines)
+
+
+def _kind_of_argument(i: Input, module: Module) -> str:
+    return shape_text(i.dims, module.sizes) if i.dims else "a number"
+
+
+def _rendered(module: Module, functions: Sequence[Function], header: Sequence[str], check: Check) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: resources.read("templates", name)),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # the result is Python
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    text = environment.get_template("numpy_module.py.j2").render(
+        docstring=header,
+        np=module.np,
+        scipy=[s if module.names[s] == s else f"{s} as {module.names[s]}" for s in SCIPY if s in module.scipy],
+        functions=functions,
+        inputs=module.inputs,
+        parameters=", ".join(module.parameters),
+        check_lines=check_lines(module.inputs, module.sizes, module.np, module.names["misfit"]),
+        names=module.names,
+        helpers=[(h, module.names[h]) for h in HELPERS if h in module.helpers],
+        check=check,
+    )
+    return text.rstrip("\n") + "\n"

@@ -103,5 +103,6 @@ def function(
     body = [*checked(module), *extra_checks, *sizes, *body_lines(module, program)]
     body.append(f"return {returned(program.outputs)}")
     cost = leading(program.operations)
-    doc = [*doc, f"Takes about {cost} operations."] if any(c.isalpha() for c in cost) else list(doc)
+    if len(doc) > 1 and any(c.isalpha() for c in cost):
+        doc = [*doc, f"Takes about {cost} operations."]
     return render(name, [i.name for i in inputs], doc, body)

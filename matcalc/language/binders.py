@@ -1,8 +1,8 @@
 """Binders: finite sums, products and stacks over an index, locally nameless.
 
-Inside a binder the bound index is the size ``#0``, ``#1``, ... (the number of binders between it and its own); a free index
-is a name.  So two sums that differ in the name of their index are one term.  *Bind* closes a body over a name; *open_*
-puts an index back.
+Inside a binder the bound index is the size ``#0``, ``#1``, ... (the number of binders between it and its own); a free
+index is a name.  So two sums that differ in the name of their index are one term.  *Bind* closes a body over a name;
+*open_* puts an index back.
 
 Invariant: the shape of a binder does not mention its own index.
 """
@@ -69,7 +69,7 @@ def _dims(t: Term) -> list[Dim]:
 
 
 def _moved(t: Term, move: Move, depth: int) -> Term:
-    """The term with sizes replaced by ``move(depth)``; the depth grows under each binder. Shared subterms are done once."""
+    """The term with sizes replaced by ``move(depth)``; the depth grows under each binder. Shared parts are done once."""
     done: dict[tuple[Term, int], Term] = {}
 
     def visit(node: Term, level: int) -> Term:
@@ -91,7 +91,7 @@ def _rebuilt(t: Term, values: dict[str, Dim], args: list[Term]) -> Term:
     data = _data(t.data, values)
     if t.op in ("eye", "ones", "zeros"):
         return terms.eye(data) if t.op == "eye" else getattr(terms, t.op)(*data)
-    if data == t.data and all(a is b for a, b in zip(args, t.args)):
+    if data == t.data and all(a is b for a, b in zip(args, t.args, strict=True)):
         return t
     return terms.make(t.op, *args, data=data)
 
@@ -102,5 +102,3 @@ def _data(data: Any, values: dict[str, Dim]) -> Any:
     if type(data) is tuple:
         return tuple(d.substitute(values) if isinstance(d, Dim) else d for d in data)
     return data
-
-

@@ -14,12 +14,14 @@ from matcalc.errors import ParseError
 from matcalc.language import terms
 from matcalc.language.dims import ONE, SCALAR, Dim, Shape
 from matcalc.language.functions import ALIASES, FUNCTIONS
-from matcalc.language.problem import Function
-from matcalc.language.reading import Misfit, Part, Reading, integer, not_of_scalar
+from matcalc.language.opaque import differential, elementwise, gradient, hessian, jacobian, opaque
+from matcalc.language.operators import integer, kronecker, not_of_scalar
+from matcalc.language.reading import Misfit, Part, Reading, reads
+from matcalc.language.shapes import entrywise_misfit
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
 
-__all__ = ["CALLS", "call", "known_names", "norm", "partial"]
+__all__ = ["CALLS", "call", "known_names", "norm"]
 
 Made = Callable[[Reading, Node], Part]
 
@@ -39,7 +41,9 @@ def _apply(op: str, node: Node, part: Part, shape: Shape, data: Any = None) -> P
 
 def _wrong(r: Reading, node: Node, part: Part, needs: str, hint: str = "") -> Misfit:
     name = node.data[0] if isinstance(node.data, tuple) else "norm"
-    return Misfit(f"{name} needs {needs}", part.node, r.text, label=f"{r.says(part.node)} is {r.shown(part)[0]}", hint=hint)
+    return Misfit(
+        f"{name} needs {needs}", part.node, r.text, label=f"{r.says(part.node)} is {r.shown(part)[0]}", hint=hint
+    )
 
 
 def _argument(r: Reading, node: Node) -> Part:
@@ -87,7 +91,10 @@ def _axis(r: Reading, node: Node) -> str:
     if axis.kind == "name" and axis.data in ("rows", "cols"):
         return str(axis.data)
     raise ParseError(
-        f"the second argument of {node.data[0]} is rows or cols", span=axis.span, source=r.text, hint=f"{node.data[0]}(X, rows) runs over the rows"
+        f"the second argument of {node.data[0]} is rows or cols",
+        span=axis.span,
+        source=r.text,
+        hint=f"{node.data[0]}(X, rows) runs over the rows",
     )
 
 
@@ -159,6 +166,13 @@ def norm(r: Reading, node: Node, which: str, part: Part) -> Part:
     return _apply(which, node, part, SCALAR)
 
 
+@reads("norm")
+def _bars(r: Reading, node: Node) -> Part:
+    """``‖x‖``, ``‖x‖₁``, ``‖X‖_F``."""
+    which = {"1": "norm1", "F": "normF"}.get(node.data, "norm2")
+    return norm(r, node, which, r.infer(node.args[0]))
+
+
 def _norm_call(r: Reading, node: Node) -> Part:
     return norm(r, node, node.data[0] if node.data[0] != "norm" else "norm2", _argument(r, node))
 
@@ -198,17 +212,13 @@ def _unvec(r: Reading, node: Node) -> Part:
 
 
 def _kron(r: Reading, node: Node) -> Part:
-    parts = [r.infer(a) for a in node.args]
-    rows, cols = ONE, ONE
-    for p in parts:
-        s = r.shape(p)
-        rows, cols = rows * s.rows, cols * s.cols
-    return Part(node, Shape(rows, cols), lambda: terms.make("kron", *(p.build() for p in parts)))
+    first, *others = (r.infer(a) for a in node.args)
+    for other in others:
+        first = kronecker(r, first, other)
+    return Part(node, first.shape, first.build)
 
 
 def _inner(r: Reading, node: Node) -> Part:
-    from matcalc.language.shapes import entrywise_misfit
-
     g, h = (r.infer(a) for a in node.args)
     if not r.fits(g.shape, h.shape):
         raise entrywise_misfit(r, node, "inner", g, h)
@@ -262,94 +272,6 @@ def _size(r: Reading, node: Node) -> Part:
     return Part(node, SCALAR, lambda: terms.size(r.sizes.resolve(d)))
 
 
-# ---------------------------------------------------- differentials, opaque
-def _differential(r: Reading, node: Node) -> Part:
-    if not r.differentials:
-        raise ParseError("d(...) is the differential; it has no place in a problem", span=node.span, source=r.text, hint="name the function otherwise")
-    part = r.infer(node.args[0])
-    return Part(node, part.shape, lambda: terms.differential(part.build()))
-
-
-def _function_name(r: Reading, node: Node) -> str:
-    first = node.args[0]
-    if first.kind != "name":
-        raise ParseError(f"the first argument of {node.data[0]} is the name of a function", span=first.span, source=r.text)
-    return str(first.data)
-
-
-def _value_function(r: Reading, name: str, node: Node) -> Function:
-    found = r.functions.get(name)
-    if found is None or found.kind != "value":
-        what = "is not a function here" if found is None else "is applied to the entries"
-        raise ParseError(f"'{name}' {what}", span=node.span, source=r.text, hint=f"declare it: {name} : function")
-    return found
-
-
-def _grad(r: Reading, node: Node) -> Part:
-    if len(node.args) > 2:
-        raise ParseError(
-            "a gradient by one of several arguments says which", span=node.span, source=r.text, hint=f"grad_1({_function_name(r, node)})(...)"
-        )
-    return _gradient(r, node, 0)
-
-
-def partial(r: Reading, node: Node) -> Part:
-    """``grad_1(loss)(h, y)``."""
-    if not 0 <= node.data < len(node.args) - 1:
-        raise ParseError(f"there is no argument number {node.data + 1}", span=node.span, source=r.text)
-    return _gradient(r, node, node.data)
-
-
-def _gradient(r: Reading, node: Node, position: int) -> Part:
-    first = node.args[0]
-    name = str(first.data) if first.kind == "name" else ""
-    args = [r.infer(a) for a in node.args[1:]]
-    if r.objective is not None and name == r.objective[0] and name not in r.functions:
-        return _objective_gradient(r, node, args, position)
-    function = _value_function(r, name, first)
-    if function.shape != SCALAR:
-        raise ParseError(f"'{name}' is not scalar-valued", span=first.span, source=r.text, hint=f"jac({name}, x)")
-    return Part(node, args[position].shape, lambda: terms.make("grad", *(a.build() for a in args), data=(name, position)))
-
-
-def _objective_gradient(r: Reading, node: Node, args: list[Part], position: int) -> Part:
-    """``grad(L, Y)`` where the objective L is ``loss(Y)`` is the gradient of loss at Y."""
-    assert r.objective is not None
-    name, body = r.objective
-
-    def build() -> Term:
-        made = [a.build() for a in args]
-        if body.op == "call" and len(made) == 1 and made[0] in body.args:
-            return terms.make("grad", *body.args, data=(body.data[0], body.args.index(made[0])))
-        return terms.make("grad", *made, data=(name, position))
-
-    return Part(node, args[position].shape, build)
-
-
-def _jac(r: Reading, node: Node) -> Part:
-    name = _function_name(r, node)
-    args = [r.infer(a) for a in node.args[1:]]
-    function = _value_function(r, name, node.args[0])
-    assert function.shape is not None
-    value, x = function.shape, r.shape(args[0])
-
-    def build() -> Term:
-        rows, cols = r.sizes.shape(value)
-        return terms.make("jac", *(a.build() for a in args), data=(name, 0, rows, cols))
-
-    return Part(node, Shape(value.rows * value.cols, x.rows * x.cols), build)
-
-
-def _hess(r: Reading, node: Node) -> Part:
-    name = _function_name(r, node)
-    args = [r.infer(a) for a in node.args[1:]]
-    if not (r.objective is not None and r.objective[0] == name):
-        _value_function(r, name, node.args[0])
-    x = r.shape(args[0])
-    both = x.rows * x.cols
-    return Part(node, Shape(both, both), lambda: terms.make("hess", *(a.build() for a in args), data=(name, 0, 0)))
-
-
 CALLS: dict[str, Call] = {
     "transpose": Call((1,), _transposed),
     "tr": Call((1,), _of_square("tr", True)),
@@ -379,10 +301,10 @@ CALLS: dict[str, Call] = {
     "matrix": Call((1,), _spread(True)),
     "rows": Call((1,), _size),
     "cols": Call((1,), _size),
-    "d": Call((1,), _differential),
-    "grad": Call(tuple(range(2, 9)), _grad),
-    "jac": Call((2,), _jac),
-    "hess": Call((2,), _hess),
+    "d": Call((1,), differential),
+    "grad": Call(tuple(range(2, 9)), gradient),
+    "jac": Call((2,), jacobian),
+    "hess": Call((2,), hessian),
 }
 
 
@@ -391,51 +313,28 @@ def known_names() -> list[str]:
     return [*CALLS, *FUNCTIONS, *ALIASES, "prod"]
 
 
+@reads("call")
 def call(r: Reading, node: Node) -> Part:
     """A name applied to arguments."""
     name, order = node.data
     if name in r.functions:
-        return _opaque(r, node, r.functions[name])
+        return opaque(r, node, r.functions[name])
     if name in r.entries and name not in ("rows", "cols", "d") and name not in FUNCTIONS and name not in CALLS:
         raise _not_a_function(r, node)
     if name in CALLS and not order:
         row = CALLS[name]
         if len(node.args) not in row.arities:
             wanted = " or ".join(str(a) for a in row.arities[:2])
-            raise ParseError(f"{name} takes {wanted} argument{'s' * (wanted != '1')}, not {len(node.args)}", span=node.span, source=r.text)
+            raise ParseError(
+                f"{name} takes {wanted} argument{'s' * (wanted != '1')}, not {len(node.args)}",
+                span=node.span,
+                source=r.text,
+            )
         return row.made(r, node)
     known = ALIASES.get(name, name)
     if known in FUNCTIONS:
-        return _elementwise(r, node, known)
+        return elementwise(r, node, known)
     raise unknown_function(r, node)
-
-
-def _elementwise(r: Reading, node: Node, name: str) -> Part:
-    order = node.data[1]
-    if len(node.args) != 1:
-        raise ParseError(f"{node.data[0]} takes 1 argument, not {len(node.args)}", span=node.span, source=r.text)
-    part = r.infer(node.args[0])
-    return Part(node, part.shape, lambda: terms.fn(name, part.build(), order))
-
-
-def _opaque(r: Reading, node: Node, function: Function) -> Part:
-    name, order = node.data
-    if function.kind == "elementwise":
-        return _elementwise(r, node, name)
-    if order:
-        raise ParseError(
-            f"{name}' needs a function of entries", span=node.span, source=r.text, hint=f"write grad({name}, ...), or declare {name} : elementwise"
-        )
-    args = [r.infer(a) for a in node.args]
-    r.applied.setdefault(name, []).append([a.shape for a in args])
-    assert function.shape is not None
-    shape = function.shape
-
-    def build() -> Term:
-        rows, cols = r.sizes.shape(shape)
-        return terms.make("call", *(a.build() for a in args), data=(name, rows, cols))
-
-    return Part(node, shape, build)
 
 
 def _not_a_function(r: Reading, node: Node) -> ParseError:

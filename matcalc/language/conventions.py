@@ -1,9 +1,9 @@
 """What undeclared names stand for: the conventions, and the search for the first reading that fits.
 
-Uppercase names are matrices, Greek names scalars, lowercase names vectors unless only a scalar fits.  "Only a scalar fits"
-is decided by trying: the reading with the fewest departures from the conventions wins, departures are made only where
-shapes did not fit, and every one of them is told to the user.  One thing is decided before: a lone factor of a number such
-as a norm, a trace or a quadratic form (``c*norm2(x)^2``) is a scalar, though a vector would fit.
+Uppercase names are matrices, Greek names scalars, lowercase names vectors unless only a scalar fits.  "Only a scalar
+fits" is decided by trying: the reading with the fewest departures from the conventions wins, departures are made only
+where shapes did not fit, and every one of them is told to the user.  One thing is decided before: a lone factor of a
+number such as a norm, a trace or a quadratic form (``c*norm2(x)^2``) is a scalar, though a vector would fit.
 
 Invariant: the same text gives the same reading; the number of readings tried is bounded.
 """
@@ -22,13 +22,58 @@ from matcalc.language.syntax import Node
 __all__ = ["Names", "convention", "first_reading", "is_opaque_name", "lone_factors", "scalar_calls"]
 
 GREEK = frozenset(
-    "alpha beta gamma delta epsilon eps zeta eta theta iota kappa lambda lam mu nu xi omicron rho sigma tau upsilon phi chi psi omega".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "eps",
+        "zeta",
+        "eta",
+        "theta",
+        "iota",
+        "kappa",
+        "lambda",
+        "lam",
+        "mu",
+        "nu",
+        "xi",
+        "omicron",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+    ]
 )
 MAX_TRIES = 400
 BEAM = 16  # readings with equally many departures that are followed further
 MAX_WORK = 50_000  # nodes looked at, all tries together
 LONGEST_FORM = 40  # factors among which a quadratic form is looked for
-SCALAR_CALLS = frozenset("tr trace det logdet sum mean var norm norm1 norm2 normF logsumexp inner rows cols loss".split())
+SCALAR_CALLS = frozenset(
+    [
+        "tr",
+        "trace",
+        "det",
+        "logdet",
+        "sum",
+        "mean",
+        "var",
+        "norm",
+        "norm1",
+        "norm2",
+        "normF",
+        "logsumexp",
+        "inner",
+        "rows",
+        "cols",
+        "loss",
+    ]
+)
 SIZE_ARGUMENTS = {"ones": (0, 1), "zeros": (0, 1), "eye": (0,), "commutation": (0, 1), "unvec": (1, 2)}
 AXIS_CALLS = frozenset(("sum", "mean", "var"))
 OF_FUNCTIONS = frozenset(("grad", "jac", "hess"))
@@ -158,7 +203,11 @@ class _LoneFactors:
         if node.kind == "name":
             return self.scalar_name(node.data)
         if node.kind == "call":
-            return node.data[0] in SCALAR_CALLS and len(node.args) <= 2 and not (node.data[0] in AXIS_CALLS and len(node.args) == 2)
+            return (
+                node.data[0] in SCALAR_CALLS
+                and len(node.args) <= 2
+                and not (node.data[0] in AXIS_CALLS and len(node.args) == 2)
+            )
         if node.kind in ("neg", "pow"):
             return self.scalar_like(node.args[0])
         if node.kind == "binder":
@@ -217,7 +266,9 @@ class _LoneFactors:
             self.visit(a, i not in form and (signs[i] == "/" or (inside and self.loneish(a))))
 
 
-def lone_factors(nodes: Iterable[Node], scalar_name: Callable[[str], bool], open_name: Callable[[str], bool]) -> set[str]:
+def lone_factors(
+    nodes: Iterable[Node], scalar_name: Callable[[str], bool], open_name: Callable[[str], bool]
+) -> set[str]:
     """The open names that occur only as factors of numbers."""
     found = _LoneFactors(scalar_name, open_name)
     for node in nodes:
@@ -274,12 +325,13 @@ def first_reading(
 ) -> tuple[T, dict[str, str]]:
     """The attempt that fits with the fewest departures. Raises the first Misfit where none fits.
 
-    An attempt gets a reading and whether its error will be read by nobody.  ``work`` is how many nodes one attempt looks
-    at; the number of attempts is bounded by it.
+    An attempt gets a reading, and whether its error will be read by nobody.  ``work`` is how many nodes one attempt
+    looks at; the number of attempts is bounded by it.
     """
     limit = max(3, min(MAX_TRIES, MAX_WORK // work))
     names = list(options)
     place = {name: i for i, name in enumerate(names)}
+
     def rank(state: State) -> int:
         return sum(_rank(name, wrt) for name, k in zip(names, state, strict=True) if k)
 
@@ -291,7 +343,7 @@ def first_reading(
         good: list[tuple[tuple[bool, int, State], T, dict[str, str]]] = []
         following: list[tuple[int, State]] = []
         for state in level:
-            reading = {name: options[name][k] for name, k in zip(names, state)}
+            reading = {name: options[name][k] for name, k in zip(names, state, strict=True)}
             tries += 1
             try:
                 result = attempt(reading, tries > 1)
@@ -317,7 +369,11 @@ def first_reading(
 
 
 def _departures(
-    state: State, names: Iterable[str], options: Mapping[str, tuple[str, ...]], place: Mapping[str, int], seen: set[State]
+    state: State,
+    names: Iterable[str],
+    options: Mapping[str, tuple[str, ...]],
+    place: Mapping[str, int],
+    seen: set[State],
 ) -> list[State]:
     """The states one step further from the conventions, by a name that is to blame."""
     out: list[State] = []

@@ -1,7 +1,7 @@
-"""Declarations: ``A : m×n symmetric``, ``x, y : n``, ``W[i] : m[i]×m[i-1]``, ``loss : function``, ``u : function -> m``.
+"""Declarations: ``A : n×n symmetric``, ``x, y : n``, ``W[i] : m[i]×m[i-1]``, ``loss : function``, ``u : function -> m``.
 
-A shape is ``scalar``, ``n`` (a column), ``m×n`` / ``m x n`` / ``(m,n)``, ``vector``, ``matrix`` (sizes to be inferred) or is
-left out before properties.  Where a size is to be inferred the declaration holds None.
+A shape is ``scalar``, ``n`` (a column), ``m×n`` / ``m x n`` / ``(m,n)``, ``vector``, ``matrix`` (sizes to be inferred) or
+is left out before properties.  Where a size is to be inferred the declaration holds None.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def parse_declaration(text: str, span: Span) -> list[Declaration]:
     """The declarations in a part of the text: one for each name before the colon."""
     colon = text.find(":", span.start, span.end)
     if colon < 0:
-        raise ParseError("a declaration is written NAME : SHAPE", span=span, source=text, hint="for example A : m×n symmetric")
+        raise ParseError(
+            "a declaration is written NAME : SHAPE", span=span, source=text, hint="for example A : m×n symmetric"
+        )
     names = _names(text, span.start, colon)
     words = _Words(text, colon + 1, span.end)
     if words.accept("function"):
@@ -146,7 +148,10 @@ class _Words:
         if end == self.i:
             if self.i >= self.stop:
                 raise ParseError(
-                    "the declaration has no shape", span=Span(self.start, self.stop), source=self.text, hint="for example m×n, n or scalar"
+                    "the declaration has no shape",
+                    span=Span(self.start, self.stop),
+                    source=self.text,
+                    hint="for example m×n, n or scalar",
                 )
             return None, ""
         parts = self._split(self.i, end)
@@ -163,7 +168,11 @@ class _Words:
             self._skip()
             shape, _ = self.shape()
             if shape is None:
-                raise ParseError("the shape of the function's value must be written", span=Span(self.start, self.stop), source=self.text)
+                raise ParseError(
+                    "the shape of the function's value must be written",
+                    span=Span(self.start, self.stop),
+                    source=self.text,
+                )
             return shape
         return Shape(ONE, ONE)
 
@@ -207,7 +216,9 @@ class _Words:
         if text.startswith("(") and text.endswith(")") and "," in text:
             cut = text.index(",")
             return [Span(start + 1, start + cut), Span(start + cut + 1, end - 1)]
-        cuts = [m.span() for m in re.finditer(r"×|(?<=[\w\])])\s+[xX]\s+(?=[\w(])|(?<=\d)[xX](?=[\w(])|\s+x(?=\d)", text)]
+        cuts = [
+            m.span() for m in re.finditer(r"×|(?<=[\w\])])\s+[xX]\s+(?=[\w(])|(?<=\d)[xX](?=[\w(])|\s+x(?=\d)", text)
+        ]
         out: list[Span] = []
         place = 0
         for a, b in [*cuts, (len(text), len(text))]:
@@ -223,7 +234,9 @@ class _Words:
                 span = Span(self.i, self.i + max(1, len(word)))
                 close = get_close_matches(word, sorted(PROPERTIES), 1, 0.6)
                 hint = f"did you mean {close[0]}?" if close else f"properties are {', '.join(sorted(PROPERTIES))}"
-                raise ParseError(f"'{word or self.text[self.i]}' is not a property", span=span, source=self.text, hint=hint)
+                raise ParseError(
+                    f"'{word or self.text[self.i]}' is not a property", span=span, source=self.text, hint=hint
+                )
             out.add(word)
             self.i += len(word)
             self._skip()
@@ -257,7 +270,7 @@ def index_dim(node: Node, text: str) -> Dim:
         return -index_dim(node.args[0], text)
     if node.kind == "sum":
         total = dim(0)
-        for sign, a in zip(node.data, node.args):
+        for sign, a in zip(node.data, node.args, strict=True):
             part = index_dim(a, text)
             total = total + part if sign == "+" else total - part
         return total
@@ -267,5 +280,8 @@ def index_dim(node: Node, text: str) -> Dim:
             total = total * index_dim(a, text)
         return total
     raise ParseError(
-        "a size must be an integer, a name, or a sum or product of these", span=node.span, source=text, label="not a size"
+        "a size must be an integer, a name, or a sum or product of these",
+        span=node.span,
+        source=text,
+        label="not a size",
     )

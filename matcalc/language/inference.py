@@ -1,7 +1,8 @@
 """Unknown sizes and their unification.
 
-An unknown size is a ``Dim`` of one atom that begins with ``?``.  Names that the user wrote are rigid: two of them are never
-made equal.  An unknown never silently becomes 1 (a matrix of the text stays a matrix), except where ``flexible`` is set,
+An unknown size is a ``Dim`` of one atom that begins with ``?``.  The unknown size of a family is a function of its index,
+``?3[t-1]``: an equation ``?3[t+c] = e`` for every t solves it for every index.  Names that the user wrote are rigid: two of
+them are never made equal.  An unknown never silently becomes 1 (a matrix of the text stays a matrix), except where ``flexible`` is set,
 which is how the shapes of rules are made as general as they can be.
 
 Invariants: the solved unknowns form no cycle; an equation that cannot be solved yet is kept and tried again, never dropped.
@@ -9,40 +10,58 @@ Invariants: the solved unknowns form no cycle; an equation that cannot be solved
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from math import gcd
 
-from matcalc.language.dims import ONE, Dim, Shape, dim
+from matcalc.language.dims import Atom, Dim, IndexedName, Shape, dim
 
-__all__ = ["Sizes", "name_sizes"]
+__all__ = ["INDEX", "Sizes", "name_sizes", "renamed"]
 
 PREFERRED = ("m", "n", "p", "k", "q", "r", "s", "l", "u", "v", "w")
+INDEX = "#"  # the index in the shape of a family whose shape is to be inferred
 
 
 class Sizes:
     """A set of equations between sizes, solved as far as they can be."""
 
-    __slots__ = ("_count", "_values", "deferred", "flexible")
+    __slots__ = ("_count", "_functions", "_indices", "_local", "_values", "deferred", "flexible")
 
-    def __init__(self, flexible: bool = False) -> None:
+    def __init__(self, flexible: bool = False, indices: Collection[str] = ()) -> None:
         self.flexible = flexible
         self._count = 0
         self._values: dict[str, Dim] = {}
+        self._functions: dict[str, Dim | None] = {}  # sizes of families, in the index INDEX; None: not known yet
+        self._indices = frozenset(indices)  # names that stand for every index of a range
+        self._local: set[str] = set()  # unknowns that may depend on the index they stand under
         self.deferred: list[tuple[Dim, Dim]] = []
 
-    def fresh(self) -> Dim:
-        """A new unknown size."""
+    def fresh(self, local: bool = False) -> Dim:
+        """A new unknown size. ``local``: of something in the text, which may depend on an index there."""
         self._count += 1
+        if local:
+            self._local.add(f"?{self._count}")
         return dim(f"?{self._count}")
+
+    def fresh_family(self) -> Dim:
+        """A new unknown size of a family, at the index INDEX."""
+        self._count += 1
+        self._functions[f"?{self._count}"] = None
+        return dim(IndexedName(f"?{self._count}", dim(INDEX)))
 
     def resolve(self, d: Dim) -> Dim:
         """The size with every solved unknown put in."""
         while unknowns(d):
-            new = d.substitute(self._values)
+            new = d.substitute(self._solved)
             if new is d:
                 return d
             d = new
         return d
+
+    def _solved(self, a: Atom) -> Dim | None:
+        if isinstance(a, str):
+            return self._values.get(a)
+        body = self._functions.get(a.name)
+        return None if body is None else body.substitute({INDEX: a.index})
 
     def shape(self, s: Shape) -> Shape:
         return Shape(self.resolve(s.rows), self.resolve(s.cols))
@@ -55,15 +74,42 @@ class Sizes:
         open_names = unknowns(a) + unknowns(b)
         if not open_names:
             return False
-        solved = _solve(a - b)
+        difference = _primitive(a - b)
+        solved = _solve(difference, self._indices, self._local)
         if solved is None:
-            self.deferred.append((a, b))
-            return True
+            return self._unify_families(difference, a, b)
         name, value = solved
         if not self._may_be(value):
             return False
         self._values[name] = value
         return self._retry() if self.deferred else True
+
+    def _unify_families(self, difference: Dim, a: Dim, b: Dim) -> bool:
+        """An equation in which no plain unknown can be solved: perhaps it tells the size of a family at every index."""
+        open_families = [x for x in difference.atoms() if isinstance(x, IndexedName) and x.name.startswith("?")]
+        for atom in open_families:
+            value = _solve_family(difference, atom, self._indices)
+            if value is None:
+                continue
+            if any(isinstance(x, IndexedName) and x.name == atom.name for x in value.atoms()):
+                value = self.fresh()  # ?x[t] = ?x[t-1]: the same at every index
+            if not self._may_be(value):
+                return False
+            self._functions[atom.name] = value
+            return self._retry() and self.unify(a, b)
+        if not open_families and _is_fixed(difference):
+            return False
+        self.deferred.append((a, b))
+        return True
+
+    def settle(self) -> bool:
+        """Sizes of families that nothing determines are the same at every index. False where that cannot be."""
+        for name, body in list(self._functions.items()):
+            if body is None and self._functions[name] is None:
+                self._functions[name] = self.fresh()
+                if not self._retry():
+                    return False
+        return True
 
     def assign(self, name: str, value: Dim) -> None:
         """Give an unknown that nothing determines its name."""
@@ -71,10 +117,10 @@ class Sizes:
 
     def unify_shapes(self, a: Shape, b: Shape) -> bool:
         """Make two shapes equal; where they cannot be, nothing is changed."""
-        before, waiting = dict(self._values), list(self.deferred)
+        before, waiting, families = dict(self._values), list(self.deferred), dict(self._functions)
         if self.unify(a.rows, b.rows) and self.unify(a.cols, b.cols):
             return True
-        self._values, self.deferred = before, waiting
+        self._values, self.deferred, self._functions = before, waiting, families
         return False
 
     def _may_be(self, value: Dim) -> bool:
@@ -88,18 +134,53 @@ class Sizes:
 
 def unknowns(d: Dim) -> list[str]:
     """The unknowns of a size, in order."""
-    return [a for a in d.atoms() if isinstance(a, str) and a.startswith("?")]
+    return [n for a in d.atoms() if (n := a if isinstance(a, str) else a.name).startswith("?")]
 
 
-def _solve(difference: Dim) -> tuple[str, Dim] | None:
-    """An unknown and its value from ``difference = 0``, where one occurs linearly and alone."""
-    difference = _primitive(difference)
-    names = unknowns(difference)
+def renamed(s: Shape, names: Mapping[str, Dim]) -> Shape:
+    """The shape with other names for unknowns, those of families included."""
+
+    def look(a: Atom) -> Dim | None:
+        if isinstance(a, str):
+            return names.get(a)
+        name = names[a.name].as_name if a.name in names else None
+        return None if name is None else dim(IndexedName(name, a.index))
+
+    return s.substitute(look)
+
+
+def _solve_family(difference: Dim, atom: IndexedName, indices: Collection[str]) -> Dim | None:
+    """The size of a family at every index from ``difference = 0``, where it stands there at one index of a range."""
+    bound = [n for n in atom.index.names() if n in indices]
+    holders = [(mono, c) for mono, c in difference.coefficients if atom in mono]
+    if len(bound) != 1 or len(holders) != 1 or holders[0][0] != (atom,) or abs(holders[0][1]) != 1:
+        return None
+    scale = {mono: c for mono, c in atom.index.coefficients}.get((bound[0],), 0)
+    rest = difference - holders[0][1] * dim(atom)
+    value = -rest if holders[0][1] > 0 else rest
+    if abs(scale) != 1 or any(n in indices and n != bound[0] for n in value.names()):
+        return None
+    shift = atom.index - scale * dim(bound[0])
+    return value.substitute({bound[0]: scale * (dim(INDEX) - shift)})
+
+
+def _is_fixed(difference: Dim) -> bool:
+    """Whether an equation asks one unknown to be a size that depends on an index."""
+    return len(unknowns(difference)) == 1 and _solve(difference, ()) is not None
+
+
+def _solve(difference: Dim, indices: Collection[str] = (), local: Collection[str] = ()) -> tuple[str, Dim] | None:
+    """An unknown and its value from ``difference = 0``, where one occurs linearly and alone.
+
+    What depends on an index of a range is no value of a plain size, except of a local one.
+    """
+    names = [n for n in unknowns(difference) if (n,) in {mono for mono, _ in difference.coefficients}]
     for name in sorted(names, key=lambda n: -int(n[1:])):  # the youngest is solved for
         holders = [(mono, c) for mono, c in difference.coefficients if name in mono]
         if len(holders) == 1 and holders[0][0] == (name,) and abs(holders[0][1]) == 1:
             rest = difference - holders[0][1] * dim(name)
-            return name, -rest if holders[0][1] > 0 else rest
+            if name in local or not any(n in indices for n in rest.names()):
+                return name, -rest if holders[0][1] > 0 else rest
     return None
 
 
@@ -121,7 +202,9 @@ def _without(mono: tuple, atom: object) -> tuple:  # type: ignore[type-arg]
     return mono[:i] + mono[i + 1 :]
 
 
-def name_sizes(sizes: Sizes, shapes: Iterable[Shape], used: Iterable[str], preferred: tuple[str, ...] = PREFERRED) -> dict[str, Dim]:
+def name_sizes(
+    sizes: Sizes, shapes: Iterable[Shape], used: Iterable[str], preferred: tuple[str, ...] = PREFERRED
+) -> dict[str, Dim]:
     """Nice names for the unknowns that are left, in order of the shapes: m, n, p, ... and n where there is only one."""
     left: dict[str, None] = {}
     for s in shapes:
@@ -133,5 +216,3 @@ def name_sizes(sizes: Sizes, shapes: Iterable[Shape], used: Iterable[str], prefe
     if len(left) == 1 and "n" in free:
         return {next(iter(left)): dim("n")}
     return {name: dim(free[i]) for i, name in enumerate(left)}
-
-

@@ -213,7 +213,7 @@ def _kron(t: Term, args: Sequence[Piece]) -> Piece:
 def _binder(mark: str) -> Write:
     def write(t: Term, args: Sequence[Piece]) -> Piece:
         low, high = (dim_latex(d) for d in t.data)
-        letter, body = bind(_within(args[0], MUL), f"{low} {high}")
+        letter, body = bind(_within(args[0], MUL), f"{low} {high}", t.data[1])
         return Piece(f"{mark}_{{{letter}={low}}}^{{{high}}} {body}", MUL, "sum")
 
     return write
@@ -221,7 +221,7 @@ def _binder(mark: str) -> Write:
 
 def _stack(t: Term, args: Sequence[Piece]) -> Piece:
     low, high = (dim_latex(d) for d in t.data)
-    letter, body = bind(args[0].text, f"{low} {high}")
+    letter, body = bind(args[0].text, f"{low} {high}", t.data[1])
     return Piece(rf"\operatorname{{rows}}_{{{letter}={low}}}^{{{high}}}{paren(body)}")
 
 

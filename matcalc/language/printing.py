@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from matcalc.language.dims import ONE, Dim
 from matcalc.language.ops import ADD, MUL, NEG, OPS, POST, POW
-from matcalc.language.terms import Term
+from matcalc.language.terms import Term, size_names
 
 __all__ = ["decimal_text", "latex", "text", "unicode"]
 
@@ -62,10 +62,12 @@ def decimal_text(value: Fraction) -> str:
     return f"{digits[:-places]}.{digits[-places:]}"
 
 
-def bound_letter(written: str) -> str:
-    """A letter for a bound index that does not occur in the text yet."""
+def bound_letter(written: str, high: Dim | None = None) -> str:
+    """A letter for a bound index that does not occur in the text yet: ``t`` for one that runs up to ``T``."""
     used = set(NAME.findall(written))
-    letters = (c + (str(k) if k else "") for k in range(len(used) + 1) for c in LETTERS)
+    ends = [n.lower() for n in high.names() if len(n) == 1 and n.isascii() and n.isupper()] if high is not None else []
+    first = ends if len(ends) == 1 else []
+    letters = (c + (str(k) if k else "") for k in range(len(used) + 1) for c in (*first, *LETTERS))
     return next(c for c in letters if c not in used)
 
 
@@ -89,7 +91,7 @@ def post_order(t: Term, write: Callable[[Term, Sequence[Piece]], Piece]) -> Piec
 
 
 def _writing(t: Term, style: Style) -> str:
-    style = replace(style, taken=" ".join(sorted(t.free)))
+    style = replace(style, taken=" ".join(sorted({*t.free, *size_names(t)})))
     return post_order(t, lambda node, args: _piece(node, args, style)).text
 
 
@@ -121,6 +123,11 @@ def dim_text(d: Dim, style: Style) -> str:
     """A size; names as the style writes them."""
     written = str(d).replace("*", style.infix["mul"]).replace("-", style.minus)
     return NAME.sub(lambda m: style.name(m.group()), written)
+
+
+def index_text(d: Dim, style: Style) -> str:
+    """An index or the end of a range: ``t-1``, set close."""
+    return dim_text(d, style).replace(" ", "")
 
 
 def _add(t: Term, args: Sequence[Piece], style: Style) -> Piece:
@@ -199,14 +206,14 @@ def _derivative(t: Term, args: Sequence[Piece], style: Style) -> Piece:
 
 
 def _binder(t: Term, args: Sequence[Piece], style: Style) -> Piece:
-    low, high = (dim_text(d, style) for d in t.data)
-    letter, body = bind(args[0].text, f"{low} {high} {t.shape} {style.taken}")
+    low, high = (index_text(d, style) for d in t.data)
+    letter, body = bind(args[0].text, f"{low} {high} {t.shape} {style.taken}", t.data[1])
     return Piece(f"{OPS[t.op].notation.text}({letter} in {low}..{high}, {body})")
 
 
-def bind(body: str, around: str) -> tuple[str, str]:
+def bind(body: str, around: str, high: Dim | None = None) -> tuple[str, str]:
     """A letter for the index of the nearest binder, ``#0``, and the body with it; outer indices come one nearer."""
-    letter = bound_letter(f"{body} {around}")
+    letter = bound_letter(f"{body} {around}", high)
     return letter, BOUND.sub(lambda m: f"#{int(m[1]) - 1}" if m[1] != "0" else letter, body)
 
 
@@ -215,7 +222,7 @@ WRITE: dict[str, Callable[[Term, Sequence[Piece], Style], Piece]] = {
     "const": _leaf(lambda t, style: style.name(t.data)),
     "size": _leaf(lambda t, style: dim_text(t.data, style)),
     "sym": _leaf(lambda t, style: style.name(t.data)),
-    "elem": _leaf(lambda t, style: f"{style.name(t.data[0])}[{dim_text(t.data[1], style)}]"),
+    "elem": _leaf(lambda t, style: f"{style.name(t.data[0])}[{index_text(t.data[1], style)}]"),
     "eye": _leaf(lambda t, style: f"eye({dim_text(t.data, style)})"),
     "ones": _leaf(_sized),
     "zeros": _leaf(_sized),

@@ -67,13 +67,14 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """``for t in low..high:`` with definitions of family members at the index."""
+    """``for t in low..high:`` with definitions of family members at the index; ``down``: from high to low."""
 
     index: str
     low: Dim
     high: Dim
     body: tuple[Boundary, ...]
     span: Span | None = None
+    down: bool = False
 
 
 Statement = Definition | Boundary | Block

@@ -1,7 +1,6 @@
-"""A program before and while its names get a meaning.
+"""A program before its names get a meaning.
 
-*Gather* collects statements, declarations and the names that are used; *options* says what each undeclared name may be;
-*attempt* infers the shapes of all statements under one choice.
+*Gather* collects statements, declarations and the names that are used, and sorts the names by their roles.
 
 Invariant: a name has one role: variable, definition, function, size or index.
 """
@@ -12,22 +11,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from matcalc.errors import ParseError, ShapeError
+from matcalc.errors import ParseError
 from matcalc.language.calls import known_names, unknown_function
-from matcalc.language.conventions import Names, base, convention, is_greek, is_opaque_name, lone_factors, scalar_calls
-from matcalc.language.declarations import NEED_SQUARE, Declaration, parse_declaration, parse_declarations
-from matcalc.language.dims import ONE, SCALAR, Shape
-from matcalc.language.inference import Sizes
+from matcalc.language.conventions import (
+    Names,
+    is_greek,
+    is_opaque_name,
+)
+from matcalc.language.declarations import Declaration, parse_declaration, parse_declarations
 from matcalc.language.problem import Function
-from matcalc.language.reading import Entry, Misfit, Part, Reading
+from matcalc.language.reading import Reading
 from matcalc.language.statements import Declaring, Defining, Deriving, Looping, Standing, Statement, parse_program
 from matcalc.language.syntax import Node, is_juxtaposed
 from matcalc.language.tokens import tokenize
 
-__all__ = ["Attempt", "Program", "attempt", "blamed", "gather", "options"]
+__all__ = ["CONSTANTS", "KNOWN", "Program", "bodies", "gather"]
 
 KNOWN = frozenset(known_names())
-CONSTANT_NAMES = frozenset(("I", "e", "pi", "π", "ones", "eye"))
+CONSTANTS = frozenset(("I", "e", "pi", "π", "ones", "eye"))
 
 
 @dataclass(slots=True)
@@ -50,10 +51,12 @@ class Program:
         """Whether an undeclared name of the text is a variable (and not a definition, a size or a constant)."""
         if name in self.defined or name in self.declared or name in self.families or name in self.names.sizes:
             return False
-        return name not in CONSTANT_NAMES or name in self.wrt
+        return name not in CONSTANTS or name in self.wrt
 
 
-def gather(text: str, declare: Mapping[str, str] | Iterable[str] | str | None, wrt: str | Sequence[str] | None) -> Program:
+def gather(
+    text: str, declare: Mapping[str, str] | Iterable[str] | str | None, wrt: str | Sequence[str] | None
+) -> Program:
     """The program of a text, its names sorted by what they are used for."""
     if not isinstance(text, str):
         raise TypeError(f"a problem is text, not {type(text).__name__}")
@@ -102,7 +105,7 @@ def _read_statements(program: Program, asked: list[str]) -> None:
             last = s
     program.wrt = tuple(asked) or (tuple(n.data for n in derive.wrt) if derive else ())
     program.objective = _objective(program, derive, last)
-    program.nodes = sum(1 for s in _defining(program) for _ in s.body.walk())
+    program.nodes = sum(1 for s in [*bodies(program), program.objective] for _ in s.body.walk())
     program.juxtaposed = is_juxtaposed(program.text)
     for s in program.statements:
         _read_names(program, s)
@@ -134,12 +137,23 @@ def _objective(program: Program, derive: Deriving | None, last: Defining | Stand
         if derive.body.data not in program.defined:
             close = get_close_matches(derive.body.data, list(program.defined), 1, 0.3)
             hint = f"did you mean {close[0]}?" if close else ""
-            raise ParseError(f"'{derive.body.data}' is not defined", span=derive.body.span, source=program.text, hint=hint)
+            raise ParseError(
+                f"'{derive.body.data}' is not defined", span=derive.body.span, source=program.text, hint=hint
+            )
         name = derive.body.data
-        return next(s for s in program.statements if isinstance(s, Defining) and s.target.kind == "name" and s.target.data == name)
+        return next(
+            s
+            for s in program.statements
+            if isinstance(s, Defining) and s.target.kind == "name" and s.target.data == name
+        )
     final = next((s for s in reversed(program.statements) if not isinstance(s, Declaring)), None)
     if last is None or final is not last:
-        raise ParseError("there is no expression", span=program.statements[0].span, source=program.text, hint="end with an expression, or derive L wrt x")
+        raise ParseError(
+            "there is no expression",
+            span=program.statements[0].span,
+            source=program.text,
+            hint="end with an expression, or derive L wrt x",
+        )
     return last
 
 
@@ -201,7 +215,12 @@ def _check_roles(program: Program) -> None:
 
 def _clash(program: Program, name: str, node: Node | None, one: str, other: str) -> ParseError:
     span = (node.mark or node.span) if node is not None else None
-    return ParseError(f"'{name}' is used as {one} and as {other}", span=span, source=program.text, hint="give one of them another name")
+    return ParseError(
+        f"'{name}' is used as {one} and as {other}",
+        span=span,
+        source=program.text,
+        hint="give one of them another name",
+    )
 
 
 def _split_words(program: Program) -> None:
@@ -247,11 +266,15 @@ def _check_declared(program: Program) -> None:
             )
         if d.is_family and name in program.names.variables:
             node = program.names.variables[name]
-            raise ParseError(f"'{name}' is a family: write {name}[...] with an index", span=node.span, source=program.text)
+            raise ParseError(
+                f"'{name}' is a family: write {name}[...] with an index", span=node.span, source=program.text
+            )
         if not d.is_family and name in program.names.families:
             node = program.names.families[name]
             hint = f"declare {name}[i] : ..." if name not in program.defined else ""
-            raise ParseError(f"'{name}' has no index: it is declared as one variable", span=node.span, source=program.text, hint=hint)
+            raise ParseError(
+                f"'{name}' has no index: it is declared as one variable", span=node.span, source=program.text, hint=hint
+            )
 
 
 def _comes_before(program: Program, name: str) -> bool:
@@ -278,36 +301,7 @@ def _check_wrt(program: Program) -> None:
         raise ParseError(f"'{name}' does not occur in the problem", hint=f"did you mean {guess}?" if guess else "")
 
 
-# -------------------------------------------------------------------- readings
-def options(program: Program) -> dict[str, tuple[str, ...]]:
-    """What each undeclared name may be, the usual reading first."""
-    out: dict[str, tuple[str, ...]] = {}
-    names = program.names
-    nodes = [s.body for s in _defining(program)] + ([program.objective.body] if program.objective else [])
-    for name in [*names.variables, *names.families]:
-        if name in program.families and name not in program.declared:
-            out[name] = tuple(dict.fromkeys((*convention(name), "vector", "scalar")))
-        elif program.is_variable(name):
-            out[name] = convention(name)
-        elif name in program.declared and program.declared[name].shape is None and not program.declared[name].kind:
-            square = program.declared[name].properties & NEED_SQUARE
-            out[name] = ("square",) if square else convention(name)
-
-    def scalar_name(name: str) -> bool:
-        declared = program.declared.get(name)
-        if declared is not None:
-            return declared.shape == SCALAR
-        return name in names.sizes or name in names.indices or out.get(name, ("",))[0] == "scalar" or (name in ("e", "pi", "π") and name not in out)
-
-    def open_name(name: str) -> bool:
-        return out.get(name, ("",))[0] == "vector" and name not in program.families
-
-    for name in lone_factors(nodes, scalar_name, open_name):
-        out[name] = ("scalar", "vector")
-    return out | _function_options(program)
-
-
-def _defining(program: Program) -> list[Defining | Standing]:
+def bodies(program: Program) -> list[Defining | Standing]:
     out: list[Defining | Standing] = []
     for s in program.statements:
         if isinstance(s, (Defining, Standing)):
@@ -315,175 +309,3 @@ def _defining(program: Program) -> list[Defining | Standing]:
         elif isinstance(s, Looping):
             out += s.body
     return out
-
-
-def _function_options(program: Program) -> dict[str, tuple[str, ...]]:
-    opaque = {n: nodes for n, nodes in program.names.functions.items() if n not in program.functions}
-    expected = scalar_calls(program.objective.body, lambda n: n in opaque) if program.objective else set()
-    out: dict[str, tuple[str, ...]] = {}
-    for name, nodes in opaque.items():
-        primed = any(n.kind == "call" and n.data[1] for n in nodes)
-        whole = base(name) == "loss" or name in program.names.differentiated or any(len(n.args) != 1 for n in nodes)
-        if primed:
-            out[name] = ("elementwise",)
-        elif whole:
-            out[name] = ("value",)
-        else:
-            out[name] = ("value", "elementwise") if name in expected else ("elementwise", "value")
-    return out
-
-
-def blamed(program: Program, node: Node) -> list[str]:
-    """The names that may be to blame for a misfit at a node, those of the definitions it uses included."""
-    out: dict[str, None] = {}
-    waiting = [node]
-    seen: set[str] = set()
-    while waiting:
-        for n in waiting.pop().walk():
-            name = n.data[0] if n.kind == "call" else n.data
-            if n.kind not in ("name", "index", "call"):
-                continue
-            out[name] = None
-            if n.kind == "name" and program.juxtaposed:
-                out.update(dict.fromkeys(name))
-            if name not in seen:
-                seen.add(name)
-                waiting += [program.defined[name]] if name in program.defined else program.families.get(name, [])
-    return list(out)
-
-
-@dataclass(slots=True)
-class Attempt:
-    """The shapes of all statements under one reading."""
-
-    reading: Reading
-    parts: list[tuple[Statement, list[Part]]]
-    objective: Part
-
-    @property
-    def is_scalar(self) -> bool:
-        return self.reading.shape(self.objective).is_scalar
-
-
-def attempt(program: Program, chosen: Mapping[str, str], broadcast: bool = False, quiet: bool = False) -> Attempt:
-    """Infer everything. Raises Misfit where the shapes do not fit under this reading."""
-    sizes = Sizes()
-    functions = dict(program.functions)
-    for name in program.names.functions:
-        if name in chosen:
-            functions[name] = _function(name, chosen[name])
-    reading = Reading(
-        program.text,
-        _entries(program, chosen, sizes),
-        functions,
-        sizes,
-        juxtaposed=program.juxtaposed,
-        reserved=program.names.all(),
-        broadcast=broadcast,
-        quiet=quiet,
-        departed=frozenset(n for n, kind in chosen.items() if kind == "scalar" and convention(n)[0] != "scalar"),
-    )
-    parts: list[tuple[Statement, list[Part]]] = []
-    objective: Part | None = None
-    for s in program.statements:
-        made = _infer(program, reading, s)
-        parts.append((s, made))
-        if program.objective is not None and s is program.objective:
-            objective = made[-1]
-    if objective is None:
-        assert program.objective is not None
-        objective = reading.infer(program.objective.body)
-    return Attempt(reading, parts, objective)
-
-
-def _function(name: str, kind: str) -> Function:
-    if kind == "elementwise":
-        return Function(name, "elementwise", assumed=True)
-    return Function(name, "value", SCALAR, assumed=True)
-
-
-def shape_of_kind(kind: str, sizes: Sizes) -> Shape:
-    """A shape with new unknown sizes."""
-    if kind == "scalar":
-        return SCALAR
-    rows = sizes.fresh()
-    if kind == "vector":
-        return Shape(rows, ONE)
-    if kind == "row":
-        return Shape(ONE, rows)
-    return Shape(rows, rows) if kind == "square" else Shape(rows, sizes.fresh())
-
-
-def _entries(program: Program, chosen: Mapping[str, str], sizes: Sizes) -> dict[str, Entry]:
-    names = program.names
-    entries: dict[str, Entry] = {}
-    for name, d in program.declared.items():
-        shape = d.shape if d.shape is not None else shape_of_kind(d.kind or chosen.get(name) or convention(name)[0], sizes)
-        if name not in program.defined:
-            entries[name] = Entry("symbol", shape, d.index)
-    for name in names.sizes:
-        if name not in entries:
-            entries[name] = Entry("size", SCALAR)
-    for name in names.variables:
-        if name in chosen and name not in entries:
-            entries[name] = Entry("symbol", shape_of_kind(chosen[name], sizes))
-    for name in [*names.families, *program.families]:
-        if name not in entries:
-            entries[name] = Entry("symbol", shape_of_kind(chosen.get(name) or convention(name)[0], sizes), "#")
-    return entries
-
-
-def _infer(program: Program, reading: Reading, s: Statement) -> list[Part]:
-    if isinstance(s, Standing):
-        return [reading.infer(s.body)]
-    if isinstance(s, Defining):
-        return [_infer_definition(program, reading, s)]
-    if isinstance(s, Looping):
-        return _infer_block(program, reading, s)
-    return []
-
-
-def _infer_block(program: Program, reading: Reading, s: Looping) -> list[Part]:
-    reading.entries[s.index.data] = Entry("index", SCALAR)
-    try:
-        made = [_infer_definition(program, reading, inner) for inner in s.body]
-    except Misfit as error:
-        reading.check_uniform(s.index.data, error)
-        raise
-    reading.check_uniform(s.index.data)
-    del reading.entries[s.index.data]
-    return made
-
-
-def _infer_definition(program: Program, reading: Reading, s: Defining) -> Part:
-    for n in s.body.walk():
-        if n.kind == "name" and n.data in program.defined and n.data not in reading.entries:
-            if n.data in CONSTANT_NAMES and n.data not in program.defined:
-                continue
-            raise ParseError(f"'{n.data}' is used before it is defined", span=n.span, source=program.text)
-    part = reading.infer(s.body)
-    name = s.target.data
-    if s.target.kind == "index":
-        target = reading.infer(s.target)
-        if not reading.fits(target.shape, part.shape):
-            raise _differs(reading, s, target, part)
-        return part
-    declared = program.declared.get(name)
-    if declared is not None and declared.shape is not None:
-        target = Part(s.target, declared.shape, part.build)
-        if not reading.fits(declared.shape, part.shape):
-            raise _differs(reading, s, target, part)
-    reading.entries[name] = Entry("definition", part.shape)
-    return part
-
-
-def _differs(reading: Reading, s: Defining, target: Part, part: Part) -> ShapeError:
-    shown = reading.shown(target, part)
-    both = Node("sum", s.span, (s.target, s.body), ("+", "+"), depth=1 + s.body.depth)
-    return Misfit(
-        "the two sides of a definition differ in shape",
-        both,
-        reading.text,
-        span=s.body.span,
-        label=f"{reading.says(s.target)} is {shown[0]} and the right side is {shown[1]}",
-    )

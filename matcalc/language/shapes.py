@@ -24,7 +24,7 @@ def _transposed(r: Reading, part: Part) -> str:
 
 def _could_be(r: Reading, a: Shape, b: Shape) -> bool:
     """Whether two sizes-to-be could still agree (an unknown may, two different names may not)."""
-    return all(x is y or ((unknowns(x) or unknowns(y)) and ONE not in (x, y)) for x, y in zip(a, b))
+    return all(x is y or ((unknowns(x) or unknowns(y)) and ONE not in (x, y)) for x, y in zip(a, b, strict=True))
 
 
 def product_misfit(r: Reading, node: Node, left: Part, right: Part) -> Misfit:
@@ -32,14 +32,21 @@ def product_misfit(r: Reading, node: Node, left: Part, right: Part) -> Misfit:
     a, b = r.shape(left), r.shape(right)
     shown = r.shown(left, right)
     inner = (shown[0].rpartition("×")[2], shown[1].partition("×")[0])
-    label = f"{r.says(left.node)} is {shown[0]} and {r.says(right.node)} is {shown[1]}: the inner sizes {inner[0]} and {inner[1]} differ"
+    label = (
+        f"{r.says(left.node)} is {shown[0]} and {r.says(right.node)} is {shown[1]}: "
+        f"the inner sizes {inner[0]} and {inner[1]} differ"
+    )
     u, v = _factor(r, left), _factor(r, right)
     ut, vt = _transposed(r, left), _transposed(r, right)
     hints: list[str] = []
     rows = (shown[0].partition("×")[0], shown[1].partition("×")[0])
     if a.cols is ONE and b.cols is ONE:
         needs = "" if a.rows is b.rows else f" (needs {rows[0]} = {rows[1]})"
-        hints = [f"{ut}*{v} is a scalar{needs}", f"{u}*{vt} is an {rows[0]}×{rows[1]} matrix", f"{u}.*{v} multiplies entries"]
+        hints = [
+            f"{ut}*{v} is a scalar{needs}",
+            f"{u}*{vt} is an {rows[0]}×{rows[1]} matrix",
+            f"{u}.*{v} multiplies entries",
+        ]
     else:
         if _could_be(r, Shape(a.rows, ONE), Shape(b.rows, ONE)):
             hints.append(f"{ut}*{v} would fit")

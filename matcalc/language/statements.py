@@ -1,7 +1,7 @@
 """From a program to statements: declarations, definitions, blocks, expressions and the ``derive`` line.
 
-Statements are separated by newlines or ``;``.  The body of a ``for`` block is what is indented below it (or what follows on
-its line).  Nothing is given a meaning here.
+Statements are separated by newlines or ``;``.  The body of a ``for`` block is what is indented below it (or what follows
+on its line).  Nothing is given a meaning here.
 """
 
 from __future__ import annotations
@@ -50,13 +50,14 @@ class Deriving:
 
 @dataclass(frozen=True, slots=True)
 class Looping:
-    """``for t in 1..T:`` and its body."""
+    """``for t in 1..T:`` (or ``for t in 1..T down:``) and its body."""
 
     index: Node
     low: Node
     high: Node
     body: tuple[Defining, ...]
     span: Span
+    down: bool = False
 
 
 Statement = Declaring | Defining | Standing | Deriving | Looping
@@ -155,7 +156,11 @@ def _derive(parser: Parser) -> Deriving:
             parser.next()
             token = parser.token
             if token.kind != "name":
-                raise parser.error("the name of a variable must follow 'wrt'") if not parser.at_end else parser.unexpected()
+                raise (
+                    parser.error("the name of a variable must follow 'wrt'")
+                    if not parser.at_end
+                    else parser.unexpected()
+                )
             wrt.append(Node("name", parser.next().span, data=token.value))
             if not parser.is_sign(","):
                 break
@@ -171,8 +176,9 @@ def _loop(parser: Parser) -> Looping:
         raise parser.error("'in' is missing in the 'for' line", hint="for t in 1..T:")
     parser.next()
     low, high = parser.range()
-    if _word(parser.token, "down"):
-        raise parser.error("blocks that run downward are not supported yet")
+    down = _word(parser.token, "down")
+    if down:
+        parser.next()
     parser.expect(":", "at the end of the 'for' line")
     if parser.token.kind == "newline":
         body = _indented(parser, _column(parser.text, start))
@@ -182,8 +188,10 @@ def _loop(parser: Parser) -> Looping:
             parser.next()
             body.append(_inside(parser))
     if not body:
-        raise ParseError("the 'for' block is empty", span=Span(start, high.span.end), source=parser.text, hint="indent its lines")
-    return Looping(index, low, high, tuple(body), Span(start, body[-1].span.end))
+        raise ParseError(
+            "the 'for' block is empty", span=Span(start, high.span.end), source=parser.text, hint="indent its lines"
+        )
+    return Looping(index, low, high, tuple(body), Span(start, body[-1].span.end), down)
 
 
 def _indented(parser: Parser, column: int) -> list[Defining]:

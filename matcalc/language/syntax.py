@@ -1,8 +1,8 @@
 """From text to a syntax tree: a Pratt parser, with the place in the text on every node.
 
-Precedence, loosest first: ``+ -``, the minus sign, ``* / .* ./ @ ⊗`` (one level, from the left), ``^ .^`` (from the right;
-the exponent may have a minus sign), ``'``.  A transpose written after an exponent transposes the power: ``x.^2'`` is
-``(x.^2)'``.  Sums and products are flat nodes, so that long expressions are not deep ones.
+Precedence, loosest first: ``+ -``, the minus sign, ``* / .* ./ @ ⊗`` (one level, from the left), ``^ .^`` (from the
+right; the exponent may have a minus sign), ``'``.  A transpose written after an exponent transposes the power: ``x.^2'``
+is ``(x.^2)'``.  Sums and products are flat nodes, so that long expressions are not deep ones.
 
 Invariant: no node is deeper than ``MAX_DEPTH``; whoever walks a tree may recurse.
 """
@@ -39,7 +39,8 @@ class Node:
     """One node. ``kind`` and ``data``:
 
     num (value, whether a decimal) | name (the name) | neg | sum (signs) | chain (signs) | pow (sign) | transpose |
-    call (name, order of the derivative) | partial (argument position) | index (name) | binder (operation, index) | norm (which)
+    call (name, order of the derivative) | partial (argument position) | index (name) | binder (operation, index) |
+    norm (which)
     """
 
     kind: str
@@ -61,7 +62,9 @@ def parse_tree(text: str, start: int = 0, stop: int | None = None) -> Node:
     parser = Parser(text, tokenize(text, start, stop))
     parser.skip_newlines()
     if parser.at_end:
-        raise ParseError("there is no expression", span=Span(start, start), source=text, label="nothing is written here")
+        raise ParseError(
+            "there is no expression", span=Span(start, start), source=text, label="nothing is written here"
+        )
     tree = parser.expression()
     parser.skip_newlines()
     if not parser.at_end:
@@ -136,9 +139,13 @@ class Parser:
     def node(self, kind: str, span: Span, *args: Node, data: Any = None, mark: Span | None = None) -> Node:
         depth = 1 + max((a.depth for a in args), default=0)
         if kind == "chain":  # quotients and changes of sign nest in the term
-            depth += sum(1 for x, y in zip(data, ("*", *data)) if x != y or x in ("/", "./"))
+            depth += sum(1 for x, y in zip(data, ("*", *data[:-1]), strict=True) if x != y or x in ("/", "./"))
         if depth > MAX_DEPTH:
-            raise ParseError(f"the expression is nested too deeply (more than {MAX_DEPTH} levels)", span=Span(span.start, span.start + 1), source=self.text)
+            raise ParseError(
+                f"the expression is nested too deeply (more than {MAX_DEPTH} levels)",
+                span=Span(span.start, span.start + 1),
+                source=self.text,
+            )
         return Node(kind, span, args, data, mark, depth)
 
     # ------------------------------------------------------------- expressions
@@ -199,7 +206,9 @@ class Parser:
         """Whether a factor may begin here without a sign before it."""
         if self.token.kind == "bar":
             return not self.bars
-        return self.token.kind in ("name", "num") and self.token.value not in ("in", "for", "wrt") or self.is_sign("(")
+        return (self.token.kind in ("name", "num") and self.token.value not in ("in", "for", "wrt", "down")) or self.is_sign(
+            "("
+        )
 
     def power(self) -> Node:
         tree = self.postfix(self.primary())
@@ -236,7 +245,9 @@ class Parser:
             elif token.kind == "power":
                 self.next()
                 if token.number is None:  # ⁻ᵀ
-                    minus = Node("neg", token.span, (Node("num", token.span, data=(1, False)),), mark=token.span, depth=2)
+                    minus = Node(
+                        "neg", token.span, (Node("num", token.span, data=(1, False)),), mark=token.span, depth=2
+                    )
                     tree = self.node("pow", span, tree, minus, data="^", mark=token.span)
                     tree = self.node("transpose", span, tree, mark=token.span)
                     continue
@@ -251,7 +262,9 @@ class Parser:
         token = self.token
         if token.kind == "num":
             self.next()
-            return Node("num", token.span, data=(token.number, token.value.isdigit() is False and "/" not in token.value))
+            return Node(
+                "num", token.span, data=(token.number, token.value.isdigit() is False and "/" not in token.value)
+            )
         if token.kind == "name":
             return self.named()
         if token.kind == "bar":
@@ -285,7 +298,11 @@ class Parser:
         while self.peek(ahead).kind == "sign" and self.peek(ahead).value == "'":
             ahead += 1
         opens = self.peek(ahead)
-        if opens.value == "(" and opens.kind == "sign" and (ahead == 0 or opens.span.start == self.peek(ahead - 1).span.end):
+        if (
+            opens.value == "("
+            and opens.kind == "sign"
+            and (ahead == 0 or opens.span.start == self.peek(ahead - 1).span.end)
+        ):
             for _ in range(ahead):
                 self.next()
                 order += 1

@@ -82,7 +82,9 @@ def _match(token: Token, brackets: list[Token], text: str) -> None:
         brackets.append(token)
     elif token.value in (")", "]"):
         if not brackets:
-            raise ParseError(f"'{token.value}' closes nothing", span=token.span, source=text, label="no bracket is open here")
+            raise ParseError(
+                f"'{token.value}' closes nothing", span=token.span, source=text, label="no bracket is open here"
+            )
         if OPENING[brackets[-1].value] != token.value:
             raise _unclosed(brackets[-1], text, token)
         brackets.pop()
@@ -147,9 +149,7 @@ def _number(text: str, i: int, stop: int) -> tuple[Token, int]:
     end = _digits(text, i, stop)
     if end < stop and text[end] == ".":
         after = _digits(text, end + 1, stop)
-        if after > end + 1:
-            end = after
-        elif after >= stop or not (text[after] in ".*/^'" or _is_name_part(text[after])):
+        if after > end + 1 or after >= stop or not (text[after] in ".*/^'" or _is_name_part(text[after])):
             end = after
     mantissa = end
     if end < stop and text[end] in "eE":
@@ -179,7 +179,12 @@ def _name(text: str, i: int, stop: int) -> tuple[Token, int]:
     name = "".join(letters)
     span = Span(i, end)
     if name.startswith("_") or "__" in name:
-        raise ParseError(f"'{name}' is not a name here", span=span, source=text, label="a name begins with a letter and has no double underscore")
+        raise ParseError(
+            f"'{name}' is not a name here",
+            span=span,
+            source=text,
+            label="a name begins with a letter and has no double underscore",
+        )
     if len(name) > 60:
         raise ParseError("the name is too long (at most 60 letters)", span=span, source=text)
     return Token("name", name, span), end

@@ -16,9 +16,10 @@ TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\s+|.", re.DOTALL)
 
 _OPERATORS = {
     "odot": "⊙", "oslash": "⊘", "otimes": "⊗", "cdot": "·", "times": "×", "sum": "∑", "prod": "∏", "nabla": "∇",
-    "partial": "∂", "top": "⊤", "lVert": "‖", "rVert": "‖", "lvert": "|", "rvert": "|", "langle": "⟨", "rangle": "⟩",
+    "partial": "∂", "lVert": "‖", "rVert": "‖", "lvert": "|", "rvert": "|", "langle": "⟨", "rangle": "⟩",
     "dots": "…",
 }  # fmt: skip
+_MARKS = {"top": "⊤"}  # marks without the space of an operator
 _NAMED = ("exp", "log", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "det", "max", "min")
 _LETTERS = dict(
     zip(
@@ -140,6 +141,8 @@ def _atom(token: str) -> str:
             return f"<mo>{_OPERATORS[name]}</mo>"
         if name in _NAMED:
             return f"<mi>{name}</mi>"
+        if name in _MARKS:
+            return f'<mi mathvariant="normal">{_MARKS[name]}</mi>'
         if name in _SPACES:
             return f'<mspace width="{_SPACES[name]}"/>'
         if name == "_":

@@ -65,13 +65,23 @@ def _contract(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> Po
 
 def _two_ends(n: Normalizer, table: Mapping[Term, Fraction]) -> Word | None:
     """A joint of two edges is no joint: one chain from end to end."""
-    ends = [b for b, e in table.items() for _ in range(int(e)) if e.denominator == 1 and e > 0]
-    if sum(table.values()) != 2 or len(ends) != 2:
+    ends = pair_of(table)
+    if ends is None:
         return None
     a, b = ends
     if a.op != "mul" and b.op != "mul":
         return None
     return (*n.flip_word(n.word_of(a)), *n.word_of(b))
+
+
+def pair_of(table: Mapping[Term, Fraction]) -> tuple[Term, Term] | None:
+    """The two entrywise factors of a multiset of exactly two (or one squared); None for any other."""
+    powers = list(table.items())
+    if len(powers) == 1 and powers[0][1] == 2:
+        return powers[0][0], powers[0][0]
+    if len(powers) == 2 and powers[0][1] == powers[1][1] == 1:
+        return powers[0][0], powers[1][0]
+    return None
 
 
 def _joint_of(n: Normalizer, word: Word) -> dict[Term, Fraction]:
@@ -156,8 +166,8 @@ def split_hadamard(n: Normalizer, word: Word) -> Poly | None:
             return None
     f = word[i]
     table = n.elements(f.args[0] if f.op == "transpose" else f)
-    pair = [b for b, e in table.items() for _ in range(int(e)) if e.denominator == 1 and e > 0]
-    if len(pair) != 2 or sum(table.values()) != 2:
+    pair = pair_of(table)
+    if pair is None:
         return None
     p, q = pair
     pw, qw = n.word_of(p), n.word_of(q)

@@ -19,6 +19,7 @@ SUM_IN_SUM = 3.0  # such a sum inside another one
 TRANSPOSED_LEAF = -0.3  # B'*A' reads more easily than (A*B)'
 TRANSPOSED_PRODUCT = 0.3
 LOGISTIC_POWER = 1.2  # s - s.^2: people write s.*(1 - s)
+LOGISTIC_PAIR = 1.0  # sigmoid(z)*sigmoid(-z): people write s*(1 - s)
 NUMBER_OF_SUM = 0.3  # a bare number in front of a sum
 IDENTITY_IN_FACTOR = 1.5  # A*X + A as A*(X + I)
 REPEATED_SUMMAND = 1.2  # E + E is 2*E
@@ -72,6 +73,9 @@ def _cost(t: Term) -> tuple[float, float]:
             if sum(not b.is_scalar for b in t.args) > 1:
                 own += IDENTITY_IN_FACTOR * any(_has_identity(b) for b in a.args)
             nested += SUM_IN_SUM
+    if t.op in ("mul", "had"):
+        logistic = {a.args[0] for a in t.args if a.op == "fn" and a.data == ("sigmoid", 0)}
+        own += LOGISTIC_PAIR * any(z.op == "neg" and z.args[0] in logistic for z in logistic)
     if t.op == "add":
         own += REPEATED_SUMMAND * (len(t.args) - len({a.args[0] if a.op == "neg" else a for a in t.args}))
     if t.op == "transpose":

@@ -73,9 +73,7 @@ def _through(ops: Iterable[str], declared: Callable[[Term, Setting], bool], alwa
     return decide_it
 
 
-_is_diagonal = _through(
-    ("transpose", "inv", "neg", "add"), _has("diagonal"), always=("diag", "eye")
-)
+_is_diagonal = _through(("transpose", "inv", "neg", "add"), _has("diagonal"), always=("diag", "eye"))
 _is_orthogonal = _through(("transpose", "inv", "mul"), _has("orthogonal"), always=("eye", "commutation"))
 _is_invertible = _through(
     ("transpose", "neg"), _has("invertible", "posdef", "orthogonal"), always=("eye", "inv", "commutation")
@@ -91,9 +89,7 @@ _is_positive = _through(
     ),
     always=(*_POSITIVE_SURE, "softmax"),
 )
-_is_integer = _through(
-    ("add", "mul", "neg"), lambda t, s: t.op == "num" and t.data.denominator == 1, always=("size",)
-)
+_is_integer = _through(("add", "mul", "neg"), lambda t, s: t.op == "num" and t.data.denominator == 1, always=("size",))
 
 
 def _equal_under_facts(t: Term, image: Term, s: Setting) -> Verdict:

@@ -148,19 +148,19 @@ def _scalars(n: Normalizer, p: Poly, word: Word, group: list[Monomial]) -> Poly 
 
 
 def _hadamard(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:
-    base, positive = what
+    """Everything the group shares entrywise comes out at once."""
     tables = [_entries(n, m[1], p.shape) for m in group]
-    powers = [t[base] for t in tables]
-    e = min(powers) if positive else max(powers)
+    common: dict[Term, Fraction] = {}
+    for b in tables[0]:
+        powers = [t.get(b, Fraction(0)) for t in tables]
+        if min(powers) > 0 or max(powers) < 0:
+            common[b] = min(powers) if powers[0] > 0 else max(powers)
     parts = []
     for m, table in zip(group, tables, strict=True):
-        left = {b: k - (e if b is base else 0) for b, k in table.items()}
-        left = {b: k for b, k in left.items() if k}
-        body = n.vector(left, p.shape)
-        q = n.poly(body) if body.op == "ones" else n.unit(n.word_of(body), p.shape)
+        left = {b: k - common.get(b, 0) for b, k in table.items()}
+        rest = n.vector({b: k for b, k in left.items() if k}, p.shape)
+        q = n.poly(rest) if rest.op == "ones" else n.unit(n.word_of(rest), p.shape)
         parts.append(n.product(Poly(SCALAR, {(m[0], ()): p.terms[m]}), q))
-    factor = n.unit(n.word_of(n.vector({base: e}, p.shape)), p.shape)
+    factor = n.unit(n.word_of(n.vector(common, p.shape)), p.shape)
     quotient = total(p.shape, parts)
-    if not quotient.terms:
-        return None
-    return n.entrywise([factor, n.whole(quotient)], p.shape)
+    return n.entrywise([factor, n.whole(quotient)], p.shape) if quotient.terms else None

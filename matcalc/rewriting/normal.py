@@ -197,9 +197,7 @@ class Normalizer:
         if self.opaque or len(a.terms) * len(b.terms) > MAX_PRODUCTS:
             a, b = self.whole(a), self.whole(b)
         parts = [
-            self.multiply(m1, m2, shape, a.shape, b.shape).scaled(c1 * c2)
-            for m1, c1 in a.terms.items()
-            for m2, c2 in b.terms.items()
+            self.multiply(m1, m2, shape).scaled(c1 * c2) for m1, c1 in a.terms.items() for m2, c2 in b.terms.items()
         ]
         return parts[0] if len(parts) == 1 else total(shape, parts)
 
@@ -208,29 +206,36 @@ class Normalizer:
         for p, q in ((a, b), (b, a)):
             if len(p.terms) < 2:
                 continue
-            (s, w), c = self.whole(p).single or (EMPTY, F1)
+            if any(a.op == "add" and e < 0 for s2, _ in q.terms for a, e in s2):
+                kept = self._sums_kept(p, {a for s2, _ in q.terms for a, e in s2 if a.op == "add" and e < 0})
+                if kept is not None:
+                    return self._multiplied(kept, q, shape) if p is a else self._multiplied(q, kept, shape)
+                continue
             if p.shape.is_scalar:
-                body = next((x for x, _ in s if x.op == "add"), None)
-                if body is not None and any(dict(s2).get(body, F1) < 0 for s2, _ in q.terms):
-                    parts = [
-                        self.reduce((self.join(s, s2), w2), q.shape).scaled(c * c2) for (s2, w2), c2 in q.terms.items()
-                    ]
-                    return total(shape, parts)
-            elif w and q.shape.is_square and p.shape.is_square and not q.shape.is_scalar:
+                continue
+            w = () if (single := self.whole(p).single) is None else single[0][1]
+            if w and q.shape.is_square and p.shape.is_square and not q.shape.is_scalar:
                 undo = self.inverse_factor(w[0])
                 edge = -1 if q is a else 0
                 if undo is not None and all(w2[edge] is undo for _, w2 in q.terms):
                     whole = self.whole(p)
-                    ab = (q, whole) if q is a else (whole, q)
-                    parts = [
-                        self.multiply(m1, m2, shape, ab[0].shape, ab[1].shape).scaled(c1 * c2)
-                        for m1, c1 in ab[0].terms.items()
-                        for m2, c2 in ab[1].terms.items()
-                    ]
-                    return total(shape, parts)
+                    return self._multiplied(q, whole, shape) if q is a else self._multiplied(whole, q, shape)
         return None
 
-    def multiply(self, m1: Monomial, m2: Monomial, shape: Shape, left: Shape, right: Shape) -> Poly:
+    def _sums_kept(self, p: Poly, below: set[Term]) -> Poly | None:
+        """``(a + b)*x`` with its scalar sum kept whole, for every word of p; None where another sum remains."""
+        words: dict[Word, dict[Monomial, Fraction]] = {}
+        for (s, w), c in p.terms.items():
+            words.setdefault(w, {})[(s, ())] = c
+        out: dict[Monomial, Fraction] = {}
+        for w, sums in words.items():
+            (scalars, _), c = self.whole(Poly(SCALAR, sums)).single or (EMPTY, F1)
+            if not any(a in below for a, _ in scalars):
+                return None
+            out[(scalars, w)] = c
+        return Poly(p.shape, out)
+
+    def multiply(self, m1: Monomial, m2: Monomial, shape: Shape) -> Poly:
         scalars = self.join(m1[0], m2[0])
         if not m1[1] or not m2[1]:
             return self.reduce((scalars, m1[1] or m2[1]), shape)

@@ -1,0 +1,237 @@
+"""Opaque losses: ``forward`` computes what the loss is of, ``backward`` turns the loss's gradient there into gradients.
+
+Invariant: backward uses what forward computed; the cache holds exactly what backward needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matcalc.code.functions import Function, Module, body_lines, checked, function, given_inputs, render, writer_for
+from matcalc.code.inputs import shape_text, size_lines
+from matcalc.code.layout import CLEAR, LEAVES, lay_out
+from matcalc.code.lower import lower_terms
+from matcalc.code.lower_products import dims_of
+from matcalc.code.names import Namer
+from matcalc.code.nodes import Dims, Graph, Node, live
+from matcalc.code.program import Input
+from matcalc.code.text import leading, plain
+from matcalc.errors import CannotDerive
+from matcalc.language import terms as T
+from matcalc.language.problem import Problem
+from matcalc.language.terms import Term, replace, subterms
+
+__all__ = ["Loss", "find_loss", "loss_functions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An opaque scalar function in the objective.
+
+    ``outputs`` are the arguments whose gradients are wanted; ``gradients`` their ``grad`` terms as a person writes them;
+    ``names`` maps every such term in the answers to the name of its input; ``plain``: the objective is the loss alone.
+    """
+
+    outputs: tuple[Term, ...]
+    gradients: tuple[str, ...]
+    names: Mapping[Term, str]
+    inputs: tuple[Input, ...]
+    plain: bool
+    objective: Term  # with every loss replaced by an inner product with its upstream gradient
+
+
+def find_loss(problem: Problem, answers: Mapping[str, Term], bodies: Mapping[str, Term]) -> Loss | None:
+    """The opaque loss of a problem, None where there is none."""
+    whole = _expanded(problem.objective, bodies)
+    calls = [t for t in subterms(whole) if t.op == "call" and t.is_scalar]
+    if not calls:
+        return None
+    if not problem.objective.is_scalar:
+        raise CannotDerive("there is no code for an opaque function inside a vector or matrix")
+    wanted: dict[tuple[str, int, tuple[Term, ...]], list[Term]] = {}
+    for answer in answers.values():
+        for t in subterms(answer):
+            if t.op == "grad":
+                key = (t.data[0], t.data[1], tuple(_expanded(a, bodies) for a in t.args))
+                wanted.setdefault(key, []).append(t)
+    places = [(c, k) for c in calls for k in range(len(c.args))]
+    found = [(c, k, wanted[c.data[0], k, c.args]) for c, k in places if (c.data[0], k, c.args) in wanted]
+    return _loss(problem, whole, calls, found)
+
+
+def _loss(problem: Problem, whole: Term, calls: Sequence[Term], found: Sequence[tuple[Term, int, list[Term]]]) -> Loss:
+    taken = Namer([*problem.symbols, *(d.name for d in problem.definitions)])
+    names: dict[Term, str] = {}
+    inputs: list[Input] = []
+    linear: dict[Term, list[Term]] = {c: [] for c in calls}
+    for number, (c, k, terms) in enumerate(found, 1):
+        shape = c.args[k].shape
+        name = taken.exact("upstream" if len(found) == 1 else f"upstream_{number}")
+        inputs.append(Input(name, name, dims_of(*shape)))
+        names.update(dict.fromkeys(terms, name))
+        linear[c].append(T.inner(T.symbol(name, *shape), c.args[k]))
+    stand_ins = {c: T.add(*parts) if len(parts) > 1 else parts[0] if parts else T.number(0) for c, parts in linear.items()}
+    return Loss(
+        outputs=tuple(c.args[k] for c, k, _ in found),
+        gradients=tuple(plain(str(terms[0])) for _, _, terms in found),
+        names=names,
+        inputs=tuple(inputs),
+        plain=whole.op == "call",
+        objective=replace(whole, stand_ins),
+    )
+
+
+def _expanded(t: Term, bodies: Mapping[str, Term]) -> Term:
+    """The term without names of definitions."""
+    table: dict[Term, Term] = {}
+    for name, body in bodies.items():
+        table[T.symbol(name, *body.shape)] = replace(body, table)
+    return replace(t, table) if table else t
+
+
+# ------------------------------------------------------------------------------- the two functions
+def loss_functions(module: Module, problem: Problem, answers: Mapping[str, Term], loss: Loss) -> list[Function]:
+    """``forward`` and ``backward``, and where the objective has more than the loss a function for the check."""
+    if not loss.outputs:
+        raise CannotDerive("no gradient of the loss occurs in the answers: there is nothing to propagate")
+    outputs, grads = list(loss.outputs), list(answers.values())
+    graph, nodes, named = lower_terms([*outputs, *grads], module.scope)
+    results, gradients = nodes[: len(outputs)], nodes[len(outputs) :]
+    kept, passed = _frontier(graph, module, results, gradients)
+    forward, names = _forward(module, problem, loss, graph, results, named, kept)
+    cached = [(names[n], n) for n in kept] + [(i.name, graph.input(i.symbol, i.dims)) for i in passed]
+    backward = _backward(module, problem, loss, graph, list(answers), gradients, named, cached)
+    needs, back = backward
+    made = [_closed(forward, cached, needs), back]
+    if not loss.plain:
+        doc = ["The objective with a loss that is linear in what it is of: for the check."]
+        extra = [i for i in loss.inputs]
+        made.append(_linear_value(module, loss, doc, extra))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A forward function whose last line waits for the cache."""
+
+    parameters: tuple[str, ...]
+    doc: tuple[str, ...]
+    body: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def _closed(forward: _Open, cached: Sequence[tuple[str, Node]], sizes: Sequence[str]) -> Function:
+    names = [*(n for n, _ in cached), *sizes]
+    cache = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+    outputs = forward.outputs[0] if len(forward.outputs) == 1 else f"({', '.join(forward.outputs)})"
+    body = [*forward.body, f"cache = {cache}", f"return {outputs}, cache"]
+    return render("forward", forward.parameters, forward.doc, body)
+
+
+def _frontier(
+    g: Graph, module: Module, results: Sequence[Node], gradients: Sequence[Node]
+) -> tuple[list[Node], list[Input]]:
+    """What backward needs of what forward has: computed nodes, and inputs of the module."""
+    computed = {n for n in live(results) if n.op not in LEAVES | CLEAR}
+    inputs = {g.input(i.symbol, i.dims): i for i in module.inputs}
+    order = list(live(gradients, lambda n: () if n in computed else n.args))
+    kept = [n for n in order if n in computed]
+    return kept, [inputs[n] for n in order if n in inputs]
+
+
+def _forward(
+    module: Module, problem: Problem, loss: Loss, g: Graph, results: Sequence[Node], named: Mapping[str, Node], kept: Sequence[Node]
+) -> tuple[_Open, dict[Node, str]]:
+    writer, namer = writer_for(module, g), Namer(module.taken)
+    labels = _output_names(problem, loss)
+    program, names = lay_out(
+        writer,
+        namer,
+        list(zip(labels, results, strict=True)),
+        definitions=named,
+        given=given_inputs(g, module.inputs),
+        keep=kept,
+    )
+    module.note(program)
+    sizes = size_lines(program.sizes, [(i.name, i.dims) for i in module.inputs], module.sizes)
+    doc = [
+        f"{problem.objective_name} = {plain(str(problem.objective))}: what the loss is of, and a cache for backward.",
+        "",
+        *(f"{label} = {plain(str(t))}" for label, t in zip(labels, loss.outputs, strict=True)),
+    ]
+    body = [*checked(module), *sizes, *body_lines(module, program)]
+    return _Open(tuple(module.parameters), tuple(doc), tuple(body), program.outputs), names
+
+
+def _output_names(problem: Problem, loss: Loss) -> list[str]:
+    by_body = {_expanded(d.term, {e.name: e.term for e in problem.definitions}): d.name for d in problem.definitions}
+    single = len(loss.outputs) == 1
+    return [by_body.get(t, "output" if single else f"output_{k}") for k, t in enumerate(loss.outputs, 1)]
+
+
+def _backward(
+    module: Module,
+    problem: Problem,
+    loss: Loss,
+    g: Graph,
+    names: Sequence[str],
+    gradients: Sequence[Node],
+    named: Mapping[str, Node],
+    cached: Sequence[tuple[str, Node]],
+) -> tuple[list[str], Function]:
+    """The sizes that the cache must hold besides arrays, and the function."""
+    given = {node: name for name, node in cached} | given_inputs(g, loss.inputs)
+    namer = Namer(module.taken | set(given.values()) | {"cache", "upstream"})
+    labels = ["grad"] if len(names) == 1 else [f"grad_{n}" for n in names]
+    program, _ = lay_out(
+        writer_for(module, g), namer, list(zip(labels, gradients, strict=True)), definitions=named, given=given
+    )
+    module.note(program)
+    arrays = [(name, node.dims) for name, node in cached]
+    shapes = [d for i in loss.inputs for d in i.dims]
+    wanted = list(dict.fromkeys([*program.sizes, *(n for d in shapes for n in d.names())]))
+    missing = [n for n in wanted if not _readable(n, arrays, module)]
+    kept_sizes = [module.sizes[n] for n in missing]
+    unpacked = [*(name for name, _ in cached), *kept_sizes]
+    body = [f"{', '.join(unpacked)}{',' if len(unpacked) == 1 else ''} = cache"] if unpacked else []
+    body += size_lines([n for n in wanted if n not in missing], arrays, module.sizes)
+    body += _upstream_lines(module, loss)
+    body += body_lines(module, program)
+    body.append(f"return {', '.join(program.outputs)}")
+    what = ", ".join(loss.gradients)
+    doc = [
+        f"The gradient of {problem.objective_name} by {', '.join(names)} from upstream = {what}.",
+        "",
+        f"Takes about {leading(program.operations)} operations.",
+    ]
+    return kept_sizes, render("backward", ["upstream", "cache"], doc, body)
+
+
+def _readable(name: str, arrays: Sequence[tuple[str, Dims]], module: Module) -> bool:
+    try:
+        size_lines([name], arrays, module.sizes)
+    except CannotDerive:
+        return False
+    return True
+
+
+def _upstream_lines(module: Module, loss: Loss) -> list[str]:
+    np = module.np
+    names = [i.name for i in loss.inputs]
+    out = [f"{', '.join(names)} = upstream"] if len(names) > 1 or names[0] != "upstream" else []
+    for i in loss.inputs:
+        shape = shape_text(i.dims, module.sizes) if i.dims else "()"
+        out.append(f"{i.name} = {np}.asarray({i.name}, dtype=float){'' if i.dims else '[()]'}")
+        out.append(f"if {i.name}.shape != {shape}:")
+        out.append(f'    raise {module.names["misfit"]}("{i.name}", f"shape {{{shape}}}", {i.name})')
+    return out
+
+
+def _linear_value(module: Module, loss: Loss, doc: Sequence[str], extra: Sequence[Input]) -> Function:
+    made = function(module, module.names["linear_value"], doc, [("value", loss.objective)], lambda s: s[0], extra)
+    names = [i.name for i in extra]
+    unpack = [] if names == ["upstream"] else [f"    {', '.join(names)} = upstream"]
+    parameters = f"({', '.join(['upstream', *module.parameters])}):"
+    rest = made.lines[made.lines.index(next(line for line in made.lines if line.endswith(":"))) + 1 :]
+    return Function(made.name, (f"def {made.name}{parameters}", rest[0], *unpack, *rest[1:]))

@@ -1,0 +1,197 @@
+"""What a module's own check compares: the data of ``templates/numpy_check.py.j2``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from matcalc.code.backward import Loss
+from matcalc.code.functions import Module
+from matcalc.code.inputs import size_names, size_text, test_sizes
+from matcalc.code.names import Namer
+from matcalc.code.program import Input
+from matcalc.errors import CannotDerive
+from matcalc.language.problem import Problem
+from matcalc.language.terms import Term
+
+__all__ = ["Check", "check_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Pieces of source for the check."""
+
+    what: str  # for the printed line
+    before: tuple[str, ...]  # lines that make ``result`` and the tuple ``derivatives`` at ``point``
+    function: str  # of x, the variable number i
+    predicted: str  # the derivative's prediction along d
+    after: tuple[str, ...]  # further comparisons
+    tolerance: str
+    variables: str
+    structures: tuple[str, ...]
+    sizes: str
+    size_parameters: str
+    sample: tuple[str, ...]
+    returned: str
+
+
+AROUND = "*point[:i], x, *point[i + 1 :]"
+
+
+def check_of(
+    module: Module,
+    problem: Problem,
+    answers: Mapping[str, Term],
+    kind: str,
+    layout: str,
+    structure: str,
+    has_gradient: bool,
+    loss: Loss | None,
+) -> Check:
+    """The check of a module of the given kind: gradient, jacobian, hessian or backward."""
+    np, single = module.np, len(answers) == 1
+    turned = ".T" if (layout, kind) in (("numerator", "gradient"), ("denominator", "jacobian")) else ""
+    if kind == "hessian" and any(_structure(problem, x) for x in answers):
+        raise CannotDerive("there is no code for second derivatives by a structured matrix")
+    parts = {
+        "gradient": _gradient,
+        "jacobian": _jacobian,
+        "hessian": _hessian if has_gradient else _hessian_of_values,
+        "backward": _backward,
+    }[kind](module, single, turned, loss)
+    before, function, predicted, after = parts
+    if structure == "entries" and kind in ("gradient", "backward"):
+        predicted = f"{np}.sum({np}.tril(derivative{turned} * d)) if d.ndim == 2 else {np}.vdot(derivative{turned}, d)"
+    position = {i.symbol: k for k, i in enumerate(module.inputs)}
+    structures = {x: _structure(problem, x) for x in answers}
+    kinds = tuple(dict.fromkeys(s for s in structures.values() if s))
+    rows = [f'({position[x]}, "{s}")' if kinds else str(position[x]) for x, s in structures.items()]
+    names = size_names([i.dims for i in module.inputs])
+    fixed = [d.value for i in module.inputs for d in i.dims if d.value is not None]
+    sizes = [{module.sizes[n]: v for n, v in s.items()} for s in test_sizes(names, fixed)]
+    taken = Namer(["draw", "rng", "attempt", np, *(module.sizes[n] for n in names)])
+    local = {i.symbol: taken.exact(i.name) for i in module.inputs}
+    what = ", ".join(f"{kind if kind != 'backward' else 'gradient'} by {x}" for x in answers)
+    return Check(
+        what=what,
+        before=tuple(before),
+        function=function,
+        predicted=predicted,
+        after=tuple(after),
+        tolerance="1e-6" if kind != "hessian" or has_gradient else "1e-4",
+        variables=f"({', '.join(rows)}{',' if len(rows) == 1 else ''})",
+        structures=kinds,
+        sizes=_sizes_text(sizes),
+        size_parameters="".join(f", {module.sizes[n]}" for n in names),
+        sample=tuple(line for i in module.inputs for line in _sample(module, problem, i, local[i.symbol])),
+        returned=f"({', '.join(local.values())}{',' if len(local) == 1 else ''})",
+    )
+
+
+def _sizes_text(sizes: list[dict[str, int]]) -> str:
+    rows = ["{" + ", ".join(f'"{k}": {v}' for k, v in s.items()) + "}" for s in sizes]
+    line = f"({', '.join(rows)})"
+    return line if len(line) < 88 else "(\n" + "".join(f"    {r},\n" for r in rows) + ")"
+
+
+def _structure(problem: Problem, name: str) -> str:
+    has = problem.symbols[name].properties
+    if not problem.symbols[name].shape.is_matrix:
+        return ""
+    for structure in ("diagonal", "skew", "symmetric", "orthogonal"):
+        if structure in has or (structure == "symmetric" and "posdef" in has):
+            return structure
+    return ""
+
+
+# -------------------------------------------------------------------------------- what is compared
+Parts = tuple[list[str], str, str, list[str]]
+
+
+def _gradient(module: Module, single: bool, turned: str, loss: Loss | None) -> Parts:
+    before = ["result, derivatives = value_and_grad(*point)"]
+    before += ["derivatives = (derivatives,)"] if single else []
+    after = [f"worst = max(worst, {module.names['error']}(result, value(*point), abs(result)))"]
+    return before, f"value({AROUND})", f"{module.np}.vdot(derivative{turned}, d)", after
+
+
+def _jacobian(module: Module, single: bool, turned: str, loss: Loss | None) -> Parts:
+    np = module.np
+    before = ["result, derivatives = forward(*point), jacobian(*point)"]
+    before += ["derivatives = (derivatives,)"] if single else []
+    predicted = f"{np}.ravel(derivative{turned} @ d.ravel(order=\"F\") if d.ndim else derivative * d, order=\"F\")"
+    return before, f'{np}.ravel(forward({AROUND}), order="F")', predicted, []
+
+
+def _hessian(module: Module, single: bool, turned: str, loss: Loss | None) -> Parts:
+    np = module.np
+    before = ["result, derivatives = value(*point), hessian(*point)"]
+    before += ["derivatives = (derivatives,)"] if single else []
+    pick = "value_and_grad({})[1]" if single else "value_and_grad({})[1][len(exact_before)]"
+    function = f'{np}.ravel({pick.format(AROUND)}, order="F")'
+    predicted = f'{np}.ravel(derivative @ d.ravel(order="F") if d.ndim else derivative * d)'
+    return before, function, predicted, _product_check(module) if single else []
+
+
+def _hessian_of_values(module: Module, single: bool, turned: str, loss: Loss | None) -> Parts:
+    np, names = module.np, module.names
+    before = ["result, derivatives = value(*point), hessian(*point)"]
+    before += ["derivatives = (derivatives,)"] if single else []
+    inner = f"{names['slope']}(lambda y: value(*point[:i], y, *point[i + 1 :]), x, e)"
+    function = f"{np}.array([{inner} for e in {names['directions']}(x)], dtype=float)"
+    predicted = (
+        f'{np}.ravel((derivative @ d.ravel(order="F")).reshape(d.shape, order="F") if d.ndim else derivative * d)'
+    )
+    return before, function, predicted, _product_check(module) if single else []
+
+
+def _product_check(module: Module) -> list[str]:
+    np, names = module.np, module.names
+    return [
+        f"v = rng.standard_normal({np}.shape(point[i]))",
+        f'product = {np}.ravel(hessian_vector_product(*point, v), order="F")',
+        f'expected = {np}.ravel(derivatives[0] @ v.ravel(order="F") if {np}.ndim(v) else derivatives[0] * v)',
+        f"worst = max(worst, {names['error']}(product, expected, 1.0))",
+    ]
+
+
+def _backward(module: Module, single: bool, turned: str, loss: Loss | None) -> Parts:
+    np = module.np
+    assert loss is not None
+    before = ["result, cache = forward(*point)"]
+    if len(loss.outputs) == 1:
+        before.append(f"upstream = rng.standard_normal({np}.shape(result))")
+        function = f"{np}.vdot(upstream, forward({AROUND})[0])"
+    else:
+        before.append(f"upstream = tuple(rng.standard_normal({np}.shape(y)) for y in result)")
+        function = f"sum({np}.vdot(g, y) for g, y in zip(upstream, forward({AROUND})[0]))"
+    before.append("derivatives = backward(upstream, cache)")
+    before += ["derivatives = (derivatives,)"] if single else []
+    if len(loss.outputs) > 1:
+        before.append(f"result = {np}.concatenate([{np}.ravel(y) for y in result])")
+    if not loss.plain:
+        function = f"{module.names['linear_value']}(upstream, {AROUND})"
+    return before, function, f"{np}.vdot(derivative{turned}, d)", []
+
+
+# ------------------------------------------------------------------------------------- test points
+def _sample(module: Module, problem: Problem, i: Input, name: str) -> list[str]:
+    """Lines that draw an argument with its properties."""
+    np = module.np
+    has = problem.symbols[i.symbol].properties
+    shape = ", ".join(size_text(d, module.sizes) for d in i.dims)
+    out = [f"{name} = draw({shape})"]
+    if len(i.dims) == 2 and i.dims[0] is i.dims[1]:
+        if "posdef" in has:
+            out.append(f"{name} = {name} @ {name}.T / {shape.split(', ')[0]} + {np}.eye({shape.split(', ')[0]})")
+        elif "symmetric" in has:
+            out.append(f"{name} = ({name} + {name}.T) / 2")
+        if "skew" in has:
+            out.append(f"{name} = ({name} - {name}.T) / 2")
+        if "diagonal" in has:
+            out.append(f"{name} = {np}.diag({np}.diag({name}))")
+        if "orthogonal" in has:
+            out.append(f"{name} = {np}.linalg.qr({name})[0]")
+    if "positive" in has or ("posdef" in has and len(i.dims) < 2):
+        out.append(f"{name} = {np}.abs({name}) + 0.1")
+    return out
