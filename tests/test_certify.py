@@ -460,8 +460,8 @@ def test_a_recurrence_is_run() -> None:
     assert certified(problem, "h0", "W'*c").status == "failed"
 
 
-def test_a_family_is_no_variable_yet() -> None:
+def test_an_answer_by_a_family_says_what_each_member_is() -> None:
     problem = parse_problem("sum(n in 1..N, a'*x[n])", "a : d", "a")
     c = certify(problem, {"x": parse_expression("a", problem)})
     assert c.status == "skipped"
-    assert "not a variable" in c.notes[0]
+    assert "does not say what each member is" in c.notes[0]

@@ -153,7 +153,7 @@ LOOKS: list[tuple[Term, str, str, str]] = [
     (differential(A), "d(A)", "dA", r"\mathrm{d}A"),
     (T(differential(A)), "d(A)'", "dAᵀ", r"\left(\mathrm{d}A\right)^{\top}"),
     (differential(mul(A, x)), "d(A*x)", "d(A·x)", r"\mathrm{d}\left(A x\right)"),
-    (step, "h[t - 1]", "h[t − 1]", "h_{t - 1}"),
+    (step, "h[t-1]", "h[t−1]", "h_{t - 1}"),
     (
         summed,
         "sum(i in 1..N, norm2(h[i] - x)^2)",
@@ -162,9 +162,9 @@ LOOKS: list[tuple[Term, str, str, str]] = [
     ),
     (
         double,
-        "sum(j in 1..N, sum(i in 1..j, g[j]*g[i]))",
-        "sum(j in 1..N, sum(i in 1..j, g[j]·g[i]))",
-        r"\sum_{j=1}^{N} \sum_{i=1}^{j} g_{j} g_{i}",
+        "sum(n in 1..N, sum(i in 1..n, g[n]*g[i]))",
+        "sum(n in 1..N, sum(i in 1..n, g[n]·g[i]))",
+        r"\sum_{n=1}^{N} \sum_{i=1}^{n} g_{n} g_{i}",
     ),
     (bind("stack", "i", dim(1), dim("N"), mul(size("i"), x)), "rows(i in 1..N, i*x)", "rows(i in 1..N, i·x)", ""),
 ]
@@ -261,7 +261,7 @@ def test_a_bound_index_takes_no_name_of_the_term() -> None:
     body = mul(T(named_i), element("h", "t", shape("n")))
     assert text(bind("sumover", "t", dim(1), dim("N"), body)) == "sum(j in 1..N, i'*h[j])"
     outside = mul(c, bind("sumover", "t", dim(1), dim("N"), mul(element("g", "t", SCALAR), number(2))), symbol("i"))
-    assert text(outside) == "c*sum(j in 1..N, g[j]*2)*i"
+    assert text(outside) == "c*sum(n in 1..N, g[n]*2)*i"
 
 
 def test_an_indexed_size() -> None:

@@ -10,6 +10,7 @@ Invariant: as in :mod:`matcalc.calculus.differential`, every elementary step is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
+from itertools import islice
 
 from matcalc.calculus.differential import Tables, grouped, occurrences, round_of
 from matcalc.calculus.moves import move
@@ -47,7 +48,8 @@ def _adjoint_step(line: Term, path: Path, book: Tables, setting: Setting) -> Ste
     """One operation moves over: the rule that leaves the least on the right."""
     node = at(line, path)
     change = node.args[1]
-    fits = [(r, new, b) for r in book.for_adjoint(change) for new, b in apply(r, node, setting)]
+    ways = 1 if change.op == "add" else None  # a sum is split in some way, all are as good
+    fits = [(r, *fit) for r in book.for_adjoint(change) for fit in islice(apply(r, node, setting), ways)]
     if fits:
         rule, new, found = min(fits, key=lambda fit: _left_over(fit[0], fit[2]))
         return step(rule, line, path, new, found)

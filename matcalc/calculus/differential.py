@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from matcalc.calculus.arithmetic import numeral
 from matcalc.calculus.moves import MOVES, move
@@ -122,6 +123,11 @@ def _taken(rule: Rule, found: Bindings) -> int:
     return sum(found.terms[a].size for c in rule.conditions if c.name == "constant" for a in c.args)
 
 
+def _ways(rule: Rule) -> int | None:
+    """How many ways of applying a rule are looked at: every one (None) where they differ in what they take."""
+    return None if any(c.name == "constant" for c in rule.conditions) else 1
+
+
 def _choice(node: Term, book: Tables, setting: Setting) -> tuple[Rule, Term, Bindings] | None:
     """The rule to use for one differential, with its result: the most specific, taking the most."""
     inside = node.args[0]
@@ -131,12 +137,8 @@ def _choice(node: Term, book: Tables, setting: Setting) -> tuple[Rule, Term, Bin
         candidates = [r for r in book.for_differential(inside) if r.lhs.args[0].op != "sym"]
     ranks = sorted({_rank(r, inside.is_scalar) for r in candidates}, reverse=True)
     for rank in ranks:
-        fits = [
-            (rule, new, found)
-            for rule in candidates
-            if _rank(rule, inside.is_scalar) == rank
-            for new, found in apply(rule, node, setting)
-        ]
+        equals = [r for r in candidates if _rank(r, inside.is_scalar) == rank]
+        fits = [(rule, *fit) for rule in equals for fit in islice(apply(rule, node, setting), _ways(rule))]
         if fits:
             return max(fits, key=lambda fit: _taken(fit[0], fit[2]))
     return None

@@ -101,9 +101,8 @@ def loss_functions(module: Module, problem: Problem, answers: Mapping[str, Term]
     kept, passed = _frontier(graph, module, results, gradients)
     forward, names = _forward(module, problem, loss, graph, results, named, kept)
     cached = [(names[n], n) for n in kept] + [(i.name, graph.input(i.symbol, i.dims)) for i in passed]
-    backward = _backward(module, problem, loss, graph, list(answers), gradients, named, cached)
-    needs, back = backward
-    made = [_closed(forward, cached, needs), back]
+    sizes, backward = _backward(module, problem, loss, graph, list(answers), gradients, named, cached)
+    made = [_closed(module, forward, [n for n, _ in cached], sizes), backward]
     if not loss.plain:
         doc = ["The objective with a loss that is linear in what it is of: for the check."]
         extra = [i for i in loss.inputs]
@@ -113,20 +112,23 @@ def loss_functions(module: Module, problem: Problem, answers: Mapping[str, Term]
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A forward function whose last line waits for the cache."""
+    """A forward function whose last lines wait for the cache."""
 
-    parameters: tuple[str, ...]
     doc: tuple[str, ...]
     body: tuple[str, ...]
     outputs: tuple[str, ...]
+    sizes: tuple[str, ...]  # that the body uses
 
 
-def _closed(forward: _Open, cached: Sequence[tuple[str, Node]], sizes: Sequence[str]) -> Function:
-    names = [*(n for n, _ in cached), *sizes]
+def _closed(module: Module, forward: _Open, arrays: Sequence[str], sizes: Sequence[str]) -> Function:
+    """The forward function; ``sizes`` are what backward cannot read from the cached arrays."""
+    names = [*arrays, *(module.sizes[n] for n in sizes)]
     cache = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
     outputs = forward.outputs[0] if len(forward.outputs) == 1 else f"({', '.join(forward.outputs)})"
-    body = [*forward.body, f"cache = {cache}", f"return {outputs}, cache"]
-    return render("forward", forward.parameters, forward.doc, body)
+    wanted = list(dict.fromkeys([*forward.sizes, *sizes]))
+    read = size_lines(wanted, [(i.name, i.dims) for i in module.inputs], module.sizes)
+    body = [*checked(module), *read, *forward.body, f"cache = {cache}", f"return {outputs}, cache"]
+    return render("forward", module.parameters, forward.doc, body)
 
 
 def _frontier(
@@ -154,14 +156,12 @@ def _forward(
         keep=kept,
     )
     module.note(program)
-    sizes = size_lines(program.sizes, [(i.name, i.dims) for i in module.inputs], module.sizes)
     doc = [
         f"{problem.objective_name} = {plain(str(problem.objective))}: what the loss is of, and a cache for backward.",
         "",
         *(f"{label} = {plain(str(t))}" for label, t in zip(labels, loss.outputs, strict=True)),
     ]
-    body = [*checked(module), *sizes, *body_lines(module, program)]
-    return _Open(tuple(module.parameters), tuple(doc), tuple(body), program.outputs), names
+    return _Open(tuple(doc), tuple(body_lines(module, program)), program.outputs, program.sizes), names
 
 
 def _output_names(problem: Problem, loss: Loss) -> list[str]:
@@ -180,7 +180,7 @@ def _backward(
     named: Mapping[str, Node],
     cached: Sequence[tuple[str, Node]],
 ) -> tuple[list[str], Function]:
-    """The sizes that the cache must hold besides arrays, and the function."""
+    """The names of the sizes that the cache must hold besides arrays, and the function."""
     given = {node: name for name, node in cached} | given_inputs(g, loss.inputs)
     namer = Namer(module.taken | set(given.values()) | {"cache", "upstream"})
     labels = ["grad"] if len(names) == 1 else [f"grad_{n}" for n in names]
@@ -192,9 +192,9 @@ def _backward(
     shapes = [d for i in loss.inputs for d in i.dims]
     wanted = list(dict.fromkeys([*program.sizes, *(n for d in shapes for n in d.names())]))
     missing = [n for n in wanted if not _readable(n, arrays, module)]
-    kept_sizes = [module.sizes[n] for n in missing]
-    unpacked = [*(name for name, _ in cached), *kept_sizes]
-    body = [f"{', '.join(unpacked)}{',' if len(unpacked) == 1 else ''} = cache"] if unpacked else []
+    unpacked = [*(name for name, _ in cached), *(module.sizes[n] for n in missing)]
+    left = ", ".join(unpacked)
+    body = [f"{left} = cache" if len(unpacked) > 1 else f"({left},) = cache"] if unpacked else []
     body += size_lines([n for n in wanted if n not in missing], arrays, module.sizes)
     body += _upstream_lines(module, loss)
     body += body_lines(module, program)
@@ -205,7 +205,7 @@ def _backward(
         "",
         f"Takes about {leading(program.operations)} operations.",
     ]
-    return kept_sizes, render("backward", ["upstream", "cache"], doc, body)
+    return missing, render("backward", ["upstream", "cache"], doc, body)
 
 
 def _readable(name: str, arrays: Sequence[tuple[str, Dims]], module: Module) -> bool:

@@ -192,7 +192,8 @@ def _value_and_grad(module: Module, task: _Task, gradients: Mapping[str, Term]) 
 
 def _derivatives(module: Module, public: str, kind: str, task: _Task, answers: Mapping[str, Term]) -> Function:
     names = list(answers)
-    labels = [public] if len(names) == 1 else [f"{public}_{n}" for n in names]
+    letter = public[0].upper()
+    labels = [letter] if len(names) == 1 else [f"{letter}_{n}" for n in names]
     what = {"jac": "Jacobian", "hess": "Hessian"}[kind]
     doc = [f"The {what} of {task.problem.objective_name} by {', '.join(names)}.", "", *_labelled(kind, task, answers)]
     return function(module, public, doc, list(zip(labels, answers.values(), strict=True)), _tuple)
@@ -251,11 +252,13 @@ def _header(task: _Task, module: Module, kind: str, definitions: Sequence[Defini
     label = {"jacobian": "jac", "hessian": "hess"}.get(kind, "grad")
     lines += ["", *_labelled(label, task, task.answers)]
     inside = {d.name for d in problem.definitions}
-    where = [f"where {d.name} = {plain(str(d.term))}" for d in definitions if d.name not in inside]
+    said = {name for t in task.answers.values() for name in t.free}
+    where = [f"where {d.name} = {plain(str(d.term))}" for d in definitions if d.name not in inside and d.name in said]
     arguments = [f"{i.name} {_kind_of_argument(i, module)}" for i in module.inputs]
     lines += [*where, ""]
     lines += [f"Arguments: {', '.join(arguments)}."] if arguments else []
-    lines += [plain(c)[:1].upper() + plain(c)[1:].rstrip(".") + "." for c in conventions]
+    worth = [plain(c) for c in conventions if not c.startswith("the gradient has the shape")]
+    lines += [c[:1].upper() + c[1:].rstrip(".") + "." for c in worth]
     if not conventions and task.layout in LAYOUTS:
         lines.append(LAYOUTS[task.layout])
     lines.append("Written by matcalc. Run this file to check the derivatives numerically.")

@@ -8,20 +8,22 @@ Invariants: arguments come before their users; an output is never an input or a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from matcalc.code.lower_entries import prod, ratio
 from matcalc.code.mathematics import formula
 from matcalc.code.names import Namer
-from matcalc.code.nodes import Node, live
+from matcalc.code.nodes import Graph, Node, live
 from matcalc.code.program import Program, Statement, operations
 from matcalc.code.source import ATOM, POWER, Piece, Writer
 from matcalc.language.dims import ZERO, Dim
 
 __all__ = ["lay_out"]
 
+WORD = re.compile(r"\w+")
 WIDTH = 76  # longest expression on one line
 LEAVES = frozenset(("input", "num", "const", "size"))
 CLEAR = frozenset(("transpose", "bcol", "brow", "ones", "zeros", "eye", "diag"))  # views and structure: never named
@@ -75,7 +77,7 @@ class _Layout:
     def name(self, node: Node, piece: Piece, updates: tuple[str, ...] = ()) -> None:
         wanted = self.forced.get(node)
         name = self.namer.exact(wanted) if wanted else self.namer.fresh(_hint(node, self.names))
-        shown = formula(node, self.names)
+        shown = formula(node, self.names, self.writer.cores)
         self.names[node] = name
         self.writer.pieces[node] = Piece(name)
         self.writer.named.add(node)
@@ -166,14 +168,26 @@ def _letters(node: Node, names: Mapping[Node, str]) -> str:
     return name if isinstance(name, str) and 0 < len(name) <= 2 else "?"
 
 
-def _uses(order: Sequence[Node], outputs: Sequence[Node]) -> dict[Node, int]:
+def _shared_cores(g: Graph, order: Sequence[Node]) -> dict[Node, Node]:
+    """Products that differ from another one by a number only, with the product they share: ``-z`` and ``z``."""
+    cores: dict[Node, list[Node]] = {}
+    for n in order:
+        if n.op == "prod" and len(n.args) > 1 and n.dims:
+            outside, core = ratio(n), n
+            if outside.coefficient != 1:
+                core = prod(g, 1 / outside.coefficient, [n])
+            cores.setdefault(core, []).append(n)
+    return {n: core for core, group in cores.items() if len(group) > 1 for n in group if n is not core}
+
+
+def _uses(order: Sequence[Node], outputs: Sequence[Node], inside: Callable[[Node], Sequence[Node]]) -> dict[Node, int]:
     """How often the text of each node is written."""
     uses = dict.fromkeys(order, 0)
     for o in outputs:
         uses[o] += 1
     for node in reversed(order):
         times = uses[node] if node.op in CLEAR else 1
-        for a in node.args:
+        for a in inside(node):
             if a in uses:
                 uses[a] += times
     return uses
@@ -195,7 +209,13 @@ def lay_out(
     given = dict(given or {})
     nodes = [n for _, n in outputs]
     keep = list(keep)
-    order = list(live([*nodes, *keep], lambda n: () if n in given else n.args))
+    shared = _shared_cores(writer.graph, list(live([*nodes, *keep])))
+    writer.cores.update(shared)
+
+    def inside(n: Node) -> Sequence[Node]:
+        return () if n in given else (shared[n],) if n in shared else n.args
+
+    order = list(live([*nodes, *keep], inside))
     forced: dict[Node, str | None] = dict.fromkeys(keep)
     for name, node in (definitions or {}).items():
         if node in set(order) and node.op not in LEAVES | CLEAR and not forced.get(node):
@@ -204,7 +224,7 @@ def lay_out(
         single = len(outputs) == 1 and not _diagonal_parts(node)
         if not single and node not in given and node.op not in LEAVES | CLEAR and not forced.get(node):
             forced[node] = name
-    layout = _Layout(writer, namer, dict(given), _uses(order, nodes), forced)
+    layout = _Layout(writer, namer, dict(given), _uses(order, nodes, inside), forced)
     writer.pieces.update({n: Piece(name) for n, name in given.items()})
     writer.named.update(given)
     for node in order:
@@ -213,13 +233,15 @@ def lay_out(
     total: Dim = ZERO
     for node in order:
         total = total + operations(node) if node not in given else total
+    texts = [*sources, *(t for s in layout.statements for t in (s.source, *s.updates))]
+    words = {w for t in texts for w in WORD.findall(t)}
     program = Program(
         tuple(layout.statements),
         tuple(sources),
         total,
-        tuple(writer.used_sizes),
-        tuple(writer.used_helpers),
-        tuple(writer.used_scipy),
+        tuple(n for n in writer.used_sizes if writer.sizes.get(n, n) in words),
+        tuple(h for h in writer.used_helpers if writer.helpers.get(h, f"_{h}") in words),
+        tuple(h for h in writer.used_scipy if writer.helpers.get(h, h) in words),
     )
     return program, layout.names
 

@@ -104,11 +104,12 @@ CHAIN = frozenset(("matmul", "matvec", "dot", "solve", "cho_solve"))
 def _plan(g: Graph, outputs: Sequence[Node], products: bool) -> Plan:
     """What a pass computes anyway; the products and sums only once the inverses are settled."""
     order = list(live(outputs))
-    inverted = g.plan.inverted | {n for n in order if n.op == "inv"}
+    inverted = g.plan.inverted | {n for n in order if n.op == "inv"} | _often_solved(g, order)
     factored = g.plan.factored or _factored(g, order, inverted)
     exponentials = g.plan.exponentials | _exponentials(order)
+    rectified = frozenset(n.args[0] for n in order if n.op == "fn" and n.data == "relu")
     if not products:
-        return Plan(inverted=inverted, factored=factored, exponentials=exponentials)
+        return Plan(inverted=inverted, factored=factored, exponentials=exponentials, rectified=rectified)
     wanted = set(outputs)  # nodes that somebody other than a product uses
     for node in order:
         if node.op not in CHAIN and node.op not in ("transpose", "outer"):
@@ -119,10 +120,22 @@ def _plan(g: Graph, outputs: Sequence[Node], products: bool) -> Plan:
         ready={product_key(g, n): n for n in shared},
         computed=frozenset(shared),
         whole=frozenset(n for n in order if n.op == "add" and n.is_matrix),
+        formed=frozenset(n for n in order if n.op == "prod" and n.is_matrix),
         inverted=inverted,
         factored=factored,
         exponentials=exponentials,
+        rectified=rectified,
     )
+
+
+def _often_solved(g: Graph, order: Sequence[Node]) -> set[Node]:
+    """Inverses that are cheaper than three solves with matrices on the right."""
+    counts: dict[Node, int] = {}
+    for n in order:
+        if n.op == "solve" and n.is_matrix:
+            a = n.args[0].args[0] if n.args[0].op == "transpose" else n.args[0]
+            counts[a] = counts.get(a, 0) + 1
+    return {g.node("inv", (a,), None, a.dims) for a, k in counts.items() if k > 2}
 
 
 def _is_scaled_matrix(n: Node) -> bool:

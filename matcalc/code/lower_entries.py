@@ -18,7 +18,8 @@ from matcalc.errors import CannotDerive
 from matcalc.language.dims import Dim
 
 __all__ = [
-    "Ratio", "add", "bcol", "brow", "diag", "diagvec", "is_symmetric", "neg", "outer", "prod", "ratio", "scaled", "transpose",
+    "Ratio", "add", "bcol", "brow", "diag", "diagvec", "is_nonnegative", "is_symmetric", "neg", "outer", "prod", "ratio",
+    "scaled", "square_root", "transpose",
 ]  # fmt: skip
 
 ONE = Fraction(1)
@@ -100,6 +101,7 @@ def prod(g: Graph, coefficient: Fraction | int, above: Iterable[Node], below: It
     if r.coefficient == 0 or any(is_zero(a) for a in r.numerators):
         return g.zeros(dims)
     _square_roots(r)
+    _cancel_sizes(r)
     _sigmoids(g, r)
     if len(dims) == 2:
         return _matrix(g, r, dims)
@@ -227,6 +229,14 @@ def _square_roots(r: Ratio) -> None:
             while nodes.count(root) > 1:
                 nodes.remove(root)
                 nodes[nodes.index(root)] = root.args[0]
+
+
+def _cancel_sizes(r: Ratio) -> None:
+    """``m/m`` is 1 for sizes, which are not zero."""
+    for a in [a for a in r.denominators if a.op == "size"]:
+        if a in r.numerators:
+            r.numerators.remove(a)
+            r.denominators.remove(a)
 
 
 def _sigmoids(g: Graph, r: Ratio) -> None:
@@ -413,10 +423,17 @@ def add(g: Graph, items: Sequence[Node]) -> Node:
         return g.zeros(dims)
     if len(terms) == 1:
         return terms[0]
+    common = abs(ratio(terms[0]).coefficient)
+    if common != 1 and all(abs(ratio(t).coefficient) == common and not _is_diagonal(t) for t in terms):
+        return prod(g, common, [add(g, [prod(g, 1 / common, [t]) for t in terms])])
     negated = g.find("add", [neg(g, t) for t in terms], None, dims, same=(len(terms),))
     if negated is not None:
         return neg(g, negated)
     return g.node("add", terms, None, dims, same=(len(terms),))
+
+
+def _is_diagonal(t: Node) -> bool:
+    return any(a.op in ("eye", "diag") for a in ratio(t).numerators)
 
 
 def _merge_constants(g: Graph, terms: list[Node], dims: Dims) -> list[Node]:
@@ -497,12 +514,44 @@ def transpose(g: Graph, x: Node) -> Node:
     if x.op in ("add", "prod") and any(a.op in ("bcol", "brow", "outer") for a in x.args) and _thin(x):
         parts = [transpose(g, a) for a in x.args]
         return add(g, parts) if x.op == "add" else prod(g, x.data[0], parts[: x.data[1]], parts[x.data[1] :])
+    if x.op == "add" and x not in g.plan.whole and 2 * sum(_is_turned(a) for a in x.args) >= len(x.args):
+        return add(g, [transpose(g, a) for a in x.args])
     return g.node("transpose", (x,), None, flipped)
+
+
+def _is_turned(a: Node) -> bool:
+    return any(f.op == "transpose" for f in (a.args if a.op == "prod" else (a,)))
 
 
 def _thin(x: Node) -> bool:
     """Whether a node consists of structured matrices alone."""
     return all(not ratio(a).denominators and all(b.op in ("bcol", "brow", "outer") for b in ratio(a).numerators) for a in x.args)
+
+
+def is_nonnegative(g: Graph, v: Node) -> bool:
+    """Whether no entry is negative, by facts or form. False where that is not known."""
+    if v.op == "prod":
+        r = ratio(v)
+        odd = [a for part in (r.numerators, r.denominators) for a in dict.fromkeys(part) if part.count(a) % 2]
+        return r.coefficient >= 0 and all(is_nonnegative(g, a) for a in odd)
+    if v.op == "add" and len(v.args) == 2:  # 1 - sigmoid(u)
+        one, other = v.args if v.args[1].op == "prod" else v.args[::-1]
+        inside = ratio(other)
+        bounded = inside.coefficient == -1 and not inside.denominators and [a.data for a in inside.numerators] == ["sigmoid"]
+        if bounded and (one.op == "ones" or (one.op == "num" and one.data >= 1)):
+            return True
+    if v.op == "add":
+        return all(is_nonnegative(g, a) for a in v.args)
+    if v.op == "fn":
+        return v.data in ("exp", "sigmoid", "softplus", "abs", "relu", "step", "sqrt", "cosh")
+    if v.op == "input":
+        return "positive" in g.facts.get(v.data, ())
+    return v.op in ("ones", "zeros", "size", "softmax", "norm") or (v.op == "num" and v.data >= 0)
+
+
+def square_root(g: Graph, v: Node) -> Node:
+    """The entrywise square root."""
+    return g.node("fn", (v,), "sqrt", v.dims)
 
 
 def is_symmetric(g: Graph, x: Node) -> bool:

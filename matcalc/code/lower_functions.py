@@ -52,6 +52,8 @@ def elementwise(g: Graph, name: str, x: Node) -> Node:
         return prod(g, 1, [elementwise(g, name, constant), g.ones(x.dims)])
     if name == "log":
         return _log(g, x)
+    if name == "step" and x in g.plan.rectified:  # relu(x) is at hand and positive where x is
+        x = g.node("fn", (x,), "relu", x.dims)
     return g.node("fn", (x,), name, x.dims)
 
 
@@ -197,7 +199,7 @@ def log_determinant(g: Graph, a: Node) -> Node:
     if a.op == "diag":
         return sum_of(g, elementwise(g, "log", elementwise(g, "abs", a.args[0])))
     if a in g.plan.factored:
-        return g.node("cho_logdet", (cho_factor(g, a),), None, ())
+        return prod(g, 2, [g.node("cho_logdet", (cho_factor(g, a),), None, ())])  # half of it
     return g.node("logdet", (a,), None, ())
 
 

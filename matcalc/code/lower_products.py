@@ -19,11 +19,13 @@ from matcalc.code.lower_entries import (
     bcol,
     brow,
     diag,
+    is_nonnegative,
     outer,
     prod,
     ratio,
     rescaled,
     scaled,
+    square_root,
     transpose,
 )
 from matcalc.code.nodes import ONE_DIM, Dims, Graph, Node, is_zero, representative
@@ -33,6 +35,7 @@ from matcalc.language.dims import Dim
 __all__ = ["Factor", "chain", "column", "dot", "expand", "inverse", "matrix", "product_key", "row", "solve", "total", "vec"]
 
 EXACT = 16  # factors; longer chains are ordered greedily
+THIN = 3  # summands of a sum of diagonal and rank-one matrices that is multiplied out
 POWER = 6  # highest matrix power that is written as factors
 
 
@@ -151,6 +154,10 @@ def chain(g: Graph, factors: Sequence[Factor], rows: Dim, cols: Dim) -> Node:
         return g.zeros(dims_of(rows, cols))
     if not flat:
         return rescaled(g, outside, g.eye(rows) if rows is not ONE_DIM else g.num(1))
+    thin = next((i for i, f in enumerate(flat) if len(flat) > 1 and _is_thin_sum(g, f.node)), None)
+    if thin is not None:
+        parts = [[*flat[:thin], matrix(s), *flat[thin + 1 :]] for s in _summands(g, flat[thin].node) or ()]
+        return rescaled(g, outside, add(g, [chain(g, p, rows, cols) for p in parts]))
     flat = _normalised(g, flat, outside)
     segments = _cut(flat)
     first, last = segments[0], segments[-1]
@@ -195,11 +202,22 @@ def _segment(g: Graph, seg: list[Factor]) -> Node:
         return seg[0].node
     if len(seg) == 3 and seg[0].node.op == seg[2].node.op == "ones":
         return total(g, seg[1].node)
-    mirrored = _mirrored(g, seg)
-    if mirrored:
-        half = _segment(g, seg[-mirrored:])
-        middle = seg[mirrored : len(seg) - mirrored]
-        return _segment(g, [row(half), *middle, column(half)])
+    if seg[0].rows is ONE_DIM and seg[-1].cols is ONE_DIM:
+        long = [*_unrolled(g, seg[0]), *seg[1:-1], *(flipped(g, f) for f in reversed(_unrolled(g, seg[-1])))]
+        mirrored = _mirrored(g, long)
+        if mirrored > 1:
+            half = _segment(g, long[-mirrored:])
+            return _ordered(g, [row(half), *long[mirrored : len(long) - mirrored], column(half)])
+    elif len(seg) == 3:
+        weights = seg[1].node
+        if weights.op == "diag" and _mirrored(g, seg) == 1 and is_nonnegative(g, weights.args[0]):
+            root = prod(g, 1, [bcol(g, square_root(g, weights.args[0]), seg[2].cols), seg[2].node])
+            return matmul(g, transpose(g, root), root)  # Z'*Z takes half the work of a general product
+    return _ordered(g, seg)
+
+
+def _ordered(g: Graph, seg: list[Factor]) -> Node:
+    """The product of a segment in the best order."""
     nodes = tuple(f.node for f in seg)
     twin = g.built.get(tuple(transpose(g, n) for n in reversed(nodes)))
     if twin is not None:  # the transpose has been computed
@@ -210,14 +228,20 @@ def _segment(g: Graph, seg: list[Factor]) -> Node:
     return node
 
 
-def _mirrored(g: Graph, seg: list[Factor]) -> int:
-    """How many factors at both ends of ``x'*A'*W*A*x`` are transposes of each other, where that is worth a name."""
-    if seg[0].rows is not ONE_DIM or seg[-1].cols is not ONE_DIM:
-        return 0
+def _unrolled(g: Graph, f: Factor) -> list[Factor]:
+    """A vector at the left end of a chain as the product it is: ``(A*x)'`` is x', A'."""
+    v = f.node
+    if v.op == "matvec":
+        return [*_unrolled(g, row(v.args[1])), matrix(transpose(g, v.args[0]))]
+    return [row(v)]
+
+
+def _mirrored(g: Graph, seg: Sequence[Factor]) -> int:
+    """How many factors at both ends of ``x'*A'*W*A*x`` are transposes of each other."""
     k = 0
     while 2 * (k + 1) <= len(seg) and transpose(g, seg[k].node) is seg[-1 - k].node:
         k += 1
-    return k if k > 1 else 0
+    return k
 
 
 def _greedy(g: Graph, seg: list[Factor]) -> Node:
@@ -285,8 +309,8 @@ def _cost(g: Graph, left: Factor | None, right: Factor | None, a: int, p: int, c
         op = f.node.op
         if op == "diag":
             return float(min(p * other, a * c))
-        if base_of_inverse(g, f.node) is not None:
-            return 2 / 3 * p**3 + 2.0 * p * p * other
+        if base_of_inverse(g, f.node) is not None:  # a solve from the right costs transposes
+            return 2 / 3 * p**3 + (2.0 if f is left else 2.02) * p * p * other
         if op == "ones":
             return float(a * p * c)
         if op in ("kron", "commutation"):
@@ -348,6 +372,17 @@ def _matmul(g: Graph, a: Node, b: Node, dims: Dims) -> Node:
     return g.node("matmul", (a, b), None, dims)
 
 
+def _is_thin_sum(g: Graph, x: Node) -> bool:
+    """Whether a matrix is a short sum of diagonal and rank-one matrices: products distribute over it at less cost."""
+    summands = _summands(g, x)
+    return summands is not None and len(summands) <= THIN and all(_is_thin(s) for s in summands)
+
+
+def _is_thin(x: Node) -> bool:
+    parts = [a for a in (x.args if x.op == "prod" else (x,)) if not a.is_scalar]
+    return len(parts) == 1 and parts[0].op in ("outer", "bcol", "brow", "ones", "eye", "diag")
+
+
 def _conform(a: Node, b: Node) -> bool:
     return len(a.args) == len(b.args) and all(
         x.is_matrix and y.is_matrix and x.dims[1] is y.dims[0] for x, y in zip(a.args, b.args, strict=True)
@@ -387,9 +422,10 @@ def _matvec(g: Graph, a: Node, x: Node, dims: Dims) -> Node:
 
 
 def _summands(g: Graph, a: Node) -> list[Node] | None:
+    """The terms of a matrix sum that is not formed anyway, else None."""
     flip = a.op == "transpose"
     a = a.args[0] if flip else a
-    if a.op != "add" or a in g.plan.whole:
+    if a.op != "add" or not a.is_matrix or a in g.plan.whole:
         return None
     return [transpose(g, s) if flip else s for s in a.args]
 
@@ -430,6 +466,8 @@ def unvec(g: Graph, x: Node, rows: Dim, cols: Dim) -> Node:
         return rescaled(g, outside, g.node(x.op, (), None, (rows, cols)))
     if x.op == "vec" and x.args[0].dims == (rows, cols):
         return rescaled(g, outside, x.args[0])
+    if x.op == "add" and all(scaled(g, a)[1].op == "vec" for a in x.args):
+        return rescaled(g, outside, add(g, [unvec(g, a, rows, cols) for a in x.args]))
     return rescaled(g, outside, g.node("unvec", (x,), None, (rows, cols)))
 
 
@@ -450,7 +488,7 @@ def _sum_along(g: Graph, x: Node, axis: int) -> Node:
     if x.op == "transpose":
         return _sum_along(g, x.args[0], 1 - axis)
     dims = (x.dims[1 - axis],)
-    halves = _halves(g, x)
+    halves = None if x in g.plan.formed else _halves(g, x)
     if halves is not None:
         return g.node("rowdot", halves, axis, dims, same=(2,))
     return g.node("sumaxis", (x,), axis, dims)
@@ -461,7 +499,7 @@ def total(g: Graph, x: Node) -> Node:
     x = x.args[0] if x.op == "transpose" else x
     if x.op == "ones":
         return prod(g, 1, [g.size(d) for d in x.dims])
-    halves = _halves(g, x)
+    halves = None if x in g.plan.formed else _halves(g, x)
     if halves is not None:
         return g.node("dot" if x.is_vector else "vdot", halves, None, (), same=(2,))
     return g.node("sum", (x,), None, ())

@@ -15,6 +15,7 @@ from matcalc.code.lower_products import (
     column,
     dot,
     expand,
+    flipped,
     matrix,
     order,
     ready_product,
@@ -110,6 +111,8 @@ def _trace_of_chain(g: Graph, flat: list[Factor], x: Node) -> Node:
         if node.op == "diag":
             return sum_of(g, node.args[0])
         return g.node("trace", (node,), None, ())
+    if sum(f.node.op == "transpose" for f in flat) > len(flat) / 2:  # the trace of the transpose is the same
+        flat = [flipped(g, f) for f in reversed(flat)]
     left, right = _best_arcs(g, flat)
     a, b = _product(g, left), _product(g, right)
     for u, v in ((a, b), (b, a)):

@@ -20,21 +20,30 @@ __all__ = ["formula"]
 LIMIT = 40  # nodes of a formula that is still worth reading
 
 
-def formula(node: Node, names: Mapping[Node, str]) -> str | None:
-    """What a node computes, from named nodes; None where the language has no word for it or it would be too long."""
+def formula(node: Node, names: Mapping[Node, str], cores: Mapping[Node, Node]) -> str | None:
+    """What a node computes, from named nodes; None where the language has no word for it or it would be too long.
+
+    ``cores`` are products that are written as a multiple of another.
+    """
     try:
-        term = _term(node, names, top=True)
+        term = _term(node, names, cores, top=True)
     except ShapeError:
         return None
     return None if term is None or term.size > LIMIT else str(term)
 
 
-def _term(node: Node, names: Mapping[Node, str], top: bool = False) -> Term | None:
+def _term(node: Node, names: Mapping[Node, str], cores: Mapping[Node, Node], top: bool = False) -> Term | None:
     if not top and node in names and node.op != "cho_factor":
         return T.symbol(names[node], *_shape(node))
+    core = cores.get(node)
+    if core is not None and core in names:
+        factor = T.number(abs(node.data[0]))
+        multiple = T.symbol(names[core], *_shape(core))
+        multiple = multiple if abs(node.data[0]) == 1 else T.mul(factor, multiple)
+        return T.neg(multiple) if node.data[0] < 0 else multiple
     args: list[Term] = []
     for a in node.args:
-        inside = _term(a, names)
+        inside = _term(a, names, cores)
         if inside is None or inside.size > LIMIT:
             return None
         args.append(inside)
@@ -49,23 +58,27 @@ def _shape(node: Node) -> Shape:
 
 def _prod(node: Node, args: Sequence[Term]) -> Term:
     c, k = node.data
-    scalars = [t for t in args[:k] if t.is_scalar]
-    arrays = [t for t in args[:k] if not t.is_scalar]
-    scalars_below = [t for t in args[k:] if t.is_scalar]
-    arrays_below = [t for t in args[k:] if not t.is_scalar]
-    front = [T.number(abs(c))] if abs(c) != 1 or not (scalars or arrays) else []
-    out = T.mul(*front, *scalars) if front or scalars else None
-    if scalars_below:
-        out = T.div(out if out is not None else T.number(1), T.mul(*scalars_below))
-    if arrays:
-        out = T.mul(out, T.had(*arrays)) if out is not None else T.had(*arrays)
+    front = [T.number(abs(c))] if abs(c) != 1 else []
+    scalars = [*front, *_powers([t for t in args[:k] if t.is_scalar], T.power)]
+    arrays = _powers([t for t in args[:k] if not t.is_scalar], T.hpower)
+    out: Term | None = T.mul(*scalars, *([T.had(*arrays)] if arrays else [])) if scalars or arrays else None
+    below = _powers([t for t in args[k:] if t.is_scalar], T.power)
+    if below:
+        out = T.div(out if out is not None else T.number(1), T.mul(*below))
+    arrays_below = _powers([t for t in args[k:] if not t.is_scalar], T.hpower)
     if arrays_below:
-        below = T.had(*arrays_below)
+        under = T.had(*arrays_below)
         top = out if out is not None else T.number(1)
-        top = T.mul(top, T.ones(*below.shape)) if top.is_scalar and not top.op == "num" else top
-        out = T.hdiv(top, below)
+        out = T.hdiv(top if not top.is_scalar or top.op == "num" else T.mul(top, T.ones(*under.shape)), under)
     assert out is not None
     return T.neg(out) if c < 0 else out
+
+
+def _powers(factors: Sequence[Term], power: Callable[[Term, int], Term]) -> list[Term]:
+    counts: dict[Term, int] = {}
+    for t in factors:
+        counts[t] = counts.get(t, 0) + 1
+    return [t if n == 1 else power(t, n) for t, n in counts.items()]
 
 
 def _sum_along(node: Node, args: Sequence[Term]) -> Term:
@@ -152,7 +165,7 @@ TERMS: dict[str, Callable[[Node, Sequence[Term]], Term | None]] = {
     "logdet_positive": lambda node, args: T.fn("log", T.make("det", args[0])),
     "cho_factor": _plain(lambda a: a),
     "cho_solve": lambda node, args: T.mul(T.make("inv", args[0]), args[1]),
-    "cho_logdet": _made("logdet"),
+    "cho_logdet": lambda node, args: T.div(T.make("logdet", args[0]), T.number(2)),
     "kron": lambda node, args: T.make("kron", *(T.transpose(a) if k == "row" else a for a, k in zip(args, node.data, strict=True))),
     "vec": _made("vec"),
     "unvec": lambda node, args: T.make("unvec", args[0], data=node.dims),

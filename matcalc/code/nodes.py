@@ -61,17 +61,19 @@ class Plan:
     """What a first lowering showed: nodes that are computed anyway, so that the second lowering uses them.
 
     ``ready`` are products with a user other than a product, by their factors; ``computed`` the same as a set; ``whole``
-    the sums that are formed anyway; ``inverted`` the inverses that are needed themselves; ``factored`` the positive
+    the sums and ``formed`` the products of entries that are formed anyway; ``inverted`` the inverses that are needed themselves; ``factored`` the positive
     definite matrices worth a Cholesky factor; ``exponentials`` the (argument, axis) of which both softmax and logsumexp
-    are wanted.
+    are wanted; ``rectified`` the arguments of relu.
     """
 
     ready: Mapping[tuple[Node, ...], Node] = field(default_factory=dict)
     computed: frozenset[Node] = frozenset()
     whole: frozenset[Node] = frozenset()
+    formed: frozenset[Node] = frozenset()
     inverted: frozenset[Node] = frozenset()
     factored: frozenset[Node] = frozenset()
     exponentials: frozenset[tuple[Node, int | None]] = frozenset()
+    rectified: frozenset[Node] = frozenset()
 
 
 @dataclass(slots=True)

@@ -61,6 +61,7 @@ class Writer:
     helpers: Mapping[str, str] = field(default_factory=dict)  # helper -> its name in the module
     pieces: dict[Node, Piece] = field(default_factory=dict)
     named: set[Node] = field(default_factory=set)  # those whose piece is a name
+    cores: dict[Node, Node] = field(default_factory=dict)  # products written as a multiple of another
     used_sizes: dict[str, None] = field(default_factory=dict)  # names of sizes, in order of use
     used_helpers: dict[str, None] = field(default_factory=dict)
     used_scipy: dict[str, None] = field(default_factory=dict)
@@ -149,7 +150,7 @@ def _prod(w: Writer, node: Node, coefficient: Fraction | None = None) -> Piece:
     if abs(c) != 1 and number_text(-c) is not None:
         return Piece(f"-{_quotient(w, node, -c).text}", TIMES)  # -2 * x
     inside = _quotient(w, node, -c)
-    first = ratio(node).numerators
+    first = ratio(node).numerators if node not in w.cores else []
     if inside.level == TIMES and len(node.args) > 1 and first and w.of(first[0]).level == ATOM:
         return Piece(f"-{inside.text}", TIMES)  # -c * x: the sign costs less on the first factor
     return Piece(f"-{inside.at(POWER)}", UNARY)
@@ -174,6 +175,9 @@ def _scaled_structure(w: Writer, node: Node, array: Node) -> Piece:
 def _quotient(w: Writer, node: Node, c: Fraction) -> Piece:
     """``c * a * b / (d * e)`` with a nonnegative c; scalars are gathered in front of the arrays."""
     r = ratio(node)
+    core = w.cores.get(node)
+    if core is not None:
+        r.numerators, r.denominators = [core], []
     literal = number_text(c)
     above = [] if c == 1 else [Piece(literal)] if literal is not None else []
     if literal is None and c.numerator != 1:
@@ -374,7 +378,7 @@ def _logdet(w: Writer, node: Node) -> Piece:
 
 
 def _cho_logdet(w: Writer, node: Node) -> Piece:
-    return Piece(f"2 * {w.np}.log({w.np}.diagonal({w.of(node.args[0]).at(ATOM)}[0])).sum()", TIMES)
+    return Piece(f"{w.np}.log({w.np}.diagonal({w.of(node.args[0]).at(ATOM)}[0])).sum()")
 
 
 def _scipy(name: str) -> Row:

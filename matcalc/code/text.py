@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from matcalc.code.program import Statement
-from matcalc.language.dims import Dim, dim
+from matcalc.language.dims import Dim
 
 __all__ = ["comment", "docstring", "leading", "plain", "signature", "statement_lines"]
 
@@ -84,5 +84,9 @@ def leading(d: Dim) -> str:
     if not d.coefficients:
         return "0"
     degree = max(len(mono) for mono, _ in d.coefficients)
-    kept = [(mono, c) for mono, c in d.coefficients if len(mono) == degree]
-    return str(Dim(kept[:3])) if degree else str(dim(d.value or 0))
+    parts = []
+    for mono, c in [(mono, c) for mono, c in d.coefficients if len(mono) == degree][:3]:
+        powers = {str(a): sum(b == a for b in mono) for a in mono}
+        factors = [a if k == 1 else f"{a}^{k}" for a, k in powers.items()]
+        parts.append("*".join([*([str(c)] if c != 1 or not factors else []), *factors]))
+    return " + ".join(parts)

@@ -20,11 +20,15 @@ MAX_TOKENS = 30_000
 
 
 class Token(NamedTuple):
-    r"""``kind`` is cmd (value without the backslash; ``\\`` is a row), letter, digit, sign, param, row, newline or end."""
+    r"""``kind`` is cmd (value without the backslash; ``\\`` is a row), letter, digit, sign, param, row, newline or end.
+
+    Later passes add word (several letters that belong together) and remark (text between formulas).
+    """
 
     kind: str
     value: str
     span: Span
+    bold: bool = False  # set in bold face
 
     def is_cmd(self, *values: str) -> bool:
         return self.kind == "cmd" and self.value in values
@@ -39,9 +43,9 @@ NOTHING = frozenset(  # spacing, sizes and marks that say nothing
         *"displaystyle textstyle scriptstyle scriptscriptstyle limits nolimits nonumber notag allowbreak".split(),
         *"tiny scriptsize footnotesize small normalsize large Large LARGE huge Huge strut mathstrut".split(),
         *"big Big bigg Bigg bigl Bigl biggl Biggl bigr Bigr biggr Biggr bigm Bigm biggm Biggm".split(),
-        *"bf rm sf it tt cal boldmath unboldmath middle hfill null relax noindent centering medskip".split(),
-        *"smallskip bigskip protect ensuremath mathop mathrel mathbin mathord mathopen mathclose mathinner".split(),
-        *"blacksquare square qed qedhere Box par left. right.".split(),
+        *"boldmath unboldmath middle hfill null relax noindent centering smallskip medskip bigskip".split(),
+        *"protect ensuremath mathop mathrel mathbin mathord mathopen mathclose mathinner".split(),
+        *"blacksquare square qed qedhere Box par".split(),
     )
 )
 SAME = {  # Unicode signs and the commands that say the same
@@ -135,7 +139,9 @@ def _command(text: str, i: int, stop: int) -> tuple[Token | None, int]:
     return Token("cmd", value, Span(i, end)), end
 
 
-STARRED = frozenset(("operatorname", "newcommand", "renewcommand", "providecommand", "DeclareMathOperator", "tag", "hspace", "vspace"))
+STARRED = frozenset(
+    ("operatorname", "newcommand", "renewcommand", "providecommand", "DeclareMathOperator", "tag", "hspace", "vspace")
+)
 
 
 def _after_row(text: str, i: int, stop: int) -> int:

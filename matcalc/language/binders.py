@@ -69,7 +69,7 @@ def _dims(t: Term) -> list[Dim]:
 
 
 def _moved(t: Term, move: Move, depth: int) -> Term:
-    """The term with sizes replaced by ``move(depth)``; the depth grows under each binder. Shared parts are done once."""
+    """The term with sizes replaced by ``move(depth)``; the depth grows under each binder. Each part is done once."""
     done: dict[tuple[Term, int], Term] = {}
 
     def visit(node: Term, level: int) -> Term:

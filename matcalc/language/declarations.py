@@ -1,7 +1,7 @@
-"""Declarations: ``A : n×n symmetric``, ``x, y : n``, ``W[i] : m[i]×m[i-1]``, ``loss : function``, ``u : function -> m``.
+"""Declarations: ``A : n×n symmetric``, ``x, y : n``, ``W[i] : m[i]×m[i-1]``, ``u : function -> m``, ``f : elementwise``.
 
-A shape is ``scalar``, ``n`` (a column), ``m×n`` / ``m x n`` / ``(m,n)``, ``vector``, ``matrix`` (sizes to be inferred) or
-is left out before properties.  Where a size is to be inferred the declaration holds None.
+A shape is ``scalar``, ``n`` (a column), ``m×n`` / ``m x n`` / ``(m,n)``, ``vector``, ``matrix`` (sizes to be inferred)
+or is left out before properties.  Where a size is to be inferred the declaration holds None.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def _words(node: Node) -> list[str]:
 
 
 def _functions_of_scalars(program: Program, done: Attempt, chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Assumed functions that are applied to scalars only: they are read as elementwise, so that f'(s) can be written."""
+    """Assumed functions that are applied to scalars only: read as elementwise, so that f'(s) can be written."""
     out: dict[str, tuple[str, ...]] = {}
     for name, nodes in program.names.functions.items():
         if chosen.get(name) != "value" or base(name) == "loss" or name in program.names.differentiated:

@@ -6,7 +6,7 @@ that holds only where a size is 1, or where two sizes agree, is refused by its s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from matcalc.errors import RuleError, ShapeError
 from matcalc.language.attempts import shape_of_kind
@@ -35,7 +35,7 @@ def parse_rule(
     """
     left, right = parse_tree(lhs), parse_tree(rhs)
     sizes = Sizes(flexible=True)
-    occurring = {n.data for side in (left, right) for n in side.walk() if n.kind == "name"}
+    occurring = {_metavar(n.data, metavars) for side in (left, right) for n in side.walk() if n.kind == "name"}
     entries = {name: Entry("symbol", _rule_shape(kind, sizes)) for name, kind in metavars.items() if name in occurring}
     _check_metavars(left, right, entries, rhs)
     table = _rule_functions(functions, (left, right), sizes)
@@ -68,6 +68,11 @@ def _rule_shape(kind: str, sizes: Sizes) -> Shape:
     return shape_of_kind(shaped[0] if shaped else "matrix", sizes)
 
 
+def _metavar(name: str, metavars: Collection[str]) -> str:
+    """The metavariable of a name: ``dX`` is the differential of X."""
+    return name[1:] if name not in metavars and name[0] == "d" and name[1:] in metavars else name
+
+
 def _size_names(*sides: Node) -> list[str]:
     names = Names()
     for side in sides:
@@ -79,7 +84,7 @@ def _check_metavars(left: Node, right: Node, entries: Mapping[str, Entry], rhs: 
     def used(node: Node) -> dict[str, Node]:
         names = Names()
         names.read(node, lambda n: n in KNOWN)
-        return names.variables
+        return {_metavar(n, entries): at for n, at in names.variables.items()}
 
     extra = [(n, node) for n, node in used(right).items() if n in entries and n not in used(left)]
     if extra:

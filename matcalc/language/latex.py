@@ -15,7 +15,7 @@ from matcalc.language.dims import ONE, Dim
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.ops import ADD, MUL, NEG, OPS, POST, POW
 from matcalc.language.printing import ATOM, NAME, Piece, bind, decimal_text, positions, post_order
-from matcalc.language.terms import Term
+from matcalc.language.terms import Term, size_names
 from matcalc.language.unicode import GREEK
 
 __all__ = ["name_latex", "write_latex"]
@@ -210,10 +210,15 @@ def _kron(t: Term, args: Sequence[Piece]) -> Piece:
     return Piece(r" \otimes ".join(_factor(p) for p in args), MUL, "kron")
 
 
+def _names(t: Term) -> str:
+    """The names that a bound index may not have."""
+    return " ".join(sorted({*t.free, *size_names(t)}))
+
+
 def _binder(mark: str) -> Write:
     def write(t: Term, args: Sequence[Piece]) -> Piece:
         low, high = (dim_latex(d) for d in t.data)
-        letter, body = bind(_within(args[0], MUL), f"{low} {high}", t.data[1])
+        letter, body = bind(_within(args[0], MUL), f"{low} {high} {_names(t)}", t.data[1])
         return Piece(f"{mark}_{{{letter}={low}}}^{{{high}}} {body}", MUL, "sum")
 
     return write
@@ -221,7 +226,7 @@ def _binder(mark: str) -> Write:
 
 def _stack(t: Term, args: Sequence[Piece]) -> Piece:
     low, high = (dim_latex(d) for d in t.data)
-    letter, body = bind(args[0].text, f"{low} {high}", t.data[1])
+    letter, body = bind(args[0].text, f"{low} {high} {_names(t)}", t.data[1])
     return Piece(rf"\operatorname{{rows}}_{{{letter}={low}}}^{{{high}}}{paren(body)}")
 
 

@@ -36,9 +36,9 @@ def _sum(r: Reading, node: Node) -> Part:
     if r.broadcast:
         parts = _spread(r, parts)
     first = parts[0]
-    for part in parts[1:]:
+    for sign, part in zip(node.data[1:], parts[1:], strict=True):
         if not r.fits(first.shape, part.shape):
-            raise sum_misfit(r, node, first, part)
+            raise sum_misfit(r, node, sign, first, part)
     signs = node.data
 
     def build() -> Term:

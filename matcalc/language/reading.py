@@ -85,6 +85,7 @@ class Reading:
     notes: dict[str, None] = field(default_factory=dict)
     sized: list[tuple[Dim, Node]] = field(default_factory=list)  # sizes that nothing may determine, e.g. of I
     applied: dict[str, list[list[Shape]]] = field(default_factory=dict)  # shapes of the arguments of opaque functions
+    aliases: dict[str, Dim] = field(default_factory=dict)  # of indices that have the name of a size elsewhere
 
     # ------------------------------------------------------------------- sizes
     def shape(self, part: Part) -> Shape:
@@ -185,7 +186,7 @@ class Reading:
                 span=node.span,
                 source=self.text,
             )
-        return index_dim(node, self.text)
+        return index_dim(node, self.text).substitute(self.aliases)
 
     def member(self, node: Node) -> tuple[Entry, Dim]:
         """The family and the index of ``x[t]``."""
@@ -235,7 +236,8 @@ def _name(r: Reading, node: Node) -> Part:
     entry = r.entries.get(name)
     if entry is not None:
         if entry.kind in ("size", "index"):
-            return Part(node, SCALAR, lambda: terms.size(name))
+            known = r.aliases.get(name, dim(name))
+            return Part(node, SCALAR, lambda: terms.size(known))
         if entry.index is not None:
             raise ParseError(f"'{name}' is a family: write {name}[...] with an index", span=node.span, source=r.text)
         return Part(node, entry.shape, lambda: terms.symbol(name, *r.sizes.shape(entry.shape)))
@@ -254,7 +256,8 @@ def _name(r: Reading, node: Node) -> Part:
         start = node.span.start
         letters = [Node("name", Span(start + i, start + i + 1), data=c) for i, c in enumerate(name)]
         r.notes[f"{name} read as {'*'.join(name)}"] = None
-        return r.infer(Node("chain", node.span, tuple(letters), ("*",) * (len(name) - 1), depth=2))
+        part = r.infer(Node("chain", node.span, tuple(letters), ("*",) * (len(name) - 1), depth=2))
+        return Part(node, part.shape, part.build)
     if r.differentials and len(name) > 1 and name[0] == "d" and name[1:] in r.entries:  # dX
         entry = r.entries[name[1:]]
         return Part(node, entry.shape, lambda: terms.differential(terms.symbol(name[1:], *r.sizes.shape(entry.shape))))
@@ -289,10 +292,14 @@ def _binder(r: Reading, node: Node) -> Part:
     op, index = node.data
     low, high = r.dim(node.args[0]), r.dim(node.args[1])
     outer = r.entries.get(index)
-    if outer is not None and outer.kind != "index":
+    shadows = outer is not None and outer.kind == "size" and r.closed
+    if outer is not None and outer.kind != "index" and not shadows:
         raise ParseError(f"'{index}' is already the name of something else", span=node.mark, source=r.text)
     r.entries[index] = Entry("index", SCALAR)
+    if shadows:
+        r.aliases[index] = dim(f"{index}·{len(r.aliases)}")
     body = r.infer(node.args[2])
+    bound = r.aliases.pop(index).names()[0] if shadows else index
     if outer is None:
         del r.entries[index]
     else:
@@ -307,13 +314,13 @@ def _binder(r: Reading, node: Node) -> Part:
 
     def build() -> Term:
         term = body.build()
-        if any(index in d.names() for d in term.shape):
+        if any(bound in d.names() for d in term.shape):
             raise Misfit(
                 "the members under a sum must have one shape",
                 node.args[2],
                 r.text,
                 label=f"this is {term.shape}, which depends on {index}",
             )
-        return binders.bind(op, index, r.sizes.resolve(low), r.sizes.resolve(high), term)
+        return binders.bind(op, bound, r.sizes.resolve(low), r.sizes.resolve(high), term)
 
     return Part(node, shape, build)

@@ -83,10 +83,9 @@ def entrywise_misfit(r: Reading, node: Node, sign: str, left: Part, right: Part)
     return Misfit(f"shapes do not fit in '{sign}'", node, r.text, label=label, hint=hint)
 
 
-def sum_misfit(r: Reading, node: Node, first: Part, other: Part) -> Misfit:
+def sum_misfit(r: Reading, node: Node, sign: str, first: Part, other: Part) -> Misfit:
     """Two terms of a sum differ in shape."""
     shown = r.shown(first, other)
-    sign = node.data[node.args.index(other.node)]
     label = f"{r.says(first.node)} is {shown[0]} and {r.says(other.node)} is {shown[1]}"
     a, b = r.shape(first), r.shape(other)
     if b.is_scalar:

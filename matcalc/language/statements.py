@@ -1,7 +1,7 @@
 """From a program to statements: declarations, definitions, blocks, expressions and the ``derive`` line.
 
-Statements are separated by newlines or ``;``.  The body of a ``for`` block is what is indented below it (or what follows
-on its line).  Nothing is given a meaning here.
+Statements are separated by newlines or ``;``.  The body of a ``for`` block is what is indented below it (or what
+follows on its line).  Nothing is given a meaning here.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _word(token: Token, value: str) -> bool:
 
 def _begins_statement(parser: Parser) -> bool:
     """Whether a word such as ``for`` or ``derive`` is used as one here (and not as a name)."""
-    return parser.peek().kind in ("name", "num", "bar") or parser.peek().value == "("
+    return parser.peek().kind in ("name", "num", "bar", "end", "newline") or parser.peek().value in ("(", ";")
 
 
 def _statement(parser: Parser) -> Statement:

@@ -1,8 +1,8 @@
 """From text to a syntax tree: a Pratt parser, with the place in the text on every node.
 
 Precedence, loosest first: ``+ -``, the minus sign, ``* / .* ./ @ ⊗`` (one level, from the left), ``^ .^`` (from the
-right; the exponent may have a minus sign), ``'``.  A transpose written after an exponent transposes the power: ``x.^2'``
-is ``(x.^2)'``.  Sums and products are flat nodes, so that long expressions are not deep ones.
+right; the exponent may have a minus sign), ``'``.  A transpose written after an exponent transposes the power:
+``x.^2'`` is ``(x.^2)'``.  Sums and products are flat nodes, so that long expressions are not deep ones.
 
 Invariant: no node is deeper than ``MAX_DEPTH``; whoever walks a tree may recurse.
 """
@@ -67,7 +67,7 @@ def parse_tree(text: str, start: int = 0, stop: int | None = None) -> Node:
         )
     tree = parser.expression()
     parser.skip_newlines()
-    if not parser.at_end:
+    if parser.token.kind != "end":
         raise parser.unexpected()
     return tree
 
@@ -206,9 +206,9 @@ class Parser:
         """Whether a factor may begin here without a sign before it."""
         if self.token.kind == "bar":
             return not self.bars
-        return (self.token.kind in ("name", "num") and self.token.value not in ("in", "for", "wrt", "down")) or self.is_sign(
-            "("
-        )
+        if self.token.kind in ("name", "num"):
+            return self.token.value not in ("in", "for", "wrt", "down")
+        return self.is_sign("(")
 
     def power(self) -> Node:
         tree = self.postfix(self.primary())

@@ -87,11 +87,8 @@ def _node(op: str, args: tuple[Term, ...], data: Any, shape: Shape) -> Term:
     elif op == "elem":
         self.free = frozenset((data[0],))
     else:
-        free = EMPTY
-        for a in args:
-            if not a.free <= free:
-                free = free | a.free if free else a.free
-        self.free = free
+        largest = max((a.free for a in args), key=len, default=EMPTY)  # one set is shared where it holds all names
+        self.free = largest if all(a.free <= largest for a in args) else EMPTY.union(*(a.free for a in args))
     self.tangent = op == "d" or any(a.tangent for a in args)
     self.depth = 1 + max((a.depth for a in args), default=0)
     self.size = 1 + sum(a.size for a in args)

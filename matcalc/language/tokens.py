@@ -45,6 +45,16 @@ SUBSCRIPTS = {c: str(i) for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
 SAME_LETTER = {"µ": "μ", "ϵ": "ε", "ϕ": "φ", "ϑ": "θ", "ϱ": "ρ"}
 NOT_LETTERS = frozenset("ᵀᵗᐪ")
 OPENING = {"(": ")", "[": "]"}
+WRONG_SIGNS = {
+    "{": "write parentheses ( )",
+    "}": "write parentheses ( )",
+    "|": "write abs(x), norm1(x) or norm2(x)",
+    "%": "comments begin with #",
+    '"': "a transpose is the sign '",
+    "`": "a transpose is the sign '",
+    "\\": "LaTeX is not read here",
+    ".": "attributes and methods are not part of the language",
+}
 CONTINUES = frozenset(("+", "-", "*", "/", "^", "@", ".*", "./", ".^", "=", "⊗"))  # a line that ends so goes on
 
 
@@ -220,9 +230,4 @@ def _unreadable(text: str, i: int) -> ParseError:
     category = unicodedata.category(c)
     if category in ("Cc", "Cf", "Cs", "Co", "Cn"):
         return ParseError(f"the text holds an invisible or control character (U+{ord(c):04X})", span=span, source=text)
-    hints = {
-        "{": "write parentheses ( )", "}": "write parentheses ( )", "|": "write abs(x), norm1(x) or norm2(x)",
-        "%": "comments begin with #", '"': "a transpose is the sign '", "\\": "LaTeX is not read here", "!": "",
-        "~": "", ".": "attributes and methods are not part of the language", "&": "", "$": "", "?": "", "`": "a transpose is the sign '",
-    }  # fmt: skip
-    return ParseError(f"'{c}' is not a sign of the language", span=span, source=text, hint=hints.get(c, ""))
+    return ParseError(f"'{c}' is not a sign of the language", span=span, source=text, hint=WRONG_SIGNS.get(c, ""))

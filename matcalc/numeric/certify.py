@@ -10,17 +10,26 @@ Invariants: nothing of the deriver is imported here; a wrong answer is never "ve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from matcalc.language.problem import Problem
+from matcalc.language.problem import Problem, Statement
 from matcalc.language.terms import Term
-from matcalc.numeric.derivative import Objective, Structure, Survey, all_directions, relative_error, some_directions
+from matcalc.numeric.derivative import (
+    Objective,
+    Structure,
+    Survey,
+    all_directions,
+    relative_error,
+    some_directions,
+    stacked_members,
+)
 from matcalc.numeric.evaluate import Array, evaluate_all
 from matcalc.numeric.lines import Claim, certify_equal, check_steps
 from matcalc.numeric.sample import CannotSample, Sample, sample_problem
+from matcalc.numeric.statements import defined_names, run
 
 __all__ = ["Certificate", "Claim", "certify", "certify_equal", "check_steps"]
 
@@ -45,6 +54,7 @@ class Certificate:
     method: str = ""
     notes: tuple[str, ...] = ()
     errors: Mapping[str, float] = field(default_factory=dict)  # the worst of each answer
+    lengths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # of ranges, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,9 @@ class Question:
     layout: Layout
     structure: Structure
     seed: int
+    families: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)  # what an answer by members says
+    backward: tuple[Statement, ...] = ()  # what defines the names in the answers that the problem has not
+    shortest: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +98,23 @@ def certify(
     structure: Structure = "projected",
     seed: int = 0,
     points: int = 6,
+    families: Mapping[str, tuple[Statement, ...]] | None = None,
+    backward: tuple[Statement, ...] = (),
+    shortest: int = 1,
 ) -> Certificate:
     """Compare each answer with the numerical derivative of the objective by the symbol or definition of that name.
 
     Order 1: the gradient of a scalar objective in the variable's shape, the Jacobian of any other.  Order 2: the
-    Hessian of a scalar objective, the matrix of the linear map on ``vec`` of the variable.
+    Hessian of a scalar objective, the matrix of the linear map on ``vec`` of the variable.  By a family: ``families``
+    are statements that define a gradient for each of its members.  ``backward`` are statements to run after the
+    problem's own, in the order in which they are printed; ``shortest`` is the least length that the answers hold for.
     """
-    question = Question(problem, answers, order, layout, structure, seed)
+    question = Question(problem, answers, order, layout, structure, seed, families or {}, backward, shortest)
     errors = dict.fromkeys(answers, 0.0)
     shapes: list[dict[str, list[int]]] = []
     notes: dict[str, None] = {}
     measures: list[Measure] = []
+    lengths: dict[str, set[int]] = {}
     if order == 2 and not problem.objective.is_scalar:
         return Certificate("skipped", seed=seed, notes=("second derivatives are checked for scalar objectives only",))
     for turn in range(points):
@@ -108,6 +127,8 @@ def certify(
             break
         notes.update(dict.fromkeys((*sample.notes, *(m.note for m in found.values() if m.note))))
         shapes.append(sample.shapes)
+        for length, value in sample.lengths.items():
+            lengths.setdefault(length, set()).add(value)
         measures += found.values()
         for name, m in found.items():
             errors[name] = max(errors[name], m.error)
@@ -121,6 +142,7 @@ def certify(
         " and ".join(methods),
         tuple(notes),
         errors,
+        {n: tuple(sorted(values)) for n, values in lengths.items()},
     )
 
 
@@ -128,7 +150,9 @@ def _settled(question: Question, turn: int) -> tuple[Sample, dict[str, Measure]]
     """A point at which every error is clearly small or clearly large; after some retries the best one."""
     best: tuple[float, Sample, dict[str, Measure]] | None = None
     for retry in range(RETRIES):
-        sample = sample_problem(question.problem, question.seed, turn + 1000 * retry, 5 if question.order == 1 else 4)
+        largest = 5 if question.order == 1 else 4
+        sample = sample_problem(question.problem, question.seed, turn + 1000 * retry, largest, question.shortest)
+        sample = replace(sample, point=run(question.backward, sample.point))
         found = {name: _compared(question, sample, name, turn) for name in question.answers}
         worst = max((m.error for m in found.values()), default=0.0)
         if best is None or worst < best[0]:
@@ -142,10 +166,13 @@ def _settled(question: Question, turn: int) -> tuple[Sample, dict[str, Measure]]
 def _compared(question: Question, sample: Sample, name: str, turn: int) -> Measure:
     """One answer at one point."""
     objective = Objective(question.problem, sample.point, name)
-    if name not in sample.point.values or isinstance(sample.point.values[name], Mapping):
+    if name not in sample.point.values:
         raise CannotSample(f"'{name}' is not a variable that can be checked at numbers")
     rng = np.random.default_rng([question.seed, turn, 77])
-    given = evaluate_all([question.answers[name]], sample.point)[0]
+    given = _given(question, sample, name)
+    if given is None:
+        note = f"the answer by {name} does not define a gradient for exactly its members"
+        return Measure(float("inf"), False, question.order, note)
     with np.errstate(all="ignore"):
         survey = objective.survey(rng)
         if question.order == 2:
@@ -159,6 +186,21 @@ def _compared(question: Question, sample: Sample, name: str, turn: int) -> Measu
     if not np.all(np.isfinite(given)):
         return Measure(float("inf"), survey.exact, question.order, f"the answer by {name} has no finite value")
     return Measure(error, survey.exact, question.order, survey.note)
+
+
+def _given(question: Question, sample: Sample, name: str) -> Array | None:
+    """The value of an answer; of a family's members all in one column, None where they are not the right ones."""
+    members = sample.point.values[name]
+    if not isinstance(members, Mapping):
+        return evaluate_all([question.answers[name]], sample.point)[0]
+    statements = question.families.get(name, ())
+    if not statements:
+        raise CannotSample(f"the answer by the family {name} does not say what each member is")
+    found = run(statements, sample.point).values
+    (gradient,) = defined_names(statements)
+    same = found[gradient].keys() == members.keys()
+    fits = same and all(found[gradient][k].shape == members[k].shape for k in members)
+    return stacked_members(found[gradient]) if fits else None
 
 
 # ------------------------------------------------------------------------------- first order

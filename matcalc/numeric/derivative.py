@@ -6,7 +6,7 @@ it in a random direction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,7 +18,15 @@ from matcalc.numeric.draw import into_subspace, subspace
 from matcalc.numeric.evaluate import STEP, Array, Point, evaluate_all, extrapolated, is_analytic
 from matcalc.numeric.statements import all_terms, with_statements
 
-__all__ = ["Objective", "Structure", "all_directions", "relative_error", "some_directions"]
+__all__ = [
+    "Objective",
+    "Structure",
+    "all_directions",
+    "relative_error",
+    "some_directions",
+    "stacked_members",
+    "unstacked_members",
+]
 
 Structure = Literal["projected", "entries"]
 FLOOR = 1e-3
@@ -31,6 +39,21 @@ def relative_error(a: Array, b: Array, floor: float) -> float:
         return float("inf")
     scale = max(float(np.max(np.abs(a), initial=0.0)), float(np.max(np.abs(b), initial=0.0)), floor)
     return float(np.max(np.abs(a - b), initial=0.0)) / scale
+
+
+def stacked_members(members: Mapping[int, Array]) -> Array:
+    """The entries of all members of a family in one column, by index."""
+    return np.vstack([members[k].reshape(-1, 1, order="F") for k in sorted(members)])
+
+
+def unstacked_members(column: Array, like: Mapping[int, Array]) -> dict[int, Array]:
+    """The members of a family, shaped as others are, from one column."""
+    out: dict[int, Array] = {}
+    start = 0
+    for k in sorted(like):
+        out[k] = column[start : start + like[k].size].reshape(like[k].shape, order="F")
+        start += like[k].size
+    return out
 
 
 # ------------------------------------------------------------------------------- directions
@@ -83,12 +106,16 @@ class Objective:
 
     @property
     def variable(self) -> Array:
-        return np.asarray(self.point.values[self.name])
+        """The value of the variable; the members of a family are stacked into one column."""
+        value = self.point.values[self.name]
+        return stacked_members(value) if isinstance(value, Mapping) else np.asarray(value)
 
     @property
     def subspace(self) -> str | None:
         """What the variable's declared properties keep it in."""
         symbol = self.problem.symbols.get(self.name)
+        if isinstance(self.point.values[self.name], Mapping):
+            return None
         square = self.variable.shape[0] == self.variable.shape[1] > 1
         return subspace(symbol.properties) if symbol is not None and square else None
 
@@ -97,7 +124,9 @@ class Objective:
 
     def moved(self, move: Array) -> Array:
         """The value, column-stacked, with the variable moved."""
-        point = with_statements(self.problem, self.point, {self.name: move})
+        members = self.point.values[self.name]
+        moves = unstacked_members(move, members) if isinstance(members, Mapping) else move
+        point = with_statements(self.problem, self.point, {self.name: moves})
         return evaluate_all([self.problem.objective], point)[0].reshape(-1, order="F")
 
     def derivative(self, along: Array, exact: bool) -> Array:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from matcalc.errors import MatcalcError
+from matcalc.language.binders import BINDERS
 from matcalc.language.dims import Dim, IndexedName, Shape
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.problem import Block, Problem
@@ -26,13 +27,14 @@ from matcalc.language.terms import Term, subterms
 from matcalc.numeric.draw import Scheme, draw_value
 from matcalc.numeric.evaluate import Array, Point, evaluate_all, size_of
 from matcalc.numeric.opaque import Opaque
-from matcalc.numeric.statements import all_terms, with_statements
+from matcalc.numeric.statements import all_terms, defined_names, with_statements
 
 __all__ = ["CannotSample", "Sample", "sample_problem"]
 
 MARGIN = 0.02  # distance kept from kinks and from the edges of domains
 TOO_LARGE = "the numbers grow too large"
 LARGEST = (1e5, 1e12)  # of any intermediate number: what is wanted, and what will do
+LENGTHS = (3, 1, 2, 5)  # of ranges, one turn after the other: a length of 1 alone hides every wrong shift
 MOST_ENTRIES = 250_000  # of any intermediate array
 CONDITION = 1e4
 
@@ -61,22 +63,27 @@ class Sample:
     point: Point
     shapes: dict[str, list[int]]
     notes: tuple[str, ...] = ()
+    lengths: Mapping[str, int] = field(default_factory=dict)  # of the ranges
 
 
 class Unsuitable(Exception):
     """This point is no good; the message says why."""
 
 
-def sample_problem(problem: Problem, seed: int = 0, turn: int = 0, largest_size: int = 5) -> Sample:
-    """The sample number ``turn``. Raises CannotSample with the commonest reason."""
+def sample_problem(problem: Problem, seed: int = 0, turn: int = 0, largest_size: int = 5, shortest: int = 1) -> Sample:
+    """The sample number ``turn``. Raises CannotSample with the commonest reason.
+
+    ``shortest`` is the smallest length (end of a range) that is drawn.
+    """
     leaves = _leaves(problem)
     names = _size_names(problem, leaves)
+    lengths = _lengths(problem, turn, shortest)
     reasons: dict[str, int] = {}
     for attempt, (scheme, note, largest) in enumerate(_schemes(leaves)):
         if largest > LARGEST[0] and TOO_LARGE not in reasons:
             break
         rng = np.random.default_rng([seed, turn, attempt])
-        sizes = _draw_sizes(names, rng, largest_size, None if attempt else (seed, turn // 2))
+        sizes = _draw_sizes(names, rng, largest_size, None if attempt else (seed, turn // 2), lengths)
         try:
             _not_too_large(problem, sizes)
             point = _draw_point(problem, leaves, sizes, rng, scheme, seed * 1009 + turn * 101 + attempt)
@@ -85,7 +92,7 @@ def sample_problem(problem: Problem, seed: int = 0, turn: int = 0, largest_size:
             reasons[str(reason)] = reasons.get(str(reason), 0) + 1
             continue
         shapes = {n: list(np.shape(point.values[n])) for n in leaves if not isinstance(point.values[n], Mapping)}
-        return Sample(replace(point, watch=None), shapes, (note,) if note else ())
+        return Sample(replace(point, watch=None), shapes, (note,) if note else (), lengths)
     worst = max(reasons, key=lambda r: reasons[r])
     raise CannotSample(f"no point was found where the problem is smooth and finite: {worst}")
 
@@ -109,7 +116,7 @@ class _Leaf:
 
 def _leaves(problem: Problem) -> dict[str, _Leaf]:
     """Symbols that need a value: the declared ones, then others that occur in terms."""
-    defined = {s.name for s in problem.definitions}
+    defined = defined_names(problem.statements)
     out = {n: _Leaf(s.shape, s.properties, s.index) for n, s in problem.symbols.items()}
     for root in all_terms(problem):
         for t in subterms(root):
@@ -117,6 +124,16 @@ def _leaves(problem: Problem) -> dict[str, _Leaf]:
                 out[t.data] = _Leaf(t.shape, frozenset(), None)
     families = {t.data[0] for root in all_terms(problem) for t in subterms(root) if t.op == "elem"}
     return {n: replace(leaf, index=leaf.index or "") if n in families else leaf for n, leaf in out.items()}
+
+
+def _lengths(problem: Problem, turn: int, shortest: int) -> dict[str, int]:
+    """The lengths, names in the ends of ranges, each with another number from turn to turn."""
+    ends = [d for s in problem.statements if isinstance(s, Block) for d in (s.low, s.high)]
+    ends += [d for root in all_terms(problem) for t in subterms(root) if t.op in BINDERS for d in t.data]
+    indices = {s.index for s in problem.statements if isinstance(s, Block)}
+    names = dict.fromkeys(n for d in ends for n in d.names() if not n.startswith("#") and n not in indices)
+    several = [k for k in LENGTHS if k >= shortest]
+    return {n: several[(turn + i) % len(several)] for i, n in enumerate(names)}
 
 
 def _size_names(problem: Problem, leaves: Mapping[str, _Leaf]) -> dict[str, set[int] | None]:
@@ -160,14 +177,18 @@ def _dims_in(data: Any) -> list[Dim]:
 
 
 def _draw_sizes(
-    names: Mapping[str, set[int] | None], rng: np.random.Generator, largest: int, turn: tuple[int, int] | None
+    names: Mapping[str, set[int] | None],
+    rng: np.random.Generator,
+    largest: int,
+    turn: tuple[int, int] | None,
+    lengths: Mapping[str, int],
 ) -> dict[str, Any]:
     """Pairwise different numbers from 2 up, other than the literal sizes of the problem where there is room.
 
     ``turn``: the seed and which of its rotations, so that each name gets different numbers one turn after the other.
     """
     literal = names[""] or set()
-    plain = [n for n, kind in names.items() if kind is None]
+    plain = [n for n, kind in names.items() if kind is None and n not in lengths]
     pool = [k for k in range(2, max(largest, len(plain) + 1) + 1) if k not in literal]
     extra = itertools.count(max(largest, len(plain) + 1) + 1)
     while len(pool) < len(plain):
@@ -178,7 +199,7 @@ def _draw_sizes(
         order = [int(k) for k in np.random.default_rng([turn[0], 3]).permutation(pool)]
         chosen = [order[(i + turn[1]) % len(order)] for i in range(len(order))]
     chosen = chosen[: len(plain)]
-    sizes: dict[str, Any] = dict(zip(plain, chosen, strict=True))
+    sizes: dict[str, Any] = {**dict(zip(plain, chosen, strict=True)), **lengths}
     for n, kind in names.items():
         if kind is not None and n:
             start = int(rng.integers(0, 4))
@@ -199,13 +220,23 @@ def _draw_point(
         if leaf.index is None:
             values[name] = draw_value(rng, _concrete(leaf.shape, sizes), leaf.properties, scheme)
             continue
-        top = max([k for k in sizes.values() if isinstance(k, int)], default=3) + 2
-        values[name] = {}
-        for k in range(-1, top + 1):
-            inside = {**sizes, leaf.index: k} if leaf.index else sizes
-            values[name][k] = draw_value(rng, _concrete(leaf.shape, inside), leaf.properties, scheme)
+        values[name] = _Members(name, leaf, sizes, scheme, int(rng.integers(2**31)))
     called = dict.fromkeys(problem.functions)
     return Point(values, sizes, {n: Opaque(n, seed) for n in called}, seed=seed)
+
+
+class _Members(dict[int, Array]):
+    """The members of a family of inputs: each is drawn when it is first read, and nothing is known of the others."""
+
+    def __init__(self, name: str, leaf: _Leaf, sizes: Mapping[str, Any], scheme: Scheme, seed: int) -> None:
+        super().__init__()
+        self.name, self.leaf, self.sizes, self.scheme, self.seed = name, leaf, sizes, scheme, seed
+
+    def __missing__(self, k: int) -> Array:
+        inside = {**self.sizes, self.leaf.index: k} if self.leaf.index else self.sizes
+        rng = np.random.default_rng([self.seed, k + 1000])
+        self[k] = draw_value(rng, _concrete(self.leaf.shape, inside), self.leaf.properties, self.scheme)
+        return self[k]
 
 
 def _concrete(shape: Shape, sizes: Mapping[str, Any]) -> tuple[int, int]:
@@ -231,7 +262,8 @@ def _checked(problem: Problem, point: Point, largest: float) -> Point:
     """The point with the statements run. Raises Unsuitable where an operation is not at ease."""
     watched = with_statements(problem, replace(point, watch=partial(_at_ease, largest)))
     evaluate_all([problem.objective], watched)
-    return watched
+    read = {n: dict(sorted(v.items())) if isinstance(v, _Members) else v for n, v in watched.values.items()}
+    return replace(watched, values=read)
 
 
 def _at_ease(largest: float, t: Term, args: Sequence[Array], value: Array) -> None:

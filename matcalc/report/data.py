@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from matcalc import __version__
+from matcalc.errors import CannotDerive
 from matcalc.language.dims import Dim, Shape
 from matcalc.language.operations import operations
 from matcalc.language.problem import Symbol
@@ -39,9 +40,17 @@ def as_data(derivation: Told, detail: str = "full") -> dict[str, Any]:
         "steps": [] if detail == "none" else [s for name in derivation.answers for s in _steps(derivation, name)],
         "conventions": list(derivation.conventions),
         "certificate": _certificate(derivation.certificate),
-        "code": {"target": "numpy", "source": derivation.code()},
+        "code": _code(derivation),
         "notes": list(derivation.notes),
     }
+
+
+def _code(derivation: Told) -> dict[str, Any]:
+    """The module's source; null with a reason where there can be none (functions that nobody knows)."""
+    try:
+        return {"target": "numpy", "source": derivation.code()}
+    except CannotDerive as reason:
+        return {"target": "numpy", "source": None, "reason": reason.message}
 
 
 def _size(d: Dim) -> int | str:

@@ -12,7 +12,7 @@ mode, a sum is a factor by itself, which stays correct and is only less decisive
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import gcd, lcm
 
@@ -141,7 +141,7 @@ class Normalizer:
 
     def content(self, p: Poly) -> tuple[Fraction, Scalars, Poly]:
         """Number, common scalar factors (with the least exponent) and what remains, of positive leading coefficient."""
-        lead = min(p.terms, key=monomial_order)
+        lead = min(p.terms, key=lambda m: (not _is_constant(m, p.terms), monomial_order(m)))
         values = list(p.terms.values())
         g = values[0]
         for v in values[1:]:
@@ -196,6 +196,10 @@ class Normalizer:
                 return cancelled
         if self.opaque or len(a.terms) * len(b.terms) > MAX_PRODUCTS:
             a, b = self.whole(a), self.whole(b)
+        return self.multiply_all(a, b, shape)
+
+    def multiply_all(self, a: Poly, b: Poly, shape: Shape) -> Poly:
+        """Every monomial of one times every monomial of the other."""
         parts = [
             self.multiply(m1, m2, shape).scaled(c1 * c2) for m1, c1 in a.terms.items() for m2, c2 in b.terms.items()
         ]
@@ -209,7 +213,7 @@ class Normalizer:
             if any(a.op == "add" and e < 0 for s2, _ in q.terms for a, e in s2):
                 kept = self._sums_kept(p, {a for s2, _ in q.terms for a, e in s2 if a.op == "add" and e < 0})
                 if kept is not None:
-                    return self._multiplied(kept, q, shape) if p is a else self._multiplied(q, kept, shape)
+                    return self.multiply_all(kept, q, shape) if p is a else self.multiply_all(q, kept, shape)
                 continue
             if p.shape.is_scalar:
                 continue
@@ -219,7 +223,7 @@ class Normalizer:
                 edge = -1 if q is a else 0
                 if undo is not None and all(w2[edge] is undo for _, w2 in q.terms):
                     whole = self.whole(p)
-                    return self._multiplied(q, whole, shape) if q is a else self._multiplied(whole, q, shape)
+                    return self.multiply_all(q, whole, shape) if q is a else self.multiply_all(whole, q, shape)
         return None
 
     def _sums_kept(self, p: Poly, below: set[Term]) -> Poly | None:
@@ -367,6 +371,14 @@ class Normalizer:
     hadamard = columns.hadamard
     expandable = columns.expandable
     column = columns.column
+
+
+def _is_constant(m: Monomial, others: Iterable[Monomial]) -> bool:
+    """Whether a monomial is the 1 of ``1 - s``: ones or an identity, or a number next to a function."""
+    if m[1]:
+        bare = [f.args[0] if f.op == "transpose" else f for f in m[1]]
+        return not m[0] and all(f.op in ("ones", "eye") for f in bare)
+    return not m[0] and any(a.op == "fn" for scalars, _ in others for a, _ in scalars)
 
 
 def _transposes(t: Term) -> int:

@@ -419,11 +419,17 @@ def h_norm(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
 
 
 def h_softmax(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
+    if n.opaque:  # a bare exp may overflow where softmax does not
+        if t.shape.rows is ONE:
+            return n.transposed(n.poly(T.make("softmax", T.transpose(t.args[0]))))
+        return n.unit((T.make("softmax", n.term(p[0])),), t.shape)
     e = h_fn(n, T.fn("exp", t.args[0]), p)
     return n.product(n.raised(h_sum(n, t, [e]), Fraction(-1)), e)
 
 
 def h_logsumexp(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
+    if n.opaque:
+        return n.atom(T.make("logsumexp", n.term(p[0])))
     return logarithm(n, h_sum(n, t, [h_fn(n, T.fn("exp", t.args[0]), p)]))
 
 

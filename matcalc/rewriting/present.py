@@ -31,6 +31,8 @@ Best = tuple[Term, Path]
 KEPT_SUMS = 1.4  # what it is worth to print the user's own sums
 MOVES_TRIED = (3, 2, 1)  # per level of nesting
 WIDE = 40  # sums of more terms are only collected
+LARGE = 600  # nodes: beyond it a term is not multiplied out
+DEEP = 30  # levels: beyond it inner terms are written before outer ones, so that depth is no limit
 BUDGET = 400  # sums looked at before the best so far is taken
 
 REASONS = {
@@ -59,12 +61,14 @@ class Presenter:
         self.writer = Writer(self.n, self.show_term, self.lookup, lambda t: self.plain(self.n.poly(t)))
         self._shown: dict[tuple[object, frozenset[object]], Term] = {}
         self._open: set[object] = set()
+        self._forms: dict[Term, Term] = {}
 
     n: Normalizer = field(init=False)
     full: Normalizer = field(init=False)
     writer: Writer = field(init=False)
     _shown: dict[tuple[object, frozenset[object]], Term] = field(init=False)
     _open: set[object] = field(init=False)
+    _forms: dict[Term, Term] = field(init=False)
 
     # --------------------------------------------------- the user's own forms
     def learn(self, written: Term, name: Term | None = None) -> None:
@@ -86,6 +90,12 @@ class Presenter:
     # -------------------------------------------------------------- showing
     def show_term(self, t: Term) -> Term:
         """A canonical term as a person writes it."""
+        form = self._forms.get(t)
+        if form is None:
+            form = self._forms[t] = self._show_term(t)
+        return form
+
+    def _show_term(self, t: Term) -> Term:
         body, sign = _bare(t)
         found = self.known.get(body)
         if found is not None:
@@ -93,6 +103,13 @@ class Presenter:
         if not t.args:
             return t
         return self.show(self.n.poly(t), 1)
+
+    def prepare(self, t: Term) -> None:
+        """Write the inner parts of a deep term first."""
+        if t.depth > DEEP:
+            for s in _inside_out(t):
+                if s.args and s.op not in ("neg", "pow"):
+                    (self.writer.scalar if s.is_scalar else self.writer.factor)(s)
 
     def show(self, p: Poly, level: int = 0) -> Term:
         """A polynomial as a person writes it: the cheapest of the forms that the moves reach."""
@@ -184,6 +201,23 @@ def _reading_order(m: Monomial, t: Term) -> tuple[bool, bool, bool]:
     return (t.op == "neg", constant, t.op == "transpose")
 
 
+def _inside_out(t: Term) -> list[Term]:
+    """Every distinct subterm, arguments before what they are arguments of."""
+    out: list[Term] = []
+    done: set[Term] = set()
+    stack = [t]
+    while stack:
+        todo = [a for a in stack[-1].args if a not in done]
+        if todo:
+            stack.extend(todo)
+            continue
+        node = stack.pop()
+        if node not in done:
+            done.add(node)
+            out.append(node)
+    return out
+
+
 def _turned(t: Term) -> Term:
     """The negative of what the user wrote: ``b - a`` for ``a - b``."""
     if t.op == "add":
@@ -222,8 +256,9 @@ def present(
         for s in subterms(t):
             p.learn(s)
     candidates: list[tuple[Term, Poly | None, Path]] = [(raw, None, ())]
-    for n in (p.n, p.full):
+    for n in (p.n, p.full) if raw.size <= LARGE else (p.n,):
         made = n.poly(raw)
+        p.prepare(n.term(made))
         written, moved = p.best(made, 0)
         candidates.append((written, made, moved))
     names = {T.symbol(name, *body.shape): body for name, body in (definitions or {}).items()}

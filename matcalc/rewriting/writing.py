@@ -46,7 +46,7 @@ class Writer:
         if c < 0:
             for flipped in self._flipped_sums(m):
                 forms += self._variants(flipped, abs(c))
-        return min(forms, key=lambda t: (cost(t), str(t)))
+        return min(forms, key=_rank)
 
     def _flipped_sums(self, m: Monomial) -> Iterator[Monomial]:
         """The monomial with one of its sums negated: ``-(b - a)`` is ``a - b``."""
@@ -151,7 +151,7 @@ class Writer:
         elif root is None or e.denominator == 1:
             s = self.scalar(a)
             forms.append(s if e == 1 else T.power(s, T.number(e)))
-        return min(forms, key=lambda t: (cost(t), str(t))), down
+        return min(forms, key=_rank), down
 
     def _root(self, a: Term) -> Term | None:
         """``norm2(u)`` for ``u'*u``, ``normF(X)`` for ``tr(X'*X)``."""
@@ -175,6 +175,12 @@ class Writer:
 
     def scalar(self, a: Term) -> Term:
         """A scalar atom as a person writes it."""
+        found = self._factors.get(a)
+        if found is None:
+            found = self._factors[a] = self._scalar(a)
+        return found
+
+    def _scalar(self, a: Term) -> Term:
         known = self.known(a)
         if known is not None:
             return known
@@ -199,7 +205,7 @@ class Writer:
                     inner = min(self.words(w[1:-1]), key=cost)
                 forms.append(_linear("sum", inner))
             forms += self.words(w)
-        return min(forms, key=lambda t: (cost(t), str(t)))
+        return min(forms, key=_rank)
 
     def _trace(self, word: Word) -> Term:
         forms = []
@@ -211,7 +217,7 @@ class Writer:
             a, b = word
             forms.append(_linear("sum", _entries([self.factor(self.n.flip(a)), self.factor(b)])))
             forms.append(_linear("sum", _entries([self.factor(a), self.factor(self.n.flip(b))])))
-        return min(forms, key=lambda t: (cost(t), str(t)))
+        return min(forms, key=_rank)
 
     # --------------------------------------------------------------- words
     def words(self, word: Word) -> list[Term]:
@@ -383,10 +389,15 @@ def _transposed(t: Term) -> Term:
     return t.args[0] if t.op == "transpose" else T.transpose(t)
 
 
-def _scalar_rank(t: Term) -> tuple[int, int, str]:
+def _rank(t: Term) -> tuple[float, Any]:
+    """The cheapest form first, ties broken the same way every time."""
+    return (cost(t), order(t))
+
+
+def _scalar_rank(t: Term) -> tuple[int, int, Any]:
     """Numbers, sizes, names, then longer scalars."""
     kinds = {"num": 0, "const": 1, "size": 2, "sym": 3, "elem": 3}
-    return (kinds.get(t.op, 4), t.size, str(t))
+    return (kinds.get(t.op, 4), t.size, order(t))
 
 
 def _entry_rank(t: Term) -> Any:
