@@ -79,8 +79,9 @@ def named(rule: Rule) -> tuple[Term, Term, dict[str, Shape]]:
     bindings = Bindings(dims=_readable(rule))
     shapes: dict[str, Shape] = {}
     for s in _in_order(rule.lhs):
-        if s.op == "sym":
-            shapes.setdefault(s.data, s.shape.substitute(bindings.dims))
+        if s.op in ("sym", "elem"):
+            name = s.data if s.op == "sym" else s.data[0]
+            shapes.setdefault(name, s.shape.substitute(bindings.dims))
     return _resized(rule.lhs, bindings), _resized(rule.rhs, bindings), shapes
 
 
@@ -92,7 +93,7 @@ def _in_order(t: Term) -> Iterator[Term]:
 
 def _readable(rule: Rule) -> dict[str, Dim]:
     """New names for the sizes of a rule, but for those that the rule names itself."""
-    symbols = [s for s in _in_order(rule.lhs) if s.op == "sym"]
+    symbols = [s for s in _in_order(rule.lhs) if s.op in ("sym", "elem")]
     names = dict.fromkeys(n for s in symbols for n in terms.size_names(s))
     names.update(dict.fromkeys(terms.size_names(rule.lhs)))
     own = [n for n in names if rule.kinds.get(n) == "size"]
@@ -102,6 +103,8 @@ def _readable(rule: Rule) -> dict[str, Dim]:
 
 def _resized(t: Term, b: Bindings) -> Term:
     table = {s.data: terms.symbol(s.data, *s.shape.substitute(b.dims)) for s in subterms(t) if s.op == "sym"}
+    members = {s.data[0]: s.shape.substitute(b.dims) for s in subterms(t) if s.op == "elem"}
+    table |= {name: terms.element(name, "#0", shape) for name, shape in members.items()}
     return instantiate(t, Bindings({**table, **b.terms}, b.dims, b.functions))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from random_terms import random_shape, random_term, values_for
 
 from matcalc.calculus.arithmetic import tidy
 from matcalc.calculus.derive import Derivation, derive, replayed
@@ -25,7 +26,6 @@ from matcalc.rewriting.present import REASONS as PRESENTATION
 from matcalc.rewriting.rules import RuleBook, rule_book
 from matcalc.rewriting.steps import Step
 from matcalc.verify import verified
-from random_terms import random_shape, random_term, values_for
 
 # problem | variable | answer | declarations
 TABLE = """
@@ -153,7 +153,9 @@ def test_the_order_of_the_rules_does_not_matter(seed: int) -> None:
 def test_the_same_input_gives_the_same_steps() -> None:
     for text, wrt, _, *declare in ROWS[::4]:
         first, second = (solved(text, wrt, declare[0] if declare else None) for _ in range(2))
-        assert list(map(str, (s.after for s in every_step(first)))) == list(map(str, (s.after for s in every_step(second))))
+        assert list(map(str, (s.after for s in every_step(first)))) == list(
+            map(str, (s.after for s in every_step(second)))
+        )
 
 
 # ---------------------------------------------------------------------- the two tables
@@ -279,7 +281,10 @@ def test_a_definition_keeps_its_name() -> None:
 
 def test_a_layer_that_has_a_name_already_is_peeled_by_that_name() -> None:
     d = checked(solved("Y = H*W; loss(Y)", "H", method="linear"))
-    assert lines(d)[-2:] == ["grad(f, Y) = grad(loss, Y)  [read-off]", "grad(f, H) = grad(loss, Y)*W'  [linear-transform]"]
+    assert lines(d)[-2:] == [
+        "grad(f, Y) = grad(loss, Y)  [read-off]",
+        "grad(f, H) = grad(loss, Y)*W'  [linear-transform]",
+    ]
     assert d.introduced == ()
 
 
@@ -316,7 +321,11 @@ def test_a_definition_that_is_used_twice_is_entered_once() -> None:
 
 # -------------------------------------------------------------------------- readings
 def test_the_derivative_by_a_number_has_the_shape_of_the_function() -> None:
-    for text, answer in (("x + t*y", "y"), ("(A + t*B)*(A + t*B)", "(A + t*B)*B + B*(A + t*B)"), ("sin(t*x)'*x", "x'*(cos(t*x).*x)")):
+    for text, answer in (
+        ("x + t*y", "y"),
+        ("(A + t*B)*(A + t*B)", "(A + t*B)*B + B*(A + t*B)"),
+        ("sin(t*x)'*x", "x'*(cos(t*x).*x)"),
+    ):
         d = checked(solved(text, "t", "A: n×n; B: n×n; x: n; y: n; t: scalar"))
         assert is_answer(d, answer)
 
@@ -329,7 +338,10 @@ def test_a_jacobian_has_a_row_for_every_output() -> None:
 
 def test_a_jacobian_by_a_matrix_goes_through_vec() -> None:
     d = checked(solved("X'*a", "X", "X: m×n; a: m"))
-    assert str(d.answer.shape) == "n×(m*n)" or d.answer.shape.cols is d.problem.variable("X").shape.rows * d.problem.variable("X").shape.cols
+    assert (
+        str(d.answer.shape) == "n×(m*n)"
+        or d.answer.shape.cols is d.problem.variable("X").shape.rows * d.problem.variable("X").shape.cols
+    )
     assert any("vec" in c for c in d.conventions)
 
 

@@ -42,7 +42,9 @@ c = symbol("c")
 VARIES = Setting(varying=frozenset("x"))
 
 
-def results(rule: str, term: Term, setting: Setting | None = None, direction: int = 1, within: bool = False) -> list[Term]:
+def results(
+    rule: str, term: Term, setting: Setting | None = None, direction: int = 1, within: bool = False
+) -> list[Term]:
     return [new for new, _ in apply(BOOK[rule], term, setting, direction, within=within)]
 
 
@@ -98,7 +100,9 @@ def test_a_rule_without_the_metavariables_of_its_other_side_does_not_apply_backw
 @pytest.mark.parametrize("rule", BOOK.rules, ids=lambda r: r.id)
 def test_every_rule_applies_to_its_own_left_side(rule: rule_language.Rule) -> None:
     """The identity as it stands is one way of applying it, where its conditions are granted."""
-    plain = replace(rule, conditions=(), metavars={n: "matrix" if k == "tangent" else k for n, k in rule.metavars.items()})
+    plain = replace(
+        rule, conditions=(), metavars={n: "matrix" if k == "tangent" else k for n, k in rule.metavars.items()}
+    )
     assert any(new is rule.rhs for new, _ in apply(plain, rule.lhs, Setting()))
 
 
@@ -236,7 +240,11 @@ def test_substeps_must_lead_from_the_first_to_the_last_line() -> None:
     made = a_step()
     whole = Step("group", made.before, made.after, "", substeps=(made,))
     assert replay(whole, BOOK, Setting()) is made.after
-    for broken in (replace(whole, before=made.after), replace(whole, after=made.before), replace(whole, substeps=(made, made))):
+    for broken in (
+        replace(whole, before=made.after),
+        replace(whole, after=made.before),
+        replace(whole, substeps=(made, made)),
+    ):
         with pytest.raises(BrokenStep):
             replay(broken, BOOK, Setting())
 

@@ -92,7 +92,9 @@ def paired(line: Term, book: Tables, setting: Setting, label: str, write: bool =
         if clean is not None and clean.after is not last:
             steps.append(clean)
         steps += written(steps[-1].after if steps else line, book, setting)
-    return grouped(steps, label, "adjoints", "everything moves over to the other side", turn=not write) if steps else None
+    return (
+        grouped(steps, label, "adjoints", "everything moves over to the other side", turn=not write) if steps else None
+    )
 
 
 def written(line: Term, book: Tables, setting: Setting) -> list[Step]:
@@ -125,7 +127,11 @@ def reverse(line: Term, book: Tables, setting: Setting, done: Set[Term], label: 
         if steps:
             last = steps[-1].after
             steps += push(last, book, setting)
-            name = ("linear-transform", "the transposed map carries the gradient back") if spread and _linear(steps) else ("", "")
+            name = (
+                ("linear-transform", "the transposed map carries the gradient back")
+                if spread and _linear(steps)
+                else ("", "")
+            )
             made = grouped(steps, label, *name, turn=True)
             yield made
             line = made.after

@@ -18,8 +18,8 @@ from matcalc.calculus.differential import Tables, tables
 from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, started
 from matcalc.calculus.moves import MOVES, READINGS, move
 from matcalc.errors import CannotDerive, MatcalcError
-from matcalc.language.problem import Definition, Problem, Statement
-from matcalc.language.terms import Term, differential, symbol, zeros
+from matcalc.language.problem import Definition, Problem
+from matcalc.language.terms import Term, zeros
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.present import present
 from matcalc.rewriting.replay import check_chain, replay
@@ -219,7 +219,13 @@ def _first_order(asked: _Asked, q: Question, method: str) -> tuple[tuple[Step, .
 
 def _absent(q: Question, label: str, read_as: str) -> Step:
     v, f = q.variable.shape, q.objective.shape
-    zero = zeros(*v) if read_as == "gradient" else zeros(*f) if read_as == "slope" else zeros(f.rows * f.cols, v.rows * v.cols)
+    zero = (
+        zeros(*v)
+        if read_as == "gradient"
+        else zeros(*f)
+        if read_as == "slope"
+        else zeros(f.rows * f.cols, v.rows * v.cols)
+    )
     made = move("does-not-occur", q.objective, q.setting, given={"zero": zero}, label=label, level=1,
                 reason=f"{q.variable} does not occur in {q.name}")  # fmt: skip
     assert made is not None

@@ -11,7 +11,7 @@ by a guess: :class:`~matcalc.errors.CannotDerive` says which differential is not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 

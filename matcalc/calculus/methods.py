@@ -12,10 +12,10 @@ in several places these are added first.  So the work grows with the length of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Generator, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
-from matcalc.calculus.adjoint import is_paired, paired, push, repeated, reverse
+from matcalc.calculus.adjoint import paired, push, repeated, reverse
 from matcalc.calculus.arithmetic import is_zero
 from matcalc.calculus.differential import Tables, grouped, occurrences, round_of
 from matcalc.calculus.moves import move, read_gradient
@@ -28,7 +28,9 @@ __all__ = ["METHODS", "Question", "chosen", "gradient", "linear_form"]
 
 # Operations that keep a term affine in the variable: every one, where at most one argument varies.
 AFFINE = frozenset(("add", "neg", "mul", "had", "transpose", "sym"))
-NORMS = frozenset(("norm2", "normF", "pow", "mul", "div", "neg", "add", "inner", "tr", "sum", "transpose", "sym", "num"))
+NORMS = frozenset(
+    ("norm2", "normF", "pow", "mul", "div", "neg", "add", "inner", "tr", "sum", "transpose", "sym", "num")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def linear_form(q: Question, line: Term) -> Iterator[Step]:
         del held[inside[-1]]
 
 
-def _paired(q: Question, line: Term) -> Iterator[Step]:
+def _paired(q: Question, line: Term) -> Generator[Step, None, Term]:
     made = paired(line, q.book, q.setting, q.label)
     if made is None:
         return line
@@ -241,7 +243,7 @@ def affine_layer(q: Question) -> tuple[str, Term, Question] | None:
         if len(layers) != 1 or layers[0] is q.variable or layers[0] is q.objective:
             return None
         body = layers[0]
-        name = _free_name(q, matrix=not body.shape.cols.value == 1)
+        name = _free_name(q, matrix=body.shape.cols.value != 1)
         objective = _named(q.objective, body, name)
     inner_setting = replace(q.setting, varying=frozenset((name,)), definitions={})
     outer = replace(q, objective=objective, variable=symbol(name, *body.shape), setting=inner_setting)
@@ -262,9 +264,11 @@ def _is_affine(t: Term, setting: Setting, names: Set[str]) -> bool:
         if s.op == "div":
             if not setting.constant(s.args[1]):
                 return False
-        elif s.op not in AFFINE or (s.op in ("mul", "had") and sum(not setting.constant(a) for a in s.args) > 1):
-            return False
-        elif s.op == "sym" and s.data not in names:
+        elif (
+            s.op not in AFFINE
+            or (s.op in ("mul", "had") and sum(not setting.constant(a) for a in s.args) > 1)
+            or (s.op == "sym" and s.data not in names)
+        ):
             return False
     return True
 
@@ -294,7 +298,3 @@ def _free_name(q: Question, matrix: bool) -> str:
         if c not in taken:
             return c
     raise CannotDerive("there are too many names in the problem")
-
-
-def is_read(line: Term) -> bool:
-    return is_paired(line)

@@ -28,6 +28,7 @@ WIDTH = 76  # longest expression on one line
 LEAVES = frozenset(("input", "num", "const", "size"))
 CLEAR = frozenset(("transpose", "bcol", "brow", "ones", "zeros", "eye", "diag"))  # views and structure: never named
 VIEWS = frozenset(("input", "transpose", "vec", "unvec", "diagvec"))
+FRESH = frozenset(("add", "prod", "matmul", "fn", "power", "solve", "kron"))  # what makes a new array
 HINTS = {
     "softmax": "p", "logsumexp": "lse", "inv": "inverse", "norm": "norm", "max": "top", "sum": "total", "dot": "s",
     "vdot": "s", "trace": "t", "det": "det", "logdet": "logdet", "logdet_positive": "logdet", "cho_factor": "factor",
@@ -59,10 +60,40 @@ class _Layout:
         piece = self.writer.write(node)
         while len(piece.text) > WIDTH and self._shorten(node):
             piece = self.writer.write(node)
-        if node in self.forced or (self.uses[node] > 1 and not _cheap(node)):
+        wanted = node in self.forced or (self.uses[node] > 1 and not _cheap(node))
+        if node.is_matrix and (self._apply_in_place(node) or (wanted and self._subtract_in_place(node))):
+            return
+        if wanted:
             self.name(node, piece)
         else:
             self.writer.pieces[node] = piece
+
+    def _is_fresh(self, a: Node) -> bool:
+        """Whether an inline expression makes a new matrix that nobody else holds."""
+        return a.is_matrix and a not in self.names and a.op in FRESH and a not in self.writer.cores
+
+    def _apply_in_place(self, node: Node) -> bool:
+        """``H = X @ W`` and ``np.tanh(H, out=H)``: no second matrix. Large arrays cost as much to get as to fill."""
+        if node.op not in ("fn", "shifted") or not self._is_fresh(node.args[0]):
+            return False
+        call = self.writer.in_place(node)
+        if call is None:
+            return False
+        self.name(node, self.writer.pieces[node.args[0]], (call,))
+        return True
+
+    def _subtract_in_place(self, node: Node) -> bool:
+        """``X - U @ V.T`` into the product's own array; NumPy does so by itself only where the product comes first."""
+        if node.op != "add" or len(node.args) != 2:
+            return False
+        for kept, other in (node.args, node.args[::-1]):
+            minus, piece = self.writer.signed(other)
+            whole = kept in self.names or kept.op == "input"
+            if whole and minus and other.op == "prod" and len(other.args) == 1 and self._is_fresh(other.args[0]):
+                call = f"{self.writer.np}.subtract({self.writer.of(kept).text}, {{0}}, out={{0}})"
+                self.name(node, piece, (call,))
+                return True
+        return False
 
     def _shorten(self, node: Node) -> bool:
         """Name the longest inline argument of a node. False where there is none."""
@@ -81,7 +112,8 @@ class _Layout:
         self.names[node] = name
         self.writer.pieces[node] = Piece(name)
         self.writer.named.add(node)
-        self.statements.append(Statement(name, piece.text, node.dims, self._count(node), shown, updates))
+        lines = tuple(u.replace("{0}", name) for u in updates)
+        self.statements.append(Statement(name, piece.text, node.dims, self._count(node), shown, lines))
 
     def _count(self, root: Node) -> Dim:
         """The operations of a statement: of its node and of everything inline that was not counted before."""
@@ -108,7 +140,7 @@ class _Layout:
             kind = next(a for a in r.numerators if a.op in ("eye", "diag"))
             factors = [a for a in r.numerators if a is not kind]
             inside = self._value(r.coefficient, [*factors, *kind.args], r.denominators)
-            updates.append(f"flat[:: {n}] {inside}")
+            updates.append(f"{{0}}.flat[:: {n}] {inside}")
         self.name(node, piece, tuple(updates))
 
     def _value(self, c: Fraction, above: Sequence[Node], below: Sequence[Node]) -> str:

@@ -75,6 +75,12 @@ class Writer:
         found = self.pieces.get(node)
         return found if found is not None else self.write(node)
 
+    def in_place(self, node: Node) -> str | None:
+        """The call that applies a function to the array ``{0}`` in place, None where there is none."""
+        template = f"{self.np}.exp({{0}})" if node.op == "shifted" else LOG1P if node.data == "log1p" else FUNCTIONS[node.data].numpy
+        call = re.fullmatch(r"np\.(\w+)\(\{0\}((?:, \w+)?)\)", template.replace(f"{self.np}.", "np."))
+        return None if call is None else f"{self.np}.{call[1]}({{0}}{call[2]}, out={{0}})"
+
     # -------------------------------------------------------------------------- small things
     def helper(self, name: str) -> str:
         self.used_helpers[name] = None
@@ -129,6 +135,7 @@ class Writer:
         return False, self.entry(node)
 
 
+LOG1P = "np.log1p({0})"
 Row = Callable[[Writer, Node], Piece]
 
 
@@ -382,7 +389,11 @@ def _cho_logdet(w: Writer, node: Node) -> Piece:
 
 
 def _scipy(name: str) -> Row:
-    return lambda w, node: Piece(f"{w.scipy(name)}({', '.join(w.of(a).text for a in node.args)})")
+    def row(w: Writer, node: Node) -> Piece:
+        arguments = ", ".join(w.of(a).text for a in node.args)
+        return Piece(f"{w.scipy(name)}({arguments}, check_finite=False)")
+
+    return row
 
 
 SOURCE: dict[str, Row] = {

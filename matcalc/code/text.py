@@ -60,23 +60,20 @@ def call(before: str, function: str, arguments: Sequence[str]) -> list[str]:
 
 
 def statement_lines(s: Statement, shape: str) -> list[str]:
-    """A statement with its shape and the mathematics in a comment, beside it or above it."""
+    """A statement with its shape and the mathematics in a comment: beside its last line, or above it."""
     code = f"{s.name} = {s.source}"
-    if len(code) + len(INDENT) > WIDTH:
-        code_lines = [f"{s.name} = (", f"{INDENT}{s.source}", ")"]
-    else:
-        code_lines = [code]
-    note = shape if s.formula is None else f"{shape}  {plain(s.formula)}" if shape else plain(s.formula)
-    updates = [f"{s.name}.{u}" for u in s.updates]
-    beside = f"{code}  # {note}"
-    if not note:
-        return [*code_lines, *updates]
-    if len(code_lines) == 1 and len(beside) + len(INDENT) <= WIDTH:
-        return [beside, *updates]
-    above = f"# {s.name}: {note}"
-    if len(above) + len(INDENT) > WIDTH:
-        above = f"# {s.name}: {shape}" if shape else ""
-    return [*([above] if above else []), *code_lines, *updates]
+    lines = [code] if len(code) + len(INDENT) <= WIDTH else [f"{s.name} = (", f"{INDENT}{s.source}", ")"]
+    lines += s.updates
+    notes = [f"{shape}  {plain(s.formula)}".strip()] if s.formula is not None else []
+    notes += [shape]
+    for note in notes:
+        if not note:
+            continue
+        if len(lines[-1]) + len(note) + len(INDENT) + 4 <= WIDTH and lines[-1] != ")":
+            return [*lines[:-1], f"{lines[-1]}  # {note}"]
+        if len(s.name) + len(note) + len(INDENT) + 4 <= WIDTH:
+            return [f"# {s.name}: {note}", *lines]
+    return lines
 
 
 def leading(d: Dim) -> str:

@@ -196,7 +196,7 @@ def _upright_switches(tokens: list[Token]) -> list[Token]:
 
 SAME_FENCE = {"lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "lbrace": "{", "rbrace": "}"}
 BARS = {"vert": "|", "mid": "|", "Vert": "||", "parallel": "||", "|": "||"}
-SIDED = {"(": "(", ")": ")", "[": "[", "]": "]", "|": "vert", "||": "Vert", "<": "langle", ">": "rangle"}
+ANGLES = {"<": "langle", ">": "rangle"}
 
 
 def _fences(tokens: list[Token], text: str) -> list[Token]:
@@ -241,7 +241,7 @@ def _sided(t: Token, side: str, begun: Token, text: str) -> Token:
     if t.is_sign("."):
         return Token("cmd", "open fence", span)
     if t.is_sign("<", ">"):
-        return Token("cmd", SIDED[t.value], span)
+        return Token("cmd", ANGLES[t.value], span)
     return t._replace(span=span)
 
 

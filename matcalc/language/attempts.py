@@ -1,7 +1,7 @@
 """The shapes of a whole program under one choice of what its undeclared names are.
 
-*Options* says what each name may be, *attempt* infers the shapes of all statements under one choice, *blamed* tells which
-names a misfit may be due to.
+*Options* says what each name may be, *attempt* infers the shapes of all statements under one choice, *blamed* tells
+which names a misfit may be due to.
 """
 
 from __future__ import annotations

@@ -14,14 +14,26 @@ from typing import Any
 
 from matcalc.errors import ShapeError
 from matcalc.language import terms
-from matcalc.language.dims import Dim, dim
+from matcalc.language.dims import Atom, Dim, dim
 from matcalc.language.terms import Term
 
-__all__ = ["BINDERS", "bind", "free_indices", "instantiate", "open_", "substitute_index"]
+__all__ = [
+    "BINDERS",
+    "at_index",
+    "bind",
+    "free_indices",
+    "instantiate",
+    "lifted",
+    "lowered",
+    "lowered_dim",
+    "open_",
+    "substitute_index",
+]
 
 BINDERS = frozenset(("sumover", "prod", "stack"))
 
-Move = Callable[[int], dict[str, Dim]]
+Values = dict[str, Dim] | Callable[[Atom], Dim | None]
+Move = Callable[[int], Values]
 
 
 def bind(op: str, index: str, low: Dim, high: Dim, body: Term) -> Term:
@@ -54,6 +66,55 @@ def substitute_index(t: Term, name: str, value: Dim) -> Term:
     return _moved(t, lambda depth: {name: value}, 0)
 
 
+def _bound(a: Atom) -> int:
+    """How many binders are between a bound index and its own; -1 for any other atom."""
+    return int(a[1:]) if isinstance(a, str) and a[0] == "#" and len(a) > 1 else -1
+
+
+def lifted(t: Term, by: int = 1) -> Term:
+    """A term as it is written under so many more binders."""
+    return _moved(t, lambda depth: lambda a: dim(f"#{_bound(a) + by}") if _bound(a) >= depth else None, 0) if by else t
+
+
+def lowered(t: Term, by: int = 1) -> Term | None:
+    """A term as it is written under so many fewer binders; None where it depends on one of their indices."""
+    met = False
+
+    def move(depth: int) -> Values:
+        def look(a: Atom) -> Dim | None:
+            nonlocal met
+            met = met or depth <= _bound(a) < depth + by
+            return dim(f"#{_bound(a) - by}") if _bound(a) >= depth + by else None
+
+        return look
+
+    new = _moved(t, move, 0) if by else t
+    return None if met else new
+
+
+def lowered_dim(d: Dim, by: int = 1) -> Dim | None:
+    """A size as it is written under so many fewer binders; None where it depends on one of their indices."""
+    names = [_bound(n) for n in d.names()]
+    if any(0 <= n < by for n in names):
+        return None
+    return d.substitute(lambda a: dim(f"#{_bound(a) - by}") if _bound(a) >= by else None)
+
+
+def at_index(body: Term, index: Dim, depth: int = 0) -> Term:
+    """A binder's body at an index, as it is written under ``depth`` binders (the index is as it is written there)."""
+
+    def move(level: int) -> Values:
+        inner = index.substitute(lambda a: dim(f"#{_bound(a) + level}") if _bound(a) >= 0 else None)
+
+        def look(a: Atom) -> Dim | None:
+            n = _bound(a)
+            return inner if n == level else dim(f"#{n - 1 + depth}") if n > level else None
+
+        return look
+
+    return _moved(body, move, 0)
+
+
 def free_indices(t: Term) -> set[str]:
     """The names of sizes and indices in a term."""
     out: set[str] = set()
@@ -81,7 +142,7 @@ def _moved(t: Term, move: Move, depth: int) -> Term:
     return visit(t, depth)
 
 
-def _rebuilt(t: Term, values: dict[str, Dim], args: list[Term]) -> Term:
+def _rebuilt(t: Term, values: Values, args: list[Term]) -> Term:
     if t.op == "size":
         return terms.size(t.data.substitute(values))
     if t.op == "elem":
@@ -96,7 +157,7 @@ def _rebuilt(t: Term, values: dict[str, Dim], args: list[Term]) -> Term:
     return terms.make(t.op, *args, data=data)
 
 
-def _data(data: Any, values: dict[str, Dim]) -> Any:
+def _data(data: Any, values: Values) -> Any:
     if isinstance(data, Dim):
         return data.substitute(values)
     if type(data) is tuple:

@@ -1,4 +1,4 @@
-"""Declarations: ``A : n×n symmetric``, ``x, y : n``, ``W[i] : m[i]×m[i-1]``, ``u : function -> m``, ``f : elementwise``.
+"""Declarations: ``A : n×n symmetric``, ``x, y : n``, ``W[i] : m[i]×m[i-1]``, ``u : function -> m``.
 
 A shape is ``scalar``, ``n`` (a column), ``m×n`` / ``m x n`` / ``(m,n)``, ``vector``, ``matrix`` (sizes to be inferred)
 or is left out before properties.  Where a size is to be inferred the declaration holds None.

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from matcalc.language import terms
-from matcalc.language.conventions import (
-    Names,
-    base,
-    first_reading,
-    is_opaque_name,
-)
+from matcalc.language.conventions import Names, base, first_reading, is_opaque_name
 from matcalc.language.dims import SCALAR, Dim, Shape
-from matcalc.language.problem import Block, Definition, Function, Problem, Statement, Symbol
+from matcalc.language.inference import INDEX
+from matcalc.language.problem import Block, Boundary, Definition, Function, Problem, Statement, Symbol
 from matcalc.language.program import KNOWN
 from matcalc.language.reading import Entry, Part, Reading, checked
-from matcalc.language.syntax import is_juxtaposed, parse_tree
+from matcalc.language.syntax import Node, is_juxtaposed, parse_tree
 from matcalc.language.terms import Term
 
-__all__ = ["parse_expression"]
+__all__ = ["parse_expression", "read_expression"]
 
 Known = Problem | Mapping[str, Shape | Symbol]
 
@@ -36,7 +32,20 @@ def parse_expression(
     ``extra`` names more symbols, ``functions`` more functions; ``shape`` is the expected shape, where sizes of ``I`` or
     ``vector(1)`` depend on it.
     """
-    tree = parse_tree(text)
+    return read_expression(parse_tree(text), text, known, extra=extra, functions=functions, shape=shape)
+
+
+def read_expression(
+    tree: Node,
+    text: str,
+    known: Known,
+    *,
+    extra: Mapping[str, Shape | Symbol] | None = None,
+    functions: Mapping[str, Function] | None = None,
+    shape: Shape | None = None,
+    derived: Callable[[Reading, Node], Part | None] | None = None,
+) -> Term:
+    """The term of a syntax tree (of ``text``, for messages). ``derived`` reads ``grad(f, X)`` where f is no function."""
     names = Names()
     given = dict(known.functions if isinstance(known, Problem) else {}) | dict(functions or {})
     names.read(tree, lambda n: n in KNOWN and n not in given)
@@ -63,6 +72,7 @@ def parse_expression(
             broadcast=True,
         )
         reading.quiet = quiet
+        reading.derived = derived
         if isinstance(known, Problem):
             reading.objective = (known.objective_name, known.objective)
         part = reading.infer(tree)
@@ -110,7 +120,9 @@ def _known_entries(known: Known, extra: Mapping[str, Shape | Symbol] | None) -> 
 
 def _note_statement(st: Statement, note: object, sizes: dict[str, None]) -> None:
     assert callable(note)
-    if isinstance(st, Definition):
+    if isinstance(st, Boundary):
+        note(st.target.data[0], st.target.shape, INDEX)
+    elif isinstance(st, Definition):
         note(st.name, st.term.shape, None, "definition")
     elif isinstance(st, Block):
         for d in (st.low, st.high):

@@ -14,7 +14,7 @@ from matcalc.language.conventions import (
     Names,
 )
 from matcalc.language.dims import ONE, SCALAR, Shape
-from matcalc.language.inference import Sizes, name_sizes
+from matcalc.language.inference import INDEX, Sizes, name_sizes
 from matcalc.language.problem import Function
 from matcalc.language.program import KNOWN
 from matcalc.language.reading import Entry, Reading
@@ -35,8 +35,10 @@ def parse_rule(
     """
     left, right = parse_tree(lhs), parse_tree(rhs)
     sizes = Sizes(flexible=True)
-    occurring = {_metavar(n.data, metavars) for side in (left, right) for n in side.walk() if n.kind == "name"}
-    entries = {name: Entry("symbol", _rule_shape(kind, sizes)) for name, kind in metavars.items() if name in occurring}
+    occurring = {
+        _metavar(n.data, metavars) for side in (left, right) for n in side.walk() if n.kind in ("name", "index")
+    }
+    entries = {name: _rule_entry(kind, sizes) for name, kind in metavars.items() if name in occurring}
     _check_metavars(left, right, entries, rhs)
     table = _rule_functions(functions, (left, right), sizes)
     for name in _size_names(left, right):
@@ -58,6 +60,12 @@ def parse_rule(
         raise ShapeError(f"the left side is {sizes.shape(part.shape)} and the right side {sizes.shape(other.shape)}")
     two.finish()
     return first, other.build()
+
+
+def _rule_entry(kind: str, sizes: Sizes) -> Entry:
+    """What a metavariable is; the members of a family have one shape."""
+    family = kind.startswith("family ")
+    return Entry("symbol", _rule_shape(kind.removeprefix("family "), sizes), INDEX if family else None)
 
 
 def _rule_shape(kind: str, sizes: Sizes) -> Shape:
@@ -84,7 +92,7 @@ def _check_metavars(left: Node, right: Node, entries: Mapping[str, Entry], rhs: 
     def used(node: Node) -> dict[str, Node]:
         names = Names()
         names.read(node, lambda n: n in KNOWN)
-        return {_metavar(n, entries): at for n, at in names.variables.items()}
+        return {_metavar(n, entries): at for n, at in {**names.variables, **names.families}.items()}
 
     extra = [(n, node) for n, node in used(right).items() if n in entries and n not in used(left)]
     if extra:

@@ -1,11 +1,12 @@
 """Unknown sizes and their unification.
 
-An unknown size is a ``Dim`` of one atom that begins with ``?``.  The unknown size of a family is a function of its index,
-``?3[t-1]``: an equation ``?3[t+c] = e`` for every t solves it for every index.  Names that the user wrote are rigid: two of
-them are never made equal.  An unknown never silently becomes 1 (a matrix of the text stays a matrix), except where ``flexible`` is set,
-which is how the shapes of rules are made as general as they can be.
+An unknown size is a ``Dim`` of one atom that begins with ``?``.  The unknown size of a family is a function of its
+index, ``?3[t-1]``: an equation ``?3[t+c] = e`` for every t solves it for every index.  Names that the user wrote are
+rigid: two of them are never made equal.  An unknown never silently becomes 1 (a matrix of the text stays a matrix),
+except where ``flexible`` is set, which is how the shapes of rules are made as general as they can be.
 
-Invariants: the solved unknowns form no cycle; an equation that cannot be solved yet is kept and tried again, never dropped.
+Invariants: the solved unknowns form no cycle; an equation that cannot be solved yet is kept and tried again, never
+dropped.
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ class Sizes:
 
     def _retry(self) -> bool:
         waiting, self.deferred = self.deferred, []
-        return all([self.unify(a, b) for a, b in waiting])
+        fits = [self.unify(a, b) for a, b in waiting]  # all of them: none is dropped
+        return all(fits)
 
 
 def unknowns(d: Dim) -> list[str]:
@@ -155,7 +157,7 @@ def _solve_family(difference: Dim, atom: IndexedName, indices: Collection[str]) 
     holders = [(mono, c) for mono, c in difference.coefficients if atom in mono]
     if len(bound) != 1 or len(holders) != 1 or holders[0][0] != (atom,) or abs(holders[0][1]) != 1:
         return None
-    scale = {mono: c for mono, c in atom.index.coefficients}.get((bound[0],), 0)
+    scale = dict(atom.index.coefficients).get((bound[0],), 0)
     rest = difference - holders[0][1] * dim(atom)
     value = -rest if holders[0][1] > 0 else rest
     if abs(scale) != 1 or any(n in indices and n != bound[0] for n in value.names()):

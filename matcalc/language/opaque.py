@@ -73,7 +73,15 @@ def _value_function(r: Reading, name: str, node: Node) -> Function:
     return found
 
 
+def _derived(r: Reading, node: Node) -> Part | None:
+    """A derivative of something that is no function, where the reader of the text knows what it is."""
+    return r.derived(r, node) if r.derived is not None else None
+
+
 def gradient(r: Reading, node: Node) -> Part:
+    part = _derived(r, node)
+    if part is not None:
+        return part
     if len(node.args) > 2:
         raise ParseError(
             "a gradient by one of several arguments says which",
@@ -121,6 +129,9 @@ def _objective_gradient(r: Reading, node: Node, args: list[Part], position: int)
 
 
 def jacobian(r: Reading, node: Node) -> Part:
+    part = _derived(r, node)
+    if part is not None:
+        return part
     name = _function_name(r, node)
     args = [r.infer(a) for a in node.args[1:]]
     function = _value_function(r, name, node.args[0])
@@ -135,6 +146,9 @@ def jacobian(r: Reading, node: Node) -> Part:
 
 
 def hessian(r: Reading, node: Node) -> Part:
+    part = _derived(r, node)
+    if part is not None:
+        return part
     name = _function_name(r, node)
     args = [r.infer(a) for a in node.args[1:]]
     if not (r.objective is not None and r.objective[0] == name):

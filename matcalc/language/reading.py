@@ -82,6 +82,7 @@ class Reading:
     broadcast: bool = False  # a scalar may be added to every entry of a column vector
     departed: frozenset[str] = frozenset()  # names read as scalars against the convention
     objective: tuple[str, Term] | None = None  # name and body of the problem's objective, for grad(L, Y)
+    derived: Callable[[Reading, Node], Part | None] | None = None  # reads grad, jac, hess of what is no function
     notes: dict[str, None] = field(default_factory=dict)
     sized: list[tuple[Dim, Node]] = field(default_factory=list)  # sizes that nothing may determine, e.g. of I
     applied: dict[str, list[list[Shape]]] = field(default_factory=dict)  # shapes of the arguments of opaque functions
@@ -125,8 +126,9 @@ class Reading:
                 for n, e in self.entries.items()
                 if any(self.sizes.resolve(d).atoms() and self._shares(d, equation) for d in e.shape)
             ]
+            whose = " and ".join(held) or "some names"
             raise ShapeError(
-                f"the sizes of {' and '.join(held) or 'some names'} cannot be inferred: {equation[0]} = {equation[1]} does not determine them",
+                f"the sizes of {whose} cannot be inferred: {equation[0]} = {equation[1]} does not determine them",
                 hint="declare their shapes, for example A : m×n",
             )
         for d, node in self.sized:
@@ -170,7 +172,7 @@ class Reading:
             return -self.dim(node.args[0], is_index)
         if node.kind == "sum":
             total = dim(0)
-            for sign, a in zip(node.data, node.args):
+            for sign, a in zip(node.data, node.args, strict=True):
                 total = total + self.dim(a, is_index) if sign == "+" else total - self.dim(a, is_index)
             return total
         if node.kind == "chain" and set(node.data) == {"*"}:
@@ -240,7 +242,8 @@ def _name(r: Reading, node: Node) -> Part:
             return Part(node, SCALAR, lambda: terms.size(known))
         if entry.index is not None:
             raise ParseError(f"'{name}' is a family: write {name}[...] with an index", span=node.span, source=r.text)
-        return Part(node, entry.shape, lambda: terms.symbol(name, *r.sizes.shape(entry.shape)))
+        shape = entry.shape
+        return Part(node, shape, lambda: terms.symbol(name, *r.sizes.shape(shape)))
     if name == "ones":
         d = r.fresh_size(node)
         return Part(node, Shape(d, ONE), lambda: terms.ones(r.sizes.resolve(d)))

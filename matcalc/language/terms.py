@@ -281,13 +281,13 @@ def subterms(t: Term) -> Iterator[Term]:
 
 
 def size_names(t: Term) -> list[str]:
-    """The names in the sizes of a term and of everything below it, in order of first appearance."""
+    """The names in the sizes of a term and of everything below it, in order of first appearance; no bound indices."""
     out: dict[str, None] = {}
     for s in subterms(t):
         data = s.data if isinstance(s.data, tuple) else (s.data,)
         for d in (*s.shape, *data):
             if isinstance(d, Dim):
-                out.update(dict.fromkeys(d.names()))
+                out.update(dict.fromkeys(n for n in d.names() if not n.startswith("#")))
     return list(out)
 
 

@@ -18,7 +18,7 @@ from matcalc.errors import ParseError, Span
 __all__ = ["MAX_LENGTH", "MAX_TOKENS", "Token", "tokenize"]
 
 MAX_LENGTH = 100_000
-MAX_TOKENS = 10_000
+MAX_TOKENS = 3_000
 MAX_DIGITS = 40
 MAX_TEN_EXPONENT = 30
 

@@ -68,9 +68,12 @@ def evaluate(
     return evaluate_all([term], Point(values, sizes or {}, functions or {}, tangents))[0]
 
 
-def evaluate_all(terms: Sequence[Term], point: Point) -> list[Array]:
-    """The values of several terms at one point; what they share is evaluated once."""
-    done: dict[Term, Array] = {}
+def evaluate_all(terms: Sequence[Term], point: Point, known: dict[Term, Array] | None = None) -> list[Array]:
+    """The values of several terms at one point; what they share is evaluated once.
+
+    ``known`` has values from before at the same point and is added to.
+    """
+    done = {} if known is None else known
     with np.errstate(all="ignore"):
         for t in terms:
             _walk(t, point, done)

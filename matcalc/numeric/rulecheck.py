@@ -14,9 +14,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from matcalc.language.binders import BINDERS
 from matcalc.language.dims import Shape
 from matcalc.language.terms import Term, size_names, subterms
 from matcalc.numeric.evaluate import Array, Point, evaluate_all, size_of
@@ -36,6 +38,7 @@ __all__ = [
 TRIALS = 24  # samples per identity, at the least
 ATTEMPTS = 60  # tries to find a point at which the left side has a value
 TOLERANCE = 1e-7  # relative; a complex step is exact to about 1e-13, what is lost is conditioning
+MEMBERS = range(-2, 14)  # the indices at which a family has members
 HUGE = 1e7  # values beyond are taken for infinite: an inverse of a singular matrix after rounding
 
 Conditions = Sequence[tuple[str, str]]  # (name of the condition, metavariable)
@@ -68,7 +71,7 @@ class CounterExample:
     """A point with both sides' values there. ``right`` is not finite where the right side has no value."""
 
     sizes: Mapping[str, int]
-    values: Mapping[str, Array]
+    values: Mapping[str, Array]  # members by name: a[1]
     tangents: Mapping[str, Array]
     left: Array
     right: Array
@@ -161,12 +164,27 @@ def sign_patterns(scalars: Sequence[str]) -> list[dict[str, int]]:
     return [dict(zip(scalars, signs, strict=True)) for signs in itertools.product((-1, 1), repeat=len(scalars))]
 
 
+def families_of(t: Term) -> dict[str, Shape]:
+    """The families of a term with the shapes of their members, sorted by name."""
+    members = {s.data[0]: s.shape for s in subterms(t) if s.op == "elem"}
+    return {n: members[n] for n in sorted(members)}
+
+
+def ranges_of(t: Term) -> list[tuple[str, str]]:
+    """The ranges of a term with a name at either end."""
+    ends = [s.data for s in subterms(t) if s.op in BINDERS]
+    names = [(low.as_name, high.as_name) for low, high in ends]
+    return [(a, b) for a, b in dict.fromkeys(names) if a is not None and b is not None]
+
+
 class Samples:
     """Points of one identity with the value of its left side, drawn when asked for; the same for every right side."""
 
     def __init__(self, identity: Identity, seed: int = 0) -> None:
         self.identity = identity
         self.shapes = symbols_of(identity.lhs)
+        self.families = families_of(identity.lhs)
+        self.ranges = ranges_of(identity.lhs)
         self.sizes = size_names(identity.lhs)
         self.has_tangents = any(s.op == "d" for s in subterms(identity.lhs))
         self.seed = seed
@@ -201,14 +219,17 @@ class Samples:
         """Pairwise different sizes; a size 1 now and then."""
         low = 1 if rng.random() < 0.2 else 2
         order = rng.permutation(len(self.sizes) + 1)[: len(self.sizes)]
-        return {name: low + int(k) for name, k in zip(self.sizes, order, strict=True)}
+        sizes = {name: low + int(k) for name, k in zip(self.sizes, order, strict=True)}
+        for a, b in self.ranges:
+            sizes[a], sizes[b] = sorted((sizes[a], sizes[b]))
+        return sizes
 
     def sample(
         self, rng: Rng, sizes: Mapping[str, int], signs: Mapping[str, int], attempt: int, digits: int | None = None
     ) -> Sample | None:
         """A point of the given sizes, or None where the left side has no value there."""
-        values: dict[str, Array] = {}
-        tangents: dict[str, Array] = {}
+        values: dict[str, Any] = {}
+        tangents: dict[str, Any] = {}
         for name, shape in self.shapes.items():
             conditions = self.identity.of(name)
             a = _entries(rng, (size_of(shape.rows, sizes), size_of(shape.cols, sizes)), attempt, digits)
@@ -223,6 +244,11 @@ class Samples:
             tangent = _tangent(name, conditions, a, raw, rng) if self.has_tangents else None
             if tangent is not None:
                 tangents[name] = tangent
+        for name, shape in self.families.items():
+            size = (size_of(shape.rows, sizes), size_of(shape.cols, sizes))
+            values[name] = {k: _entries(rng, size, attempt, digits) for k in MEMBERS}
+            if self.has_tangents and "constant" not in self.identity.of(name):
+                tangents[name] = {k: _entries(rng, size, 0, digits) for k in MEMBERS}
         point = Point(values, sizes, tangents=tangents if self.has_tangents else None, seed=self.seed)
         left = evaluate_all([self.identity.lhs], point)[0]
         return Sample(point, left) if _finite(left) else None
@@ -299,5 +325,17 @@ def small_point(samples: Samples, right: Term) -> CounterExample | None:
 
 def _both_sides(s: Sample, right: Term) -> CounterExample:
     value = evaluate_all([right], s.point)[0]
-    values = {n: np.asarray(v) for n, v in s.point.values.items()}
-    return CounterExample(dict(s.point.sizes), values, dict(s.point.tangents or {}), s.left, value)
+    highest = max(s.point.sizes.values(), default=1)
+    values, tangents = (_members_named(v, highest) for v in (s.point.values, s.point.tangents or {}))
+    return CounterExample(dict(s.point.sizes), values, tangents, s.left, value)
+
+
+def _members_named(values: Mapping[str, Any], highest: int) -> dict[str, Array]:
+    """Every value with its name; of a family the members 1, 2, ... by themselves."""
+    out: dict[str, Array] = {}
+    for name, v in values.items():
+        if isinstance(v, Mapping):
+            out |= {f"{name}[{k}]": np.asarray(v[k]) for k in sorted(v) if 1 <= k <= highest}
+        else:
+            out[name] = np.asarray(v)
+    return out

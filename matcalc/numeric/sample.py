@@ -29,7 +29,7 @@ from matcalc.numeric.evaluate import Array, Point, evaluate_all, size_of
 from matcalc.numeric.opaque import Opaque
 from matcalc.numeric.statements import all_terms, defined_names, with_statements
 
-__all__ = ["CannotSample", "Sample", "sample_problem"]
+__all__ = ["CannotSample", "Sample", "eased", "sample_problem"]
 
 MARGIN = 0.02  # distance kept from kinks and from the edges of domains
 TOO_LARGE = "the numbers grow too large"
@@ -256,6 +256,14 @@ def _not_too_large(problem: Problem, sizes: Mapping[str, Any]) -> None:
             names = {n for d in t.shape for n in d.names()}
             if names <= sizes.keys() and size_of(t.shape.rows * t.shape.cols, sizes) > MOST_ENTRIES:
                 raise CannotSample(f"a value of shape {t.shape} is too large to check at numbers")
+
+
+def eased(problem: Problem, point: Point) -> Point | None:
+    """A chosen point with the statements run; None where an operation of the problem is not at ease."""
+    try:
+        return replace(_checked(problem, point, LARGEST[0]), watch=None)
+    except Unsuitable:
+        return None
 
 
 def _checked(problem: Problem, point: Point, largest: float) -> Point:

@@ -129,8 +129,8 @@ def _by_shape(test: Callable[[Shape], bool]) -> Decider:
 CONDITIONS: dict[str, Decider] = {
     "square": _by_shape(lambda s: s.is_square),
     "scalar": _by_shape(lambda s: s.is_scalar),
-    "vector": _by_shape(lambda s: not s.rows.value == 1 and s.cols.value == 1),
-    "row": _by_shape(lambda s: s.rows.value == 1 and not s.cols.value == 1),
+    "vector": _by_shape(lambda s: s.rows.value != 1 and s.cols.value == 1),
+    "row": _by_shape(lambda s: s.rows.value == 1 and s.cols.value != 1),
     "symmetric": _symmetric,
     "skew": _skew,
     "diagonal": lambda t, s: _is_diagonal(t, s) if t.shape.is_square else False,

@@ -2,7 +2,8 @@
 
 The matcher is a set of generators with full backtracking.  In a product a metavariable stands for one or more
 neighbouring factors, and a scalar factor may stand anywhere; in a sum or a product of entries the order does not
-matter, and the last metavariable takes what is left.  Sizes of the rule are bound to the sizes of the term.
+matter, and the last metavariable takes what is left.  Sizes of the rule are bound to the sizes of the term.  Under a
+sum over an index a member ``a[n]`` of a family stands for anything, another metavariable for what is free of the index.
 
 Invariants: what is yielded fits completely, sizes included (``instantiate(pattern, bindings)`` is the term up to the
 order of commuting parts); the order of the results depends on the input alone; the pattern is never longer than a
@@ -18,12 +19,14 @@ from typing import Any
 
 from matcalc.errors import ShapeError
 from matcalc.language import terms
+from matcalc.language.binders import BINDERS, at_index, lifted, lowered, lowered_dim
 from matcalc.language.dims import ONE, Dim, Shape, dim
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.terms import Term, make
 
-__all__ = ["Bindings", "Metavariables", "instantiate", "match"]
+__all__ = ["FAMILY", "Bindings", "Metavariables", "instantiate", "match"]
 
+FAMILY = "family "  # before the kind of the members
 FEW = 5  # up to so many summands every way to split a sum in two is tried
 
 
@@ -45,20 +48,29 @@ class Bindings:
 
 @dataclass(frozen=True, slots=True)
 class Metavariables:
-    """The kinds of a rule's metavariables, and whether the rule speaks of differentials (see ``Rule``)."""
+    """The kinds of a rule's metavariables, and whether the rule speaks of differentials (see ``Rule``).
+
+    ``depth`` is the number of the rule's binders around the place that is matched.
+    """
 
     kinds: Mapping[str, str]
+    depth: int = 0
 
     @property
     def tangents(self) -> bool:
-        return "tangent" in self.kinds.values()
+        return any(k.endswith("tangent") for k in self.kinds.values())
 
     def admits(self, name: str, term: Term) -> bool:
         """Whether the metavariable's kind allows the term."""
-        kind = self.kinds[name]
+        kind = self.kinds[name].removeprefix(FAMILY)
         if self.tangents and term.tangent != (kind == "tangent"):
             return False
         return _KINDS[kind](term.shape)
+
+    def is_open(self, pattern: Term) -> bool:
+        """Whether a pattern is a metavariable, or a member of one."""
+        name = pattern.data if pattern.op == "sym" else pattern.data[0] if pattern.op == "elem" else None
+        return name in self.kinds
 
 
 _KINDS: dict[str, Callable[[Shape], bool]] = {
@@ -105,9 +117,10 @@ def _close(b: Bindings) -> Bindings | None:
     return replace(b, open=()) if b.open else b
 
 
-def _unify_all(pairs: Sequence[tuple[Dim, Dim]], b: Bindings) -> Bindings | None:
+def _unify_all(pairs: Sequence[tuple[Dim, Dim]], b: Bindings, depth: int = 0) -> Bindings | None:
     for pattern, size in pairs:
-        found = _unify(pattern, size, b)
+        outside = lowered_dim(size, depth) if depth else size
+        found = None if outside is None else _unify(pattern, outside, b)
         if found is None:
             return None
         b = found
@@ -118,6 +131,8 @@ def _unify_all(pairs: Sequence[tuple[Dim, Dim]], b: Bindings) -> Bindings | None
 def _match(p: Term, t: Term, m: Metavariables, b: Bindings) -> Iterator[Bindings]:
     if p.op == "sym":
         yield from _match_symbol(p, t, m, b)
+    elif p.op == "elem":
+        yield from _match_member(p, t, m, b)
     elif p.op != t.op:
         return
     elif p.op == "mul":
@@ -126,8 +141,12 @@ def _match(p: Term, t: Term, m: Metavariables, b: Bindings) -> Iterator[Bindings
         yield from _match_bag(list(p.args), list(t.args), p.op, m, b)
     elif p.row.associative:
         yield from _match_run(list(p.args), list(t.args), p.op, m, b)
+    elif p.op in BINDERS:
+        found = _unify_all(list(zip(p.data, t.data, strict=True)), b, m.depth)
+        if found is not None:
+            yield from _match(p.args[0], t.args[0], replace(m, depth=m.depth + 1), found)
     elif len(p.args) == len(t.args):
-        found = _match_data(p, t, b)
+        found = _match_data(p, t, b, m.depth)
         if found is not None:
             yield from _match_each(p.args, t.args, m, found)
 
@@ -138,14 +157,33 @@ def _match_symbol(p: Term, t: Term, m: Metavariables, b: Bindings) -> Iterator[B
         if p is t:
             yield b
         return
+    outside = lowered(t, m.depth)
+    if outside is not None:
+        yield from _match_open(p, name, outside, t.shape, m, b)
+
+
+def _match_open(p: Term, name: str, value: Term, shape: Shape, m: Metavariables, b: Bindings) -> Iterator[Bindings]:
+    """Bind a metavariable to a value, or compare the value with what it is bound to."""
     bound = b.terms.get(name)
-    if bound is not None and bound is not t:
+    if bound is not None and bound is not value:
         return
-    if bound is None and not m.admits(name, t):
+    if bound is None and not m.admits(name, value):
         return
-    sized = _unify_all([(p.shape.rows, t.shape.rows), (p.shape.cols, t.shape.cols)], b)
+    sized = _unify_all([(p.shape.rows, shape.rows), (p.shape.cols, shape.cols)], b, m.depth)
     if sized is not None:
-        yield sized if bound is not None else sized.term(name, t)
+        yield sized if bound is not None else sized.term(name, value)
+
+
+def _match_member(p: Term, t: Term, m: Metavariables, b: Bindings) -> Iterator[Bindings]:
+    """``a[n]`` under one binder of the rule takes the whole body; ``a[n-1]`` the body, an index later."""
+    name, index = p.data
+    if name not in m.kinds:
+        if p is t:
+            yield b
+        return
+    shift = index - dim("#0")
+    if m.depth == 1 and shift.value is not None:
+        yield from _match_open(p, name, at_index(t, dim("#0") - shift, 1), t.shape, m, b)
 
 
 def _match_each(ps: Sequence[Term], ts: Sequence[Term], m: Metavariables, b: Bindings) -> Iterator[Bindings]:
@@ -156,15 +194,15 @@ def _match_each(ps: Sequence[Term], ts: Sequence[Term], m: Metavariables, b: Bin
         yield from _match_each(ps[1:], ts[1:], m, found)
 
 
-def _match_data(p: Term, t: Term, b: Bindings) -> Bindings | None:
+def _match_data(p: Term, t: Term, b: Bindings, depth: int = 0) -> Bindings | None:
     """Match what is not a term: numbers, sizes, function names."""
     if p.op == "fn":
         return _match_function(p.data, t.data, b)
     if p.op in ("call", "grad", "jac", "hess"):
         named = _bind_name(p.data[0], t.data[0], b)
-        return named and _match_places(p.data[1:], t.data[1:], named)
+        return named and _match_places(p.data[1:], t.data[1:], named, depth)
     if p.op in _SIZES:
-        return _unify_all(list(zip(_SIZES[p.op](p), _SIZES[p.op](t), strict=True)), b)
+        return _unify_all(list(zip(_SIZES[p.op](p), _SIZES[p.op](t), strict=True)), b, depth)
     return b if p.data == t.data else None
 
 
@@ -178,11 +216,11 @@ _SIZES: dict[str, Callable[[Term], tuple[Dim, ...]]] = {
 }
 
 
-def _match_places(ps: Sequence[Any], ts: Sequence[Any], b: Bindings) -> Bindings | None:
+def _match_places(ps: Sequence[Any], ts: Sequence[Any], b: Bindings, depth: int) -> Bindings | None:
     """The positions of the arguments and the sizes of the value of an opaque function."""
     for p, t in zip(ps, ts, strict=True):
         if isinstance(p, Dim):
-            found = _unify(p, dim(t), b)
+            found = _unify_all([(p, dim(t))], b, depth)
             if found is None:
                 return None
             b = found
@@ -240,7 +278,7 @@ def _match_run(ps: list[Term], ts: list[Term], op: str, m: Metavariables, b: Bin
 
 
 def _is_free(p: Term, m: Metavariables) -> bool:
-    return p.op == "sym" and p.data in m.kinds
+    return m.is_open(p)
 
 
 def _joined(op: str, parts: Sequence[Term]) -> Term | None:
@@ -297,15 +335,29 @@ def _subsets(n: int, most: int) -> Iterator[tuple[int, ...]]:
 
 
 # ----------------------------------------------------------------- instantiation
-def instantiate(pattern: Term, b: Bindings) -> Term:
-    """The pattern with metavariables, sizes and functions replaced by what they are bound to."""
+def instantiate(pattern: Term, b: Bindings, depth: int = 0) -> Term:
+    """The pattern with metavariables, sizes and functions replaced by what they are bound to.
+
+    ``depth`` is the number of the pattern's binders around it.
+    """
     if pattern.op == "sym":
-        return b.terms.get(pattern.data, pattern)
+        value = b.terms.get(pattern.data, pattern)
+        return lifted(value, depth) if depth else value
+    if pattern.op == "elem":
+        body = b.terms.get(pattern.data[0])
+        return pattern if body is None else at_index(body, pattern.data[1].substitute(b.dims), depth)
     build = _BUILD.get(pattern.op)
-    args = [instantiate(a, b) for a in pattern.args]
-    if build is not None:
-        return build(pattern, args, b)
-    return make(pattern.op, *args, data=pattern.data)
+    args = [instantiate(a, b, depth + (pattern.op in BINDERS)) for a in pattern.args]
+    if build is None:
+        return make(pattern.op, *args, data=pattern.data)
+    if depth:  # sizes from outside the binders
+        b = replace(b, dims={n: d.substitute(lambda a: _outer(a, depth)) for n, d in b.dims.items()})
+    return build(pattern, args, b)
+
+
+def _outer(a: Any, depth: int) -> Dim | None:
+    """A bound index of the surroundings, as it is written under the pattern's binders."""
+    return dim(f"#{int(a[1:]) + depth}") if isinstance(a, str) and a[0] == "#" else None
 
 
 def _at(data: Sequence[Dim], b: Bindings) -> list[Dim]:
@@ -340,6 +392,9 @@ _BUILD: dict[str, Callable[[Term, Sequence[Term], Bindings], Term]] = {
     "hdiv": lambda p, a, b: terms.hdiv(*a),
     "hpow": lambda p, a, b: terms.hpower(*a),
     "fn": _build_function,
+    "sumover": lambda p, a, b: make("sumover", *a, data=tuple(_at(p.data, b))),
+    "prod": lambda p, a, b: make("prod", *a, data=tuple(_at(p.data, b))),
+    "stack": lambda p, a, b: make("stack", *a, data=tuple(_at(p.data, b))),
     "call": _build_opaque,
     "grad": _build_opaque,
     "jac": _build_opaque,

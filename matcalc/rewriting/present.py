@@ -272,12 +272,18 @@ def present(
 
 
 def _same(p: Presenter, a: Term, b: Term, names: Mapping[Term, Term]) -> bool:
-    """Whether two forms have one normal form, where need be with the definitions written out."""
-    if p.full.canon(a) is p.full.canon(b):
+    """Whether two forms have one normal form, where need be with definitions put back or written out."""
+    if p.full.canon(a) is p.full.canon(b) or p.n.canon(a) is p.n.canon(b):
         return True
-    for _ in names:  # a definition may use the names of earlier ones
-        a, b = T.replace(a, names), T.replace(b, names)
-    return p.full.canon(a) is p.full.canon(b)
+    if not names:
+        return False
+    bodies = {body: name for name, body in names.items() if body.args}
+    if p.n.canon(T.replace(a, bodies)) is p.n.canon(T.replace(b, bodies)):
+        return True
+    written_out: dict[Term, Term] = {}
+    for name, body in names.items():  # a definition may use the names of earlier ones
+        written_out[name] = T.replace(body, written_out)
+    return p.full.canon(T.replace(a, written_out)) is p.full.canon(T.replace(b, written_out))
 
 
 def _told(p: Presenter, raw: Term, form: Term, poly: Poly | None, path: Path, label: str) -> tuple[Step, ...]:

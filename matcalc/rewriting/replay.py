@@ -9,13 +9,14 @@ Invariant: nothing is accepted because it looks plausible: a step whose rule is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 from matcalc.errors import MatcalcError
-from matcalc.language.terms import Term, at, put
+from matcalc.language.terms import Term, at, put, replace, symbol
 from matcalc.rewriting.engine import Setting, apply
-from matcalc.rewriting.matching import Bindings
-from matcalc.rewriting.normal import equal
+from matcalc.rewriting.matching import FAMILY, Bindings
+from matcalc.rewriting.normal import Normalizer, equal
 from matcalc.rewriting.present import REASONS as PRESENTATION
 from matcalc.rewriting.rules import Rule, RuleBook
 from matcalc.rewriting.steps import Step
@@ -45,7 +46,7 @@ def replay(
             replay(part, rules, setting, moves, readings)
         return step.after
     if step.rule in PRESENTATION and not step.bindings:
-        if equal(step.before, step.after, setting.facts):
+        if _one_normal_form(step.before, step.after, setting):
             return step.after
     elif moves is not None and step.rule in moves:
         new = moves[step.rule](at(step.before, step.path), step.bindings, setting)
@@ -61,10 +62,21 @@ def replay(
     raise BrokenStep(f"step {step.rule} does not lead from {step.before} to {step.after}")
 
 
+def _one_normal_form(a: Term, b: Term, setting: Setting) -> bool:
+    """Whether two terms have one normal form: as they stand, or with the definitions written out."""
+    if any(n.canon(a) is n.canon(b) for n in (Normalizer(setting.facts), Normalizer(setting.facts, opaque=True))):
+        return True
+    bodies = {symbol(name, *body.shape): body for name, body in setting.definitions.items()}
+    for _ in bodies:  # a definition may use the names of others
+        a, b = replace(a, bodies), replace(b, bodies)
+    full = Normalizer(setting.facts)
+    return full.canon(a) is full.canon(b) or equal(a, b, setting.facts) is True
+
+
 def _bound(step: Step, rule: Rule) -> Bindings:
     """The bindings of a step, metavariables and functions told apart."""
     kinds = rule.metavars
-    values = {n: t for n, t in step.bindings.items() if n in kinds and kinds[n] in _TERM_KINDS}
+    values = {n: t for n, t in step.bindings.items() if kinds.get(n, "").removeprefix(FAMILY) in _TERM_KINDS}
     functions = {n: str(t.data) for n, t in step.bindings.items() if n not in values and not n.startswith("·")}
     return Bindings(values, {}, functions)
 
@@ -74,6 +86,6 @@ _TERM_KINDS = frozenset(("matrix", "square", "vector", "row", "scalar", "tangent
 
 def check_chain(steps: Sequence[Step]) -> None:
     """Raises BrokenStep where a step does not begin with what the step before it led to."""
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in itertools.pairwise(steps):
         if before.after is not after.before:
             raise BrokenStep(f"step {after.rule} begins with {after.before}, not with {before.after}")

@@ -24,7 +24,11 @@ KINDS = {
     "row": "a row",
     "scalar": "a number",
     "tangent": "a term with a differential in it, of any shape",
-    "size": "a number of rows or columns",
+    "size": "a number of rows or columns, or an end of a range",
+    "family matrix": "members of a family, matrices of one shape, under a sum over their index",
+    "family vector": "members of a family, columns of one length, under a sum over their index",
+    "family scalar": "members of a family of numbers, under a sum over their index",
+    "family tangent": "members of a family with a differential in them, of one shape, under a sum over their index",
     "elementwise": "a function of every entry",
     "function": "an opaque function of whole arguments; 'function u -> m' has a column of m entries as its value",
 }
@@ -150,6 +154,8 @@ def _read_tag(line: str, place: str, out: list[Statement]) -> None:
 def _read_header(line: str, place: str, kinds: Mapping[str, str]) -> dict[str, str]:
     """A line such as ``matrix A B X`` or ``function u -> m``."""
     kind, *names = line.split()
+    if kind == "family" and names:
+        kind, names = f"family {names[0]}", names[1:]
     if kind not in KINDS:
         hint = nearest(kind, KINDS)
         raise wrong_line(

@@ -114,7 +114,7 @@ def _function(name: str, kind: str) -> Function:
 
 def shape_kinds(s: Statement) -> dict[str, str]:
     """The kinds of the metavariables as far as shapes go: a condition such as ``square(A)`` decides."""
-    out = {n: "matrix" if k == "tangent" else k for n, k in s.kinds.items() if not k.startswith(NO_TERM)}
+    out = {n: k.replace("tangent", "matrix") for n, k in s.kinds.items() if not k.startswith(NO_TERM)}
     for c in s.conditions:
         kind = CONDITIONS[c.name].kind
         if kind and out[c.args[0]] == "matrix":

@@ -1,0 +1,128 @@
+r"""What stands above and below: transposes, inverses, powers, the kind of a norm.
+
+``X^T``, ``X^{\top}``, ``X^{\mathsf T}`` and ``X'`` are transposes, ``X^{-\top}`` the transpose of the inverse, ``X^{\odot 2}`` the
+power of each entry, ``e^{x}`` the exponential function.
+"""
+
+from __future__ import annotations
+
+from matcalc.errors import Span
+from matcalc.interop.latex_grammar import Grammar, cover
+from matcalc.interop.latex_tokens import Token
+from matcalc.language.syntax import Node
+
+__all__ = ["above", "is_transpose", "norm", "scripted"]
+
+TRANSPOSES = frozenset(("top", "intercal", "transpose", "tran", "trans", "tp"))
+DECORATIONS = {
+    "*": "a star", "dagger": "a dagger", "ast": "a star", "star": "a star", "+": "a pseudo-inverse", "ddagger": "a dagger",
+    "H": "the conjugate transpose", "sharp": "a sharp", "perp": "a complement", "circ": "a circle",
+}  # fmt: skip
+NORMS = {"1": "norm1", "2": "norm2", "F": "normF", "": "norm2", "fro": "normF", "Fro": "normF", "Frob": "normF", "l2": "norm2"}
+
+
+def is_transpose(t: Token) -> bool:
+    return (t.kind == "letter" and t.value == "T") or (t.kind == "cmd" and t.value in TRANSPOSES)
+
+
+def scripted(g: Grammar, tree: Node) -> Node:
+    """The node with everything that stands above it; what stands below must have been taken before."""
+    while True:
+        token = g.token
+        if token.is_sign("'") or token.is_cmd("prime"):
+            g.next()
+            tree = g.node("transpose", cover(tree.span, token.span), tree, mark=token.span)
+        elif token.is_sign("^"):
+            g.next()
+            tree = above(g, tree, g.group(), token)
+        elif token.kind == "cmd" and token.value.startswith("super"):
+            tree = _superscript(g, tree)
+        elif token.is_sign("_"):
+            raise _below(g, tree)
+        else:
+            return tree
+
+
+def _below(g: Grammar, tree: Node) -> Exception:
+    if g.tokens[max(0, g.i - 1)].is_sign(")", "]", "}") and tree.kind != "name":
+        return g.error(
+            "entries, rows and columns of a matrix are not part of the language", g.token, "a subscript of an expression"
+        )
+    return g.error("this subscript is not understood", g.token)
+
+
+def _superscript(g: Grammar, tree: Node) -> Node:
+    """Unicode superscripts: ``x²``."""
+    start, digits = g.token, ""
+    while g.token.kind == "cmd" and g.token.value.startswith("super"):
+        digits += g.next().value[5:]
+    span = cover(start.span, g.tokens[g.i - 1].span)
+    exponent = [Token("sign" if c == "-" else "digit", c, span) for c in digits]
+    return above(g, tree, exponent, start)
+
+
+def above(g: Grammar, tree: Node, script: list[Token], mark: Token) -> Node:
+    """A node with a superscript."""
+    script = [t for t in script if t.kind != "newline"]
+    end = g.tokens[g.i - 1].span
+    span = cover(tree.span, mark.span, end)
+    if not script:
+        raise g.error("this superscript is empty", mark)
+    if all(t.is_cmd("prime") or t.is_sign("'") for t in script):
+        return g.node("transpose", span, tree, mark=mark.span)
+    if script[0].is_cmd("odot", "circ") and len(script) > 1:
+        return g.node("pow", span, tree, g.whole(script[1:], script[0]), data=".^", mark=mark.span)
+    if len(script) == 1 and script[0].value in DECORATIONS and script[0].kind in ("sign", "cmd", "letter"):
+        if not (script[0].kind == "letter" and g.known.is_known(script[0].value)):
+            raise g.error(f"{DECORATIONS[script[0].value]} above is not part of the language", cover(mark.span, end))
+    if is_transpose(script[-1]) and not _is_power(g, tree, script):
+        return _transposed(g, tree, script[:-1], mark, span)
+    return _power(g, tree, g.whole(script, mark), span, mark)
+
+
+def _is_power(g: Grammar, tree: Node, script: list[Token]) -> bool:
+    r"""``\gamma^T`` with a known number T and a known number γ is a power."""
+    last = script[-1]
+    number = len(script) == 1 and last.kind == "letter" and bool(g.known.is_scalar("T"))
+    return number and tree.kind == "name" and bool(g.known.is_scalar(str(tree.data)))
+
+
+def _transposed(g: Grammar, tree: Node, before: list[Token], mark: Token, span: Span) -> Node:
+    if len(before) == 1 and before[0].is_sign("-"):  # ^{-T}
+        one = g.node("num", before[0].span, data=(1, False))
+        tree = _power(g, tree, g.node("neg", before[0].span, one, mark=before[0].span), span, mark)
+    elif before:
+        tree = above(g, tree, before, mark)
+    return g.node("transpose", span, tree, mark=mark.span)
+
+
+def _power(g: Grammar, tree: Node, exponent: Node, span: Span, mark: Token) -> Node:
+    if tree.kind == "name" and tree.data == "e" and not g.known.is_known("e") and exponent.kind != "num":
+        return g.node("call", span, exponent, data=("exp", 0), mark=mark.span)
+    return g.node("pow", span, tree, exponent, data="^", mark=mark.span)
+
+
+# ----------------------------------------------------------------------- norms
+def norm(g: Grammar, tree: Node, span: Span) -> Node:
+    r"""``\|x\|`` with its subscript: 1, 2, F or none."""
+    which, place = "", None
+    raised: tuple[list[Token], Token] | None = None
+    if g.token.is_sign("^") and not _raises_a_sum(g):  # \|x\|^2_2
+        mark = g.next()
+        raised = (g.group(), mark)
+    if g.token.is_sign("_"):
+        place = g.next()
+        script = [t for t in g.group() if t.kind != "newline"]
+        which = "".join(t.value for t in script)
+        place = place._replace(span=cover(place.span, g.tokens[g.i - 1].span))
+    if which not in NORMS:
+        kind = {"*": "the nuclear norm", "infty": "the maximum norm", "p": "the p-norm"}.get(which, f"the norm with index {which}")
+        raise g.error(f"{kind} is not part of the language", place, hint="norms are \\|x\\|_1, \\|x\\|_2 and \\|X\\|_F")
+    made = g.node("call", cover(span, g.tokens[g.i - 1].span), tree, data=(NORMS[which], 0), mark=span)
+    if raised is not None:
+        made = above(g, made, raised[0], raised[1])
+    return scripted(g, made)
+
+
+def _raises_a_sum(g: Grammar) -> bool:
+    return g.peek().kind == "end"
