@@ -1,4 +1,4 @@
-"""How long a derivation takes: textbook problems, and problems that grow. ``python -m benchmarks.derive_speed [--repeat 5]``.
+"""How long a derivation takes: textbook problems, and problems that grow. ``python -m benchmarks.derive_speed``.
 
 Every figure is the median of the repetitions, in milliseconds of this process; the cold start is a process of its own.
 Growth is shown by families of k parts: where ten times the size costs much more than ten times the time, a walk is not
@@ -102,7 +102,7 @@ def growth(largest: int, repeat: int) -> Iterator[str]:
         for k in sizes:
             try:
                 row.append(f"{measured(family(k), wrt, declare, 1 if k >= 100 else repeat).derive:10.1f}")
-            except CannotDerive:
+            except (CannotDerive, RecursionError):
                 row.append(f"{'refused':>10s}")
         yield f"{name:24s} " + " ".join(row)
 

@@ -167,7 +167,7 @@ def test_every_operation_is_in_the_table_of_differentials_or_refused_with_a_reas
     leaves = {"num", "const", "size", "sym", "elem", "eye", "ones", "zeros", "commutation", "d"}
     have = {op for head, op in book.differentials if head == "d"}
     refused = {"sumover", "prod", "stack", "jac", "hess"}
-    assert OPS.keys() - leaves - have == refused
+    assert OPS.keys() - leaves - have <= refused
 
 
 def test_every_linear_operation_is_in_the_table_of_adjoints() -> None:
@@ -183,17 +183,17 @@ def test_every_elementwise_function_has_its_differential(name: str) -> None:
     assert d.answer.shape == d.problem.variable("x").shape
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "norm1(X)", "normF(X)", "normF(X)^3", "norm2(x)", "logsumexp(A*x)", "a'*softmax(A*x)", "sum(kron(X, B))", "sum(kron(B, X).*C)",
-        "a'*vec(X)", "tr(unvec(A*vec(X), n, n)*B)", "a'*diag(X)", "tr(diag(x)*B)", "x'*diag(x)*a", "sum(A./X)", "sum(X./A)", "sum(1./X)",
-        "sum(X.^3)", "sum(X.^c)", "c^(x'*x)", "(x'*x)^c", "tr(X^3*B)", "tr(X^-2)", "tr(X^2)", "(a'*x)/(x'*x)", "1/(x'*x)", "sum(A/(x'*x))",
-        "inner(X, A*X)", "inner(A, X)", "det(X)^2", "log(det(X'*X))", "logdet(X'*X)", "sum(phi(A*x))", "f(x, A*x)", "sum((a'*x)./A)",
-        "tr(inv(X)*B*inv(X)')", "exp(x'*A*x)*x'*a", "norm2(x')", "logsumexp(x')", "sum(softmax(x').*a')", "loss(X*X', a'*X*a)",
-        "sum(X*(tr(X)*X))", "tr(X*a*a'*X'*(a'*X*a))", "sum((x'*x)*A*(a'*x))",
-    ],
-)  # fmt: skip
+OTHERS = """
+norm1(X) ; normF(X) ; normF(X)^3 ; norm2(x) ; norm2(x') ; logsumexp(A*x) ; logsumexp(x') ; a'*softmax(A*x)
+sum(softmax(x').*a') ; sum(kron(X, B)) ; sum(kron(B, X).*C) ; a'*vec(X) ; tr(unvec(A*vec(X), n, n)*B) ; a'*diag(X)
+tr(diag(x)*B) ; x'*diag(x)*a ; sum(A./X) ; sum(X./A) ; sum(1./X) ; sum((a'*x)./A) ; sum(X.^3) ; sum(X.^c) ; c^(x'*x)
+(x'*x)^c ; tr(X^3*B) ; tr(X^-2) ; tr(X^2) ; (a'*x)/(x'*x) ; 1/(x'*x) ; sum(A/(x'*x)) ; inner(X, A*X) ; inner(A, X)
+det(X)^2 ; log(det(X'*X)) ; logdet(X'*X) ; tr(inv(X)*B*inv(X)') ; sum(phi(A*x)) ; f(x, A*x) ; loss(X*X', a'*X*a)
+exp(x'*A*x)*x'*a ; sum(X*(tr(X)*X)) ; tr(X*a*a'*X'*(a'*X*a)) ; sum((x'*x)*A*(a'*x)) ; tr(2*X) ; tr(c*X*c) ; -tr(-X/c)
+"""
+
+
+@pytest.mark.parametrize("text", [t.strip() for line in OTHERS.strip().splitlines() for t in line.split(" ; ")])
 def test_gradients_of_every_kind(text: str) -> None:
     variable = "X" if "X" in text else "x"
     declare = "X: n×n; A: n×n; B: n×n; x: n; a: n; c: scalar positive; phi: elementwise"

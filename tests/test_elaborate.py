@@ -152,6 +152,13 @@ SHAPES = [
     ("x/norm2(x)", "x n×1"),
     ("norm2(y - X*beta)^2", "y m×1, X m×n, beta n×1"),
     ("(x - mu)'*inv(Sigma)*(x - mu)", "x n×1, mu n×1, Sigma n×n"),
+    ("alpha*x + beta*y", "alpha 1×1, x n×1, beta 1×1, y n×1"),
+    ("mu'*inv(Sigma)*mu", "mu n×1, Sigma n×n"),
+    ("lambda*norm1(theta) + gamma*x", "lambda 1×1, theta n×1, gamma 1×1, x 1×1"),
+    ("sigma^2*sum(sigma(x))", "sigma 1×1, x n×1"),
+    ("rows(X)*c", "X m×n, c 1×1"),
+    ("t*x + (1 - t)*y", "t 1×1, x n×1, y n×1"),
+    ("log(1 + exp(-y*w'*x))", "y 1×1, w n×1, x n×1"),
     ("1/N*norm2(X*w - y)^2", "N 1×1, X m×n, w n×1, y m×1"),
     ("sum(log(exp(-y.*(X*w)) + vector(1)))", "y m×1, X m×n, w n×1"),
 ]

@@ -6,6 +6,7 @@ Refusals are counted; the end of the test run lists their reasons.  A longer run
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 import re
@@ -20,10 +21,11 @@ import pytest
 from matcalc.calculus.derive import Derivation, derive
 from matcalc.calculus.methods import METHODS
 from matcalc.calculus.moves import READINGS
+from matcalc.errors import CannotDerive, ShapeError
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.ops import OPS
-from matcalc.language.terms import Term, add, mul, neg, number, ones, transpose
-from matcalc.rewriting.normal import normal_form
+from matcalc.language.terms import Term, add, mul, neg, number, ones, replace, subterms, transpose
+from matcalc.rewriting.normal import equal, normal_form
 from matcalc.rewriting.present import present
 from matcalc.rewriting.steps import Step
 from tests.fuzz.check import Outcome, Point, check, compare, points, with_names
@@ -137,6 +139,24 @@ def test_every_method_reaches_the_same_derivative(method: str, record_property: 
     assert not tally.failures, "\n\n".join(tally.failures)
 
 
+def test_the_methods_reach_the_same_normal_form() -> None:
+    """Decided by the normal form in nearly all problems; never decided otherwise."""
+    decided = asked = 0
+    for i in range(80):
+        case = random_case(f"methods:{i}", "scalar")
+        try:
+            answers = [derive(case.problem, method=m, structure=case.convention).answer for m in sorted(METHODS)]
+        except CannotDerive:
+            continue
+        for other in answers[1:]:
+            verdict = equal(answers[0], other, case.problem.facts)
+            assert verdict is not False, case.program
+            asked += 1
+            decided += verdict is True
+    assert asked > 120
+    assert decided >= 0.9 * asked, f"{decided} of {asked}"
+
+
 # ----------------------------------------------------------------------- the steps
 def _steps(derivation: Derivation) -> list[Step]:
     return [s for top in derivation.steps for s in top.walk()]
@@ -198,3 +218,39 @@ def test_normal_form_and_presentation_keep_the_value_and_are_idempotent(chunk: i
             continue
         for name, other in zip(("normal form", "presentation"), others, strict=True):
             assert float(np.max(np.abs(whole - other))) <= 1e-6 * scale, f"{name} of {t}"
+
+
+def _mutants(t: Term, rng: random.Random) -> list[Term]:
+    """The term with one subterm replaced by something else of its shape."""
+    out = []
+    for s in rng.sample(list(subterms(t)), min(6, sum(1 for _ in subterms(t)))):
+        others = [neg(s), mul(number(2), s), *(a for a in s.args if a.shape == s.shape)]
+        if s.shape.is_square and not s.is_scalar:
+            others.append(transpose(s))
+        if s.op == "mul" and len({a.shape for a in s.args}) == 1:
+            others.append(mul(*reversed(s.args)))
+        if s.op == "num":
+            others.append(number(s.data + 1))
+        with contextlib.suppress(ShapeError):
+            out.append(replace(t, {s: rng.choice(others)}))
+    return out
+
+
+@pytest.mark.parametrize("chunk", range(2))
+def test_only_equal_terms_are_called_equal(chunk: int) -> None:
+    called_equal = 0
+    for i in range(chunk * 100, (chunk + 1) * 100):
+        rng = random.Random(f"equal:{i}")
+        t = random_term(rng, random_shape(rng), depth=rng.choice((2, 3, 4)))
+        for other in _mutants(t, rng):
+            if equal(t, other, {}) is not True:
+                continue
+            called_equal += 1
+            values, sizes = values_for([t, other], random.Random(i))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                a, b = value(t, values, sizes), value(other, values, sizes)
+            scale = float(np.max(np.abs(a), initial=0))
+            if 1e-6 < scale < 1e6 and np.all(np.isfinite(b)):
+                assert float(np.max(np.abs(a - b))) <= 1e-6 * scale, f"{t} is not {other}"
+    assert called_equal > 10  # a sign under an even function, a transpose of something symmetric

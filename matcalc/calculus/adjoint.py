@@ -27,21 +27,33 @@ __all__ = ["is_paired", "paired", "push", "reverse", "written"]
 TURNED = {"hdiv": ("hdivide-scalar",), "inner": ("inner-symmetric",), "mul": ("scalar-behind", "scalar-front")}
 
 
+def summands(line: Term) -> Iterator[tuple[Path, Term]]:
+    """The summands of a line, those under sums over an index among them, from the left."""
+    waiting: list[tuple[Path, Term]] = [((), line)]
+    while waiting:
+        path, t = waiting.pop()
+        if t.op in ("add", "sumover"):
+            waiting += reversed([((*path, i), a) for i, a in enumerate(t.args)])
+        else:
+            yield path, t
+
+
 def is_paired(line: Term) -> bool:
     """Whether a line is a sum of inner products with changes."""
-    return all(s.op == "inner" and s.args[1].tangent for s in (line.args if line.op == "add" else (line,)))
+    return all(s.op == "inner" and s.args[1].tangent for _, s in summands(line))
 
 
 def _next(line: Term, done: Set[Term]) -> Path | None:
     """The first summand whose change is not a differential yet."""
-    for i, s in enumerate(line.args if line.op == "add" else (line,)):
+    for path, s in summands(line):
         if s.op == "inner" and s.args[1].tangent and s.args[1] not in done and s.args[1].op != "d":
-            return (i,) if line.op == "add" else ()
+            return path
     return None
 
 
 def _left_over(rule: Rule, found: Bindings) -> int:
-    return sum(found.terms[n].size for n, kind in rule.metavars.items() if kind == "tangent" and n in found.terms)
+    tangents = [n for n, kind in rule.metavars.items() if kind.endswith("tangent")]
+    return sum(found.terms[n].size for n in tangents if n in found.terms)
 
 
 def _adjoint_step(line: Term, path: Path, book: Tables, setting: Setting) -> Step:
@@ -77,10 +89,38 @@ def push(line: Term, book: Tables, setting: Setting, done: Set[Term] = frozenset
     while (path := _next(line, done)) is not None:
         steps.append(_adjoint_step(line, path, book, setting))
         line = steps[-1].after
+    for made in gathered(line, book, setting):
+        steps.append(made)
+        line = made.after
     collected = move("collect", line, setting)
     if collected is not None and collected.after is not line:
         steps.append(collected)
     return steps
+
+
+def gathered(line: Term, book: Tables, setting: Setting) -> Iterator[Step]:
+    """The steps that take sums over an index apart, and what is paired with one and the same change out of them."""
+    names = ("split-sum", "sum-inner-members")
+    rules = [r for r in (book.rules.get(n) for n in names) if r is not None]
+    while True:
+        made = next((m for path in _sums(line) for r in rules if (m := rewrite(r, line, path, setting))), None)
+        if made is None:
+            return
+        yield made
+        line = made.after
+
+
+def _sums(line: Term) -> Iterator[Path]:
+    """The places of sums over an index among the summands of a line, the innermost first."""
+    found: list[Path] = []
+    waiting: list[tuple[Path, Term]] = [((), line)]
+    while waiting:
+        path, t = waiting.pop()
+        if t.op in ("add", "sumover"):
+            waiting += reversed([((*path, i), a) for i, a in enumerate(t.args)])
+        if t.op == "sumover":
+            found.append(path)
+    yield from reversed(found)
 
 
 def paired(line: Term, book: Tables, setting: Setting, label: str, write: bool = False) -> Step | None:

@@ -39,7 +39,7 @@ def tidy(t: Term, turn: bool = False) -> Term:
 
 
 def _local(node: Term, args: list[Term], turn: bool) -> Term:
-    if not args or node.op in ("sumover", "prod", "stack", "d"):
+    if not args or node.op in ("prod", "d"):
         return terms.rebuild(node, args)
     if _vanishes(node, args):
         return terms.zeros(*node.shape)

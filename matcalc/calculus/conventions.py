@@ -1,6 +1,7 @@
 """The conventions an answer depends on, told in sentences, and the readings for structured variables.
 
-Invariant: what an answer leaves open (layout, a point without a derivative, the sign of a determinant) is said beside it.
+Invariant: what an answer leaves open (layout, a point without a derivative, the sign of a determinant) is said
+beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from matcalc.language.terms import Term, make, neg, number, subterms, transpose
 from matcalc.rewriting.normal import equal
 from matcalc.rewriting.steps import Step
 
-__all__ = ["conventions_of", "kind_of_structure", "structured"]
+__all__ = ["conventions_of", "everything", "kind_of_structure", "structured"]
 
 _KINDS = {"diagonal": "diagonal", "symmetric": "symmetric", "posdef": "symmetric", "skew": "skew"}
 
@@ -93,7 +94,7 @@ def _of_reading(q: Question, read_as: str, layout: str, structure: str) -> Itera
 def _of_points(q: Question) -> Iterator[str]:
     """Points where something has no derivative, in what varies."""
     seen: set[Term] = set()
-    for t in _everything(q):
+    for t in everything(q):
         if t in seen or q.setting.constant(t):
             continue
         seen.add(t)
@@ -107,7 +108,7 @@ def _of_points(q: Question) -> Iterator[str]:
             yield "a power with a varying exponent is differentiated where its base is positive"
 
 
-def _everything(q: Question) -> Iterator[Term]:
+def everything(q: Question) -> Iterator[Term]:
     """The subterms of the objective and of the definitions it uses, in order."""
     reached: set[str] = set()
     todo = [q.objective]
@@ -123,5 +124,5 @@ def _everything(q: Question) -> Iterator[Term]:
 def _squared(norm: Term, q: Question) -> bool:
     """Whether a norm occurs only squared, where it has a derivative everywhere."""
     two = make("pow", norm, number(2))
-    everything = list(_everything(q))
+    everything = list(everything(q))
     return any(t is two for t in everything) and not any(norm in t.args and t is not two for t in everything)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from matcalc.calculus.conventions import conventions_of, kind_of_structure, structured
+from matcalc.calculus.conventions import conventions_of, everything, kind_of_structure, structured
 from matcalc.calculus.differential import Tables, tables
 from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, started
 from matcalc.calculus.moves import MOVES, READINGS, move
@@ -115,6 +115,14 @@ def replayed(derivation: Derivation) -> bool:
 
 
 # ------------------------------------------------------------------------ the question
+NOT_YET = {
+    "sumover": "sums over an index are not differentiated yet",
+    "prod": "products over an index are not differentiated yet",
+    "stack": "matrices given by their rows over an index are not differentiated yet",
+    "elem": "indexed families are not differentiated yet",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     problem: Problem
@@ -151,6 +159,13 @@ def _require_supported(problem: Problem) -> None:
         raise CannotDerive("the objective has a differential in it: derive what it is the differential of")
 
 
+def _require_no_index(q: Question) -> None:
+    """What stands under an index must not be taken apart: the index is not known outside."""
+    for t in everything(q):
+        if t.op in NOT_YET and not q.setting.constant(t):
+            raise CannotDerive(f"{NOT_YET[t.op]}: {t}")
+
+
 def _names(problem: Problem, wrt: str | Sequence[str] | None) -> tuple[str, ...]:
     names = (wrt,) if isinstance(wrt, str) else tuple(wrt or problem.wrt)
     if not names:
@@ -182,6 +197,7 @@ def _told(asked: _Asked, name: str) -> _Told:
     problem = asked.problem
     setting = _setting(problem, name)
     question = Question(problem.objective_name, problem.objective, problem.variable(name), setting, asked.book)
+    _require_no_index(question)
     method = chosen(question, asked.method) if problem.objective.is_scalar else "differential"
     steps, read_as = _first_order(asked, question, method)
     if asked.order == 2:

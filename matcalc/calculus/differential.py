@@ -36,14 +36,15 @@ ROUTINE = frozenset(
         "d-add", "d-neg", "d-left", "d-right", "d-scale", "d-scale-constant", "d-constant", "d-transpose", "d-trace",
         "d-sum", "d-diag", "d-diagvec", "d-vec", "d-unvec", "d-quotient-constant", "d-hquotient-constant",
         "d-hadamard-left", "d-inner-constant", "d-kron-left", "d-kron-right", "arithmetic", "unit-cotangent", "collect",
-        "inner-symmetric", "scalar-behind", "scalar-front", "hdivide-scalar",
+        "inner-symmetric", "scalar-behind", "scalar-front", "hdivide-scalar", "d-sum-over", "sum-inner-members",
+        "split-sum",
     )
 )  # fmt: skip
 # Operations that are linear, or products: they are followed to the end within one line.
 SPREADING = frozenset(
     (
         "add", "neg", "mul", "had", "div", "hdiv", "transpose", "tr", "sum", "diag", "diagvec", "vec", "unvec", "kron",
-        "inner", "sym",
+        "inner", "sym", "sumover",
     )
 )  # fmt: skip
 
@@ -71,13 +72,17 @@ def tables(book: RuleBook) -> Tables:
     written = [s for s in book.statements if not s.false and s.text[0].startswith(("d(", "inner("))]
     rules = [book[s.id] for s in written]
     differentials = [r for r in rules if r.lhs.op == "d" and not r.id.startswith("linear-transform")]
-    adjoints = [r for r in rules if r.lhs.op == "inner" and "tangent" in r.metavars.values() and _moves_over(r)]
+    adjoints = [r for r in rules if r.lhs.op == "inner" and _has_tangent(r) and _moves_over(r)]
     return Tables(book, by_head(differentials), by_head(adjoints))
+
+
+def _has_tangent(rule: Rule) -> bool:
+    return any(kind.endswith("tangent") for kind in rule.metavars.values())
 
 
 def _moves_over(rule: Rule) -> bool:
     """Whether the left side has an operation on the tangent that the right side has taken away."""
-    return rule.lhs.args[1].op != "sym" and rule.rhs.op in ("inner", "add")
+    return rule.lhs.args[1].op != "sym" and rule.rhs.op in ("inner", "add", "sumover")
 
 
 # ----------------------------------------------------------------------- places
@@ -186,10 +191,6 @@ def _is_matrix_power(inside: Term) -> bool:
 
 
 _REASONS = {
-    "sumover": "sums over an index are not differentiated yet",
-    "prod": "products over an index are not differentiated yet",
-    "stack": "matrices given by their rows over an index are not differentiated yet",
-    "elem": "indexed families are not differentiated yet",
     "jac": "the derivative of a Jacobian of an opaque function has no name in the language",
     "hess": "the derivative of a Hessian of an opaque function has no name in the language",
 }
@@ -215,6 +216,9 @@ def round_of(
     waiting: set[Term] = set(done)
     while (path := first_place(line, waiting)) is not None:
         node = at(line, path)
+        if node.args[0].op == "elem" and not setting.constant(node):  # the change of a member stands for itself
+            waiting.add(node)
+            continue
         spreads = _spreads(node.args[0], setting)
         if (spreads and not spread) or (not spreads and not chain):
             waiting.add(node)

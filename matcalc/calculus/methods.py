@@ -1,8 +1,8 @@
 """Four ways to tell one derivation: all use the two tables, in another order and with other lines.
 
 - ``differential``: take differentials to the end, then bring the change to the right end and read off the gradient;
-- ``linear``: peel ``f(A*X + B)``: differentiate in ``Y = A*X + B``, then carry the gradient back through the linear map;
-  where there is no such layer, let the cotangent flow down node by node;
+- ``linear``: peel ``f(A*X + B)``: differentiate in ``Y = A*X + B``, then carry the gradient back through the linear
+  map; where there is no such layer, let the cotangent flow down node by node;
 - ``expand``: multiply out, then term by term;
 - ``auto``: ``linear`` for a function of one affine layer that is not just a norm, else ``differential``.
 
@@ -20,6 +20,7 @@ from matcalc.calculus.arithmetic import is_zero
 from matcalc.calculus.differential import Tables, grouped, occurrences, round_of
 from matcalc.calculus.moves import move, read_gradient
 from matcalc.errors import CannotDerive
+from matcalc.language.binders import BINDERS
 from matcalc.language.terms import Term, differential, subterms, symbol
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.steps import Step
@@ -229,7 +230,9 @@ def _varying(q: Question) -> list[Term]:
 
 
 def affine_layer(q: Question) -> tuple[str, Term, Question] | None:
-    """The one affine subterm through which the objective depends on the variable: its name, itself, what is around it."""
+    """The one affine subterm through which the objective depends on the variable: name, body, what is around it."""
+    if any(t.op in BINDERS for t in _varying(q)):  # a term under a sum over an index is another one for every index
+        return None
     used = [n for n in q.held if n in q.objective.free]
     if used:
         body = q.setting.definitions[used[-1]]

@@ -16,7 +16,7 @@ from matcalc.code.lower_products import dims_of
 from matcalc.code.names import Namer
 from matcalc.code.nodes import Dims, Graph, Node, live
 from matcalc.code.program import Input
-from matcalc.code.text import leading, plain
+from matcalc.code.text import assigned, bracketed, leading, plain
 from matcalc.errors import CannotDerive
 from matcalc.language import terms as T
 from matcalc.language.problem import Problem
@@ -123,11 +123,11 @@ class _Open:
 def _closed(module: Module, forward: _Open, arrays: Sequence[str], sizes: Sequence[str]) -> Function:
     """The forward function; ``sizes`` are what backward cannot read from the cached arrays."""
     names = [*arrays, *(module.sizes[n] for n in sizes)]
-    cache = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+    cache = bracketed("cache = (", names, ")") if len(names) > 1 else [f"cache = ({names[0]},)" if names else "cache = ()"]
     outputs = forward.outputs[0] if len(forward.outputs) == 1 else f"({', '.join(forward.outputs)})"
     wanted = list(dict.fromkeys([*forward.sizes, *sizes]))
     read = size_lines(wanted, [(i.name, i.dims) for i in module.inputs], module.sizes)
-    body = [*checked(module), *read, *forward.body, f"cache = {cache}", f"return {outputs}, cache"]
+    body = [*checked(module), *read, *forward.body, *cache, f"return {outputs}, cache"]
     return render("forward", module.parameters, forward.doc, body)
 
 
@@ -193,12 +193,13 @@ def _backward(
     wanted = list(dict.fromkeys([*program.sizes, *(n for d in shapes for n in d.names())]))
     missing = [n for n in wanted if not _readable(n, arrays, module)]
     unpacked = [*(name for name, _ in cached), *(module.sizes[n] for n in missing)]
-    left = ", ".join(unpacked)
-    body = [f"{left} = cache" if len(unpacked) > 1 else f"({left},) = cache"] if unpacked else []
+    body = bracketed("(", unpacked, ") = cache") if unpacked else []
+    body = [f"{', '.join(unpacked)} = cache"] if len(body) == 1 and len(unpacked) > 1 else body
+    body = [f"({unpacked[0]},) = cache"] if len(unpacked) == 1 else body
     body += size_lines([n for n in wanted if n not in missing], arrays, module.sizes)
     body += _upstream_lines(module, loss)
     body += body_lines(module, program)
-    body.append(f"return {', '.join(program.outputs)}")
+    body += assigned("return ", ", ".join(program.outputs))
     what = ", ".join(loss.gradients)
     doc = [
         f"The gradient of {problem.objective_name} by {', '.join(names)} from upstream = {what}.",

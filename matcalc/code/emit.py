@@ -23,7 +23,7 @@ from matcalc.code.names import Namer, parameter_names
 from matcalc.code.program import Input
 from matcalc.code.selfcheck import Check, check_of
 from matcalc.code.source import HELPERS
-from matcalc.code.text import docstring, plain
+from matcalc.code.text import assigned, docstring, plain, signature
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language import terms as T
 from matcalc.language.problem import Definition, Problem
@@ -286,7 +286,8 @@ def _rendered(module: Module, functions: Sequence[Function], header: Sequence[st
         scipy=[s if module.names[s] == s else f"{s} as {module.names[s]}" for s in SCIPY if s in module.scipy],
         functions=functions,
         inputs=module.inputs,
-        parameters=", ".join(module.parameters),
+        arrays=signature(module.names["arrays"], module.parameters),
+        returned=assigned("return ", ", ".join(module.parameters)),
         check_lines=check_lines(module.inputs, module.sizes, module.np, module.names["misfit"]),
         names=module.names,
         helpers=[(h, module.names[h]) for h in HELPERS if h in module.helpers],

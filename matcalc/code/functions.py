@@ -15,7 +15,7 @@ from matcalc.code.names import Namer
 from matcalc.code.nodes import Graph, Node
 from matcalc.code.program import Input, Program
 from matcalc.code.source import Writer
-from matcalc.code.text import call, docstring, leading, signature, statement_lines
+from matcalc.code.text import assigned, checked_call, docstring, leading, signature, statement_lines
 from matcalc.language.terms import Term
 
 __all__ = ["Function", "Module", "body_lines", "function", "render", "writer_for"]
@@ -66,7 +66,7 @@ def checked(module: Module) -> list[str]:
     arguments = module.parameters
     if not arguments:
         return []
-    return call(f"{', '.join(arguments)} = ", module.names["arrays"], arguments)
+    return checked_call(module.names["arrays"], arguments)
 
 
 def body_lines(module: Module, program: Program) -> list[str]:
@@ -101,7 +101,7 @@ def function(
     module.note(program)
     sizes = size_lines(program.sizes, [(i.name, i.dims) for i in inputs], module.sizes)
     body = [*checked(module), *extra_checks, *sizes, *body_lines(module, program)]
-    body.append(f"return {returned(program.outputs)}")
+    body += assigned("return ", returned(program.outputs))
     cost = leading(program.operations)
     if len(doc) > 1 and any(c.isalpha() for c in cost):
         doc = [*doc, f"Takes about {cost} operations."]

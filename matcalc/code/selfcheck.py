@@ -10,6 +10,7 @@ from matcalc.code.functions import Module
 from matcalc.code.inputs import size_names, size_text, test_sizes
 from matcalc.code.names import Namer
 from matcalc.code.program import Input
+from matcalc.code.text import bracketed, signature
 from matcalc.errors import CannotDerive
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term
@@ -30,9 +31,9 @@ class Check:
     variables: str
     structures: tuple[str, ...]
     sizes: str
-    size_parameters: str
+    signature: tuple[str, ...]  # of the function that draws a point
     sample: tuple[str, ...]
-    returned: str
+    returned: tuple[str, ...]
 
 
 AROUND = "*point[:i], x, *point[i + 1 :]"
@@ -71,7 +72,7 @@ def check_of(
     sizes = [{module.sizes[n]: v for n, v in s.items()} for s in test_sizes(names, fixed)]
     taken = Namer(["draw", "rng", "attempt", np, *(module.sizes[n] for n in names)])
     local = {i.symbol: taken.exact(i.name) for i in module.inputs}
-    what = ", ".join(f"{kind if kind != 'backward' else 'gradient'} by {x}" for x in answers)
+    what = f"{kind if kind != 'backward' else 'gradient'} by {', '.join(i.name for i in module.inputs if i.symbol in answers)}"
     return Check(
         what=what,
         before=tuple(before),
@@ -82,9 +83,9 @@ def check_of(
         variables=f"({', '.join(rows)}{',' if len(rows) == 1 else ''})",
         structures=kinds,
         sizes=_sizes_text(sizes),
-        size_parameters="".join(f", {module.sizes[n]}" for n in names),
+        signature=tuple(signature(module.names["point"], ["rng", "attempt", *(module.sizes[n] for n in names)])),
         sample=tuple(line for i in module.inputs for line in _sample(module, problem, i, local[i.symbol])),
-        returned=f"({', '.join(local.values())}{',' if len(local) == 1 else ''})",
+        returned=tuple(bracketed("return (", [*local.values()], ")" if len(local) > 1 else ",)")),
     )
 
 

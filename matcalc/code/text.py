@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matcalc.code.program import Statement
 from matcalc.language.dims import Dim
 
-__all__ = ["comment", "docstring", "leading", "plain", "signature", "statement_lines"]
+__all__ = ["assigned", "bracketed", "checked_call", "docstring", "leading", "plain", "signature", "statement_lines"]
 
 WIDTH = 99
 INDENT = "    "
@@ -17,10 +17,6 @@ INDENT = "    "
 def plain(text: str) -> str:
     """One line of printable characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def comment(text: str) -> str:
-    return f"# {plain(text)}"
 
 
 def docstring(lines: Sequence[str], indent: str = "") -> list[str]:
@@ -45,25 +41,50 @@ def _wrapped(line: str, indent: str) -> list[str]:
 
 def signature(name: str, parameters: Sequence[str]) -> list[str]:
     """``def name(a, b):``, one parameter a line where it would be too long."""
-    line = f"def {name}({', '.join(parameters)}):"
-    if len(line) <= WIDTH:
-        return [line]
-    return [f"def {name}(", *(f"{INDENT}{p}," for p in parameters), "):"]
+    return bracketed(f"def {name}(", parameters, "):")
 
 
-def call(before: str, function: str, arguments: Sequence[str]) -> list[str]:
-    """``before = function(arguments)`` on one line or several."""
-    line = f"{before}{function}({', '.join(arguments)})"
+def bracketed(before: str, items: Sequence[str], after: str) -> list[str]:
+    """Items between brackets, on one line or one a line."""
+    line = f"{before}{', '.join(items)}{after}"
     if len(line) + len(INDENT) <= WIDTH:
         return [line]
-    return [f"{before}{function}(", *(f"{INDENT}{a}," for a in arguments), ")"]
+    return [before, *(f"{INDENT}{item}," for item in items), after]
+
+
+def checked_call(function: str, names: Sequence[str]) -> list[str]:
+    """``a, b = function(a, b)``."""
+    left, right = ", ".join(names), bracketed(f"{function}(", names, ")")
+    if len(f"{left} = {right[0]}") + len(INDENT) <= WIDTH:
+        return [f"{left} = {right[0]}", *right[1:]]
+    return ["(", *(f"{INDENT}{n}," for n in names), f") = {right[0]}", *right[1:]]
+
+
+def assigned(before: str, source: str) -> list[str]:
+    """``before`` and an expression, broken at its outermost operators where it is too long for a line."""
+    if len(before) + len(source) + len(INDENT) <= WIDTH:
+        return [f"{before}{source}"]
+    for operators in ((" + ", " - "), (" * ", " / "), (" @ ",)):
+        parts = _split(source, operators)
+        if len(parts) > 1:
+            return [f"{before}(", *(f"{INDENT}{part}" for part in parts), ")"]
+    return [f"{before}(", f"{INDENT}{source}", ")"]
+
+
+def _split(source: str, operators: Sequence[str]) -> list[str]:
+    """The operands of the outermost operators, each with its operator in front."""
+    out, depth, start = [], 0, 0
+    for i, c in enumerate(source):
+        depth += (c in "([{") - (c in ")]}")
+        if depth == 0 and source[i : i + 3] in operators:
+            out.append(source[start:i])
+            start = i + 1
+    return [*out, source[start:]]
 
 
 def statement_lines(s: Statement, shape: str) -> list[str]:
     """A statement with its shape and the mathematics in a comment: beside its last line, or above it."""
-    code = f"{s.name} = {s.source}"
-    lines = [code] if len(code) + len(INDENT) <= WIDTH else [f"{s.name} = (", f"{INDENT}{s.source}", ")"]
-    lines += s.updates
+    lines = [*assigned(f"{s.name} = ", s.source), *s.updates]
     notes = [f"{shape}  {plain(s.formula)}".strip()] if s.formula is not None else []
     notes += [shape]
     for note in notes:

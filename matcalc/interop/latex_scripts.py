@@ -107,7 +107,7 @@ def norm(g: Grammar, tree: Node, span: Span) -> Node:
     r"""``\|x\|`` with its subscript: 1, 2, F or none."""
     which, place = "", None
     raised: tuple[list[Token], Token] | None = None
-    if g.token.is_sign("^") and not _raises_a_sum(g):  # \|x\|^2_2
+    if g.token.is_sign("^"):  # \|x\|^2_2
         mark = g.next()
         raised = (g.group(), mark)
     if g.token.is_sign("_"):
@@ -123,6 +123,3 @@ def norm(g: Grammar, tree: Node, span: Span) -> Node:
         made = above(g, made, raised[0], raised[1])
     return scripted(g, made)
 
-
-def _raises_a_sum(g: Grammar) -> bool:
-    return g.peek().kind == "end"

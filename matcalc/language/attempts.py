@@ -10,12 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matcalc.errors import ParseError, ShapeError
-from matcalc.language.conventions import (
-    base,
-    convention,
-    lone_factors,
-    scalar_calls,
-)
+from matcalc.language.conventions import base, convention, evident_vectors, lone_factors, scalar_calls
 from matcalc.language.declarations import NEED_SQUARE
 from matcalc.language.dims import ONE, SCALAR, Shape
 from matcalc.language.inference import INDEX, Sizes
@@ -56,6 +51,9 @@ def options(program: Program) -> dict[str, tuple[str, ...]]:
     def open_name(name: str) -> bool:
         return out.get(name, ("",))[0] == "vector" and name not in program.families
 
+    for name in evident_vectors(nodes):
+        if out.get(name, ("",))[0] == "scalar":
+            out[name] = ("vector", "scalar")
     for name in lone_factors(nodes, scalar_name, open_name):
         out[name] = ("scalar", "vector")
     return out | _function_options(program)

@@ -313,13 +313,16 @@ def known_names() -> list[str]:
     return [*CALLS, *FUNCTIONS, *ALIASES, "prod"]
 
 
+APPLIED = frozenset(known_names())
+
+
 @reads("call")
 def call(r: Reading, node: Node) -> Part:
     """A name applied to arguments."""
     name, order = node.data
     if name in r.functions:
         return opaque(r, node, r.functions[name])
-    if name in r.entries and name not in ("rows", "cols", "d") and name not in FUNCTIONS and name not in CALLS:
+    if name in r.entries and name not in APPLIED:
         raise _not_a_function(r, node)
     if name in CALLS and not order:
         row = CALLS[name]
@@ -352,7 +355,7 @@ def _not_a_function(r: Reading, node: Node) -> ParseError:
 def unknown_function(r: Reading, node: Node) -> ParseError:
     """The error for a name that is applied and that nobody knows."""
     name = node.data[0]
-    close = get_close_matches(name, known_names() + list(r.functions), 1, 0.6)
+    close = get_close_matches(name, known_names() + list(r.functions), 1, 0.7)
     declare = f"declare it: {name} : function (scalar-valued), or {name} : elementwise"
     hint = f"did you mean {close[0]}? Or {declare}" if close else declare
     return ParseError(f"unknown function '{name}'", span=node.mark or node.span, source=r.text, hint=hint)

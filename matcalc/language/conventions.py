@@ -19,7 +19,7 @@ from typing import TypeVar
 from matcalc.language.reading import Misfit
 from matcalc.language.syntax import Node
 
-__all__ = ["Names", "convention", "first_reading", "is_opaque_name", "lone_factors", "scalar_calls"]
+__all__ = ["Names", "convention", "evident_vectors", "first_reading", "is_opaque_name", "lone_factors", "scalar_calls"]
 
 GREEK = frozenset(
     [
@@ -75,6 +75,8 @@ SCALAR_CALLS = frozenset(
     ]
 )
 SIZE_ARGUMENTS = {"ones": (0, 1), "zeros": (0, 1), "eye": (0,), "commutation": (0, 1), "unvec": (1, 2)}
+REDUCTIONS = frozenset(("call", "norm", "binder"))
+OF_VECTORS = frozenset(("sum", "mean", "var", "norm", "norm1", "norm2", "normF", "softmax", "logsumexp", "diag"))
 AXIS_CALLS = frozenset(("sum", "mean", "var"))
 OF_FUNCTIONS = frozenset(("grad", "jac", "hess"))
 
@@ -260,7 +262,7 @@ class _LoneFactors:
         signs = ("*", *node.data)
         rest = [a for i, a in enumerate(node.args) if signs[i] == "*" and i not in form and not self.loneish(a)]
         scalar = all(self.scalar_like(a) for a in rest)
-        reduced = bool(form) or any(not _is_number(a) for a in rest)
+        reduced = bool(form) or any(n.kind in REDUCTIONS for a in rest for n in a.walk())
         inside = scalar and (reduced or lone)
         for i, a in enumerate(node.args):
             self.visit(a, i not in form and (signs[i] == "/" or (inside and self.loneish(a))))
@@ -274,6 +276,17 @@ def lone_factors(
     for node in nodes:
         found.visit(node)
     return {name for name, lone in found.lone.items() if lone}
+
+
+def evident_vectors(nodes: Iterable[Node]) -> set[str]:
+    """Names that are transposed or reduced by themselves: ``mu'``, ``norm1(theta)``. Nobody does that to a scalar."""
+    out: set[str] = set()
+    for top in nodes:
+        for n in top.walk():
+            reduces = n.kind in ("transpose", "norm") or (n.kind == "call" and n.data[0] in OF_VECTORS)
+            if reduces and n.args[0].kind == "name":
+                out.add(n.args[0].data)
+    return out
 
 
 def scalar_calls(node: Node, opaque: Callable[[str], bool]) -> set[str]:

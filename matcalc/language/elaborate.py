@@ -10,18 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matcalc.errors import ShapeError
 from matcalc.language.attempts import Attempt, attempt, blamed, options
-from matcalc.language.conventions import (
-    base,
-    first_reading,
-    is_greek,
-)
+from matcalc.language.conventions import base, first_reading, is_greek
 from matcalc.language.dims import SCALAR, Shape, dim
 from matcalc.language.expressions import parse_expression
 from matcalc.language.identities import parse_rule
 from matcalc.language.inference import INDEX, name_sizes
 from matcalc.language.notes import notes_of, with_entrywise_notes
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement, Symbol
-from matcalc.language.program import Program, gather
+from matcalc.language.program import Program, bodies, gather
 from matcalc.language.reading import Entry, Misfit, Part, Reading, checked
 from matcalc.language.statements import Defining, Looping
 from matcalc.language.syntax import Node
@@ -107,7 +103,7 @@ def _problem(program: Program, done: Attempt, chosen: Mapping[str, str]) -> Prob
     reading.finish()
     inputs = [n for n in variables if n not in program.families]
     statements, objective = _build(program, done)
-    used = _used(statements, objective)
+    used = _used(program, statements, objective)
     symbols = {n: _symbol(program, reading, n) for n in inputs if n in program.declared or n in used}
     name = _objective_name(program, symbols)
     functions = {n: f for n, f in reading.functions.items() if n in program.functions or n in program.names.functions}
@@ -116,9 +112,13 @@ def _problem(program: Program, done: Attempt, chosen: Mapping[str, str]) -> Prob
     return with_entrywise_notes(problem)
 
 
-def _used(statements: Iterable[Statement], objective: Term) -> frozenset[str]:
-    """The names that occur in what is derived."""
+def _used(program: Program, statements: Iterable[Statement], objective: Term) -> frozenset[str]:
+    """The names that occur in what is derived, those whose sizes only are used included."""
     used = objective.free
+    assert program.objective is not None
+    end = program.objective.span.end
+    for body in [*(s.body for s in bodies(program) if s.span.end < end), program.objective.body]:
+        used |= {n.data for n in body.walk() if n.kind in ("name", "index")}
     for s in statements:
         for t in (s,) if isinstance(s, (Definition, Boundary)) else s.body:
             used |= t.term.free

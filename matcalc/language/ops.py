@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from matcalc.errors import ShapeError
-from matcalc.language.dims import ONE, SCALAR, Shape
+from matcalc.language.dims import ONE, SCALAR, Atom, Dim, Shape, dim
 
 __all__ = ["OPS", "Notation", "Op"]
 
@@ -187,6 +187,29 @@ def _binder(data: Any, shapes: Sequence[Shape]) -> Shape:
     return shapes[0]
 
 
+def _stack(data: Any, shapes: Sequence[Shape]) -> Shape:
+    if shapes[0].cols is not ONE:
+        raise _fail(f"rows(...) stacks columns, not {shapes[0]}")
+    return Shape(data[1] - data[0] + 1, shapes[0].rows)
+
+
+def _chained(data: Any, shapes: Sequence[Shape]) -> Shape:
+    """A product of factors whose sizes may depend on the index: the rows of the first, the columns of the last."""
+    rows, cols = shapes[0]
+    following = rows.substitute({"#0": dim("#0") + 1})
+    if following is not cols:
+        raise _fail(f"the factors of prod do not follow one another: {shapes[0]} is not square")
+
+    def outside(d: Dim, end: Dim) -> Dim:
+        return d.substitute(lambda a: end if a == "#0" else _one_nearer(a))
+
+    return Shape(outside(rows, data[0]), outside(rows, data[1] + 1))
+
+
+def _one_nearer(a: Atom) -> Dim | None:
+    return dim(f"#{int(a[1:]) - 1}") if isinstance(a, str) and a.startswith("#") else None
+
+
 ADD, NEG, MUL, POW, POST = 10, 15, 20, 30, 40
 
 
@@ -247,8 +270,8 @@ _TABLE = [
     Op("d", 1, _identity, _call_n("d", r"\mathrm{d}"), "joint"),  # the differential of its argument
     # binders: data is (lowest index, highest index); the bound index is "#0" in the body, see binders
     Op("sumover", 1, _binder, Notation("binder", "sum", r"\sum"), "joint"),
-    Op("prod", 1, _binder, Notation("binder", "prod", r"\prod")),
-    Op("stack", 1, lambda d, s: Shape(d[1] - d[0] + 1, s[0].rows), Notation("binder", "rows", r"\operatorname{rows}"), "joint"),
+    Op("prod", 1, _chained, Notation("binder", "prod", r"\prod")),
+    Op("stack", 1, _stack, Notation("binder", "rows", r"\operatorname{rows}"), "joint"),
 ]
 
 OPS: dict[str, Op] = {row.name: row for row in _TABLE}

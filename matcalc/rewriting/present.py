@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from matcalc.language import terms as T
+from matcalc.language.operations import operations
 from matcalc.language.terms import Term, subterms
 from matcalc.rewriting.cost import cost
 from matcalc.rewriting.factoring import Move, moves
@@ -262,10 +263,15 @@ def present(
         written, moved = p.best(made, 0)
         candidates.append((written, made, moved))
     names = {T.symbol(name, *body.shape): body for name, body in (definitions or {}).items()}
-    limit = cost(candidates[0][0])  # nothing longer than what came in
-    kept = KEPT_SUMS if cost(candidates[1][0]) <= limit else 0.0
-    ranked = sorted(enumerate(candidates), key=lambda ic: (cost(ic[1][0]) - kept * (ic[0] == 1), ic[0] == 0, ic[0]))
-    for i, (form, poly, path) in ranked:
+    longest = operations(raw)["total"]  # nothing longer than what came in
+    kept = KEPT_SUMS if cost(candidates[1][0]) <= cost(raw) else 0.0
+
+    def rank(i: int) -> tuple[bool, float, bool, int]:
+        form = candidates[i][0]
+        return (operations(form)["total"] > longest, cost(form) - kept * (i == 1), i == 0, i)
+
+    for i in sorted(range(len(candidates)), key=rank):
+        form, poly, path = candidates[i]
         if i == 0 or _same(p, form, raw, names):
             return form, _told(p, raw, form, poly, path, label)
     raise AssertionError("the raw form is always a candidate")

@@ -1,8 +1,8 @@
 """Doing a derivation again: every step from its own record, and whether the steps make a chain.
 
-A step is replayed from its rule, its path and its bindings alone; the result must *be* what the step says.  A step with
-substeps is the chain of them.  Moves that are no rules of the book (see :mod:`matcalc.calculus.moves`) are given by name.
-What the presentation did is replayed as an equation between normal forms.
+A step is replayed from its rule, its path and its bindings alone; the result must *be* what the step says.  A step
+with substeps is the chain of them.  Moves that are no rules of the book (see :mod:`matcalc.calculus.moves`) are given
+by name.  What the presentation did is replayed as an equation between normal forms.
 
 Invariant: nothing is accepted because it looks plausible: a step whose rule is not known is broken.
 """

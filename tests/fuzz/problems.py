@@ -333,7 +333,7 @@ def _names(d: Dim) -> tuple[Dim, ...]:
 
 PRODUCED = frozenset(
     """num const size sym eye ones zeros commutation add neg mul div had hdiv pow hpow kron inner transpose inv det
-    logdet tr sum diag diagvec vec unvec norm1 norm2 normF softmax logsumexp fn call""".split()  # noqa: SIM905
+    logdet tr sum diag diagvec vec unvec norm1 norm2 normF softmax logsumexp fn call""".split()
 )
 
 
