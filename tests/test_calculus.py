@@ -435,7 +435,6 @@ def test_a_zero_that_is_derived_is_proved_by_its_steps() -> None:
 @pytest.mark.parametrize(
     ("text", "wrt", "declare", "reason"),
     [
-        ("sum(i in 1..N, norm2(x[i] - c)^2)", "c", "c: n", "sums over an index"),
         ("tr(X^40)", "X", "X: n×n", "larger than"),
         ("sum(jac(u, x))", "x", "u: function -> m; x: n", "Jacobian of an opaque function"),
         ("sum(hess(f, x))", "x", "f: function; x: n", "Hessian of an opaque function"),

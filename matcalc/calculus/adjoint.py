@@ -89,13 +89,15 @@ def push(line: Term, book: Tables, setting: Setting, done: Set[Term] = frozenset
     while (path := _next(line, done)) is not None:
         steps.append(_adjoint_step(line, path, book, setting))
         line = steps[-1].after
-    for made in gathered(line, book, setting):
-        steps.append(made)
-        line = made.after
-    collected = move("collect", line, setting)
-    if collected is not None and collected.after is not line:
-        steps.append(collected)
+    steps += _collected(line, setting)
+    steps += gathered(steps[-1].after if steps else line, book, setting)
+    steps += _collected(steps[-1].after if steps else line, setting)
     return steps
+
+
+def _collected(line: Term, setting: Setting) -> list[Step]:
+    made = move("collect", line, setting)
+    return [made] if made is not None and made.after is not line else []
 
 
 def gathered(line: Term, book: Tables, setting: Setting) -> Iterator[Step]:

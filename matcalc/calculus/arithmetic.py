@@ -48,7 +48,8 @@ def _local(node: Term, args: list[Term], turn: bool) -> Term:
     rule = _RULES.get(node.op)
     if turn and node.op == "mul":
         args = [a for a in args if a.is_scalar] + [a for a in args if not a.is_scalar]
-    return rule(node, args) if rule is not None else terms.rebuild(node, args)
+    new = rule(node, args) if rule is not None else terms.rebuild(node, args)
+    return _over(new) if turn and new.op == "had" else new
 
 
 # --------------------------------------------------------------------- recognising
@@ -143,6 +144,15 @@ def _entrywise_product(node: Term, args: list[Term]) -> Term:
     kept = [f for f in factors if f.op != "ones"] or factors[:1]
     new = terms.had(*kept) if len(kept) > 1 else kept[0]
     return _neg(node, [new]) if minus else new
+
+
+def _over(t: Term) -> Term:
+    """``A.*(ones./B)`` is written ``A./B``: adjoints leave reciprocals behind."""
+    below = [f.args[1] for f in t.args if f.op == "hdiv" and f.args[0].op == "ones"]
+    above = [f for f in t.args if not (f.op == "hdiv" and f.args[0].op == "ones")]
+    if len(below) != 1 or not above:
+        return t
+    return terms.hdiv(above[0] if len(above) == 1 else terms.had(*above), below[0])
 
 
 def _quotient(node: Term, args: list[Term]) -> Term:

@@ -123,6 +123,6 @@ def everything(q: Question) -> Iterator[Term]:
 
 def _squared(norm: Term, q: Question) -> bool:
     """Whether a norm occurs only squared, where it has a derivative everywhere."""
-    two = make("pow", norm, number(2))
-    everything = list(everything(q))
-    return any(t is two for t in everything) and not any(norm in t.args and t is not two for t in everything)
+    square = make("pow", norm, number(2))
+    users = [t for t in everything(q) if norm in t.args]
+    return bool(users) and all(t is square for t in users)

@@ -15,13 +15,12 @@ from typing import Any
 
 from matcalc.calculus.conventions import conventions_of, everything, kind_of_structure, structured
 from matcalc.calculus.differential import Tables, tables
-from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, started
+from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, presented, started
 from matcalc.calculus.moves import MOVES, READINGS, move
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.terms import Term, zeros
 from matcalc.rewriting.engine import Setting
-from matcalc.rewriting.present import present
 from matcalc.rewriting.replay import check_chain, replay
 from matcalc.rewriting.rules import RuleBook, rule_book
 from matcalc.rewriting.steps import Step
@@ -115,11 +114,9 @@ def replayed(derivation: Derivation) -> bool:
 
 
 # ------------------------------------------------------------------------ the question
-NOT_YET = {
-    "sumover": "sums over an index are not differentiated yet",
-    "prod": "products over an index are not differentiated yet",
-    "stack": "matrices given by their rows over an index are not differentiated yet",
-    "elem": "indexed families are not differentiated yet",
+NOT_DERIVED = {
+    "prod": "prod is a form of answers; write it as a recurrence (for t in 1..T: p[t] = ...) to differentiate it",
+    "stack": "matrices given by their rows are a form of answers; write a sum over the index to differentiate it",
 }
 
 
@@ -159,11 +156,11 @@ def _require_supported(problem: Problem) -> None:
         raise CannotDerive("the objective has a differential in it: derive what it is the differential of")
 
 
-def _require_no_index(q: Question) -> None:
-    """What stands under an index must not be taken apart: the index is not known outside."""
+def _require_problem_forms(q: Question) -> None:
+    """Forms of answers are not differentiated."""
     for t in everything(q):
-        if t.op in NOT_YET and not q.setting.constant(t):
-            raise CannotDerive(f"{NOT_YET[t.op]}: {t}")
+        if t.op in NOT_DERIVED and not q.setting.constant(t):
+            raise CannotDerive(f"{NOT_DERIVED[t.op]}: {t}")
 
 
 def _names(problem: Problem, wrt: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -197,7 +194,7 @@ def _told(asked: _Asked, name: str) -> _Told:
     problem = asked.problem
     setting = _setting(problem, name)
     question = Question(problem.objective_name, problem.objective, problem.variable(name), setting, asked.book)
-    _require_no_index(question)
+    _require_problem_forms(question)
     method = chosen(question, asked.method) if problem.objective.is_scalar else "differential"
     steps, read_as = _first_order(asked, question, method)
     if asked.order == 2:
@@ -230,7 +227,7 @@ def _first_order(asked: _Asked, q: Question, method: str) -> tuple[tuple[Step, .
         return (_absent(q, label, read_as),), read_as
     lines = gradient(q, method) if scalar else _jacobian(q, label)
     steps = tuple(lines)
-    return steps + _presented(asked, q, steps[-1], label), read_as
+    return steps + presented(q, steps[-1], label), read_as
 
 
 def _absent(q: Question, label: str, read_as: str) -> Step:
@@ -286,23 +283,10 @@ def _second_order(asked: _Asked, q: Question, slope: Term) -> Iterator[Step]:
     for last in _jacobian(again, label):
         yield last
     assert last is not None
-    yield from _presented(asked, q, last, label)
+    yield from presented(q, last, label)
 
 
-# -------------------------------------------------------------------- the presentation
-def _presented(asked: _Asked, q: Question, last: Step, label: str) -> tuple[Step, ...]:
-    """The line in which the answer is written as a person would write it; none where it is so already."""
-    known = (q.objective, *q.setting.definitions.values())
-    new, parts = present(last.after, q.setting.facts, q.setting.definitions, known)
-    if new is last.after:
-        return ()
-    inner = tuple(replace(p, level=2) for p in parts)
-    if len(inner) == 1:
-        return (replace(inner[0], label=label, level=1),)
-    reason = "; ".join(dict.fromkeys(p.reason for p in inner))
-    return (Step("simplify", last.after, new, reason, label, substeps=inner),)
-
-
+# ---------------------------------------------------------------------- conventions
 def _structured(asked: _Asked, q: Question, raw: Term, read_as: str) -> tuple[tuple[Step, ...], dict[str, Term]]:
     """The gradient by a symmetric, skew or diagonal matrix, in the convention asked for and in the other."""
     if read_as != "gradient" or kind_of_structure(q) is None:
@@ -311,7 +295,7 @@ def _structured(asked: _Asked, q: Question, raw: Term, read_as: str) -> tuple[tu
     found: dict[str, tuple[Step, ...]] = {}
     for convention in ("projected", "entries"):
         made = structured(q, raw, convention, label)
-        steps = () if made is None else (made, *_presented(asked, q, made, label))
+        steps = () if made is None else (made, *presented(q, made, label))
         found[convention] = steps
     answers = {c: (steps[-1].after if steps else raw) for c, steps in found.items()}
     return found[asked.structure], answers
@@ -324,4 +308,4 @@ def _layout(asked: _Asked, q: Question, last: Step, read_as: str) -> tuple[Step,
         return ()
     made = move("layout", last.after, q.setting, label=last.label, level=1)
     assert made is not None
-    return (made, *_presented(asked, q, made, last.label))
+    return (made, *presented(q, made, last.label))

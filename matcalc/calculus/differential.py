@@ -216,7 +216,7 @@ def round_of(
     waiting: set[Term] = set(done)
     while (path := first_place(line, waiting)) is not None:
         node = at(line, path)
-        if node.args[0].op == "elem" and not setting.constant(node):  # the change of a member stands for itself
+        if node.args[0].op == "elem" and not setting.constant(node.args[0]):  # the change of a member stands for itself
             waiting.add(node)
             continue
         spreads = _spreads(node.args[0], setting)

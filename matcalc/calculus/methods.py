@@ -23,6 +23,7 @@ from matcalc.errors import CannotDerive
 from matcalc.language.binders import BINDERS
 from matcalc.language.terms import Term, differential, subterms, symbol
 from matcalc.rewriting.engine import Setting
+from matcalc.rewriting.present import present
 from matcalc.rewriting.steps import Step
 
 __all__ = ["METHODS", "Question", "chosen", "gradient", "linear_form"]
@@ -127,6 +128,19 @@ def read_off(q: Question, line: Term) -> Iterator[Step]:
     yield read
 
 
+def presented(q: Question, last: Step, label: str) -> tuple[Step, ...]:
+    """The line in which an answer is written as a person would write it; none where it is so already."""
+    known = (q.objective, *q.setting.definitions.values())
+    new, parts = present(last.after, q.setting.facts, q.setting.definitions, known)
+    if new is last.after:
+        return ()
+    inner = tuple(replace(p, level=2) for p in parts)
+    if len(inner) == 1:
+        return (replace(inner[0], label=label, level=1),)
+    reason = "; ".join(dict.fromkeys(p.reason for p in inner))
+    return (Step("simplify", last.after, new, reason, label, substeps=inner),)
+
+
 # -------------------------------------------------------------------- the methods
 def by_differential(q: Question) -> Iterator[Step]:
     first = started(q)
@@ -165,7 +179,9 @@ def by_linear(q: Question) -> Iterator[Step]:
     for last in by_differential(outer):
         yield last
     assert last is not None
-    carried = carried_back(q, outer, body, last.after)
+    shown = presented(outer, last, last.label)
+    yield from shown
+    carried = carried_back(q, outer, body, shown[-1].after if shown else last.after)
     yield carried
     if name not in q.setting.definitions:
         yield from put_back(q, name, body, carried.after)
@@ -295,7 +311,8 @@ def _largest_affine(q: Question) -> list[Term]:
 
 
 def _free_name(q: Question, matrix: bool) -> str:
-    taken = q.objective.free | set(q.setting.definitions) | set(q.setting.facts) | {q.name}
+    inside = [body.free for body in q.setting.definitions.values()]
+    taken = q.objective.free.union(q.setting.definitions, q.setting.facts, (q.name,), *inside)
     candidates: Sequence[str] = ("Y", "Z", "U", "V") if matrix else ("y", "z", "u", "v")
     for c in (*candidates, *(f"{candidates[0]}_{i}" for i in range(1, 1000))):
         if c not in taken:

@@ -150,15 +150,28 @@ def _unit_cotangent(t: Term, given: Given, setting: Setting) -> Term | None:
 
 
 def _collect(t: Term, given: Given, setting: Setting) -> Term | None:
-    """Inner products with the same change on the right are added."""
-    summands = t.args if t.op == "add" else (t,)
-    if any(s.op != "inner" for s in summands):
-        return None
+    """Inner products with the same change on the right are added, those under a sum over an index too."""
+    summands = [_collected_under(s) for s in (t.args if t.op == "add" else (t,))]
     weights: dict[Term, list[Term]] = {}
+    parts: list[Term | None] = []  # None: the inner products of the next change
     for s in summands:
-        weights.setdefault(s.args[1], []).append(s.args[0])
-    parts = [terms.inner(g[0] if len(g) == 1 else terms.add(*g), h) for h, g in weights.items()]
-    return parts[0] if len(parts) == 1 else terms.add(*parts)
+        if s is None:
+            return None
+        if s.op == "sumover":
+            parts.append(s)
+        else:
+            if s.args[1] not in weights:
+                parts.append(None)
+            weights.setdefault(s.args[1], []).append(s.args[0])
+    made = iter(terms.inner(g[0] if len(g) == 1 else terms.add(*g), h) for h, g in weights.items())
+    return terms.add(*(next(made) if p is None else p for p in parts))
+
+
+def _collected_under(s: Term) -> Term | None:
+    if s.op == "sumover":
+        body = _collect(s.args[0], {}, Setting())
+        return None if body is None else terms.rebuild(s, [body])
+    return s if s.op == "inner" else None
 
 
 # ------------------------------------------------------------------------ readings
@@ -175,6 +188,9 @@ def read_gradient(t: Term, change: Term) -> Term | None:
         parts = [read_gradient(s, change) for s in t.args]
         known = [p for p in parts if p is not None]
         return terms.add(*known) if len(known) == len(parts) else None
+    if t.op == "div" and not t.args[1].tangent:
+        part = read_gradient(t.args[0], change)
+        return part and terms.div(part, t.args[1])
     if t.op == "inner" and t.args[1] is change and not t.args[0].tangent:
         return t.args[0]
     if t.op == "tr" and t.args[0] is change:

@@ -71,7 +71,9 @@ def _loss(problem: Problem, whole: Term, calls: Sequence[Term], found: Sequence[
         inputs.append(Input(name, name, dims_of(*shape)))
         names.update(dict.fromkeys(terms, name))
         linear[c].append(T.inner(T.symbol(name, *shape), c.args[k]))
-    stand_ins = {c: T.add(*parts) if len(parts) > 1 else parts[0] if parts else T.number(0) for c, parts in linear.items()}
+    stand_ins = {
+        c: T.add(*parts) if len(parts) > 1 else parts[0] if parts else T.number(0) for c, parts in linear.items()
+    }
     return Loss(
         outputs=tuple(c.args[k] for c, k, _ in found),
         gradients=tuple(plain(str(terms[0])) for _, _, terms in found),
@@ -123,7 +125,9 @@ class _Open:
 def _closed(module: Module, forward: _Open, arrays: Sequence[str], sizes: Sequence[str]) -> Function:
     """The forward function; ``sizes`` are what backward cannot read from the cached arrays."""
     names = [*arrays, *(module.sizes[n] for n in sizes)]
-    cache = bracketed("cache = (", names, ")") if len(names) > 1 else [f"cache = ({names[0]},)" if names else "cache = ()"]
+    cache = (
+        bracketed("cache = (", names, ")") if len(names) > 1 else [f"cache = ({names[0]},)" if names else "cache = ()"]
+    )
     outputs = forward.outputs[0] if len(forward.outputs) == 1 else f"({', '.join(forward.outputs)})"
     wanted = list(dict.fromkeys([*forward.sizes, *sizes]))
     read = size_lines(wanted, [(i.name, i.dims) for i in module.inputs], module.sizes)
@@ -143,7 +147,13 @@ def _frontier(
 
 
 def _forward(
-    module: Module, problem: Problem, loss: Loss, g: Graph, results: Sequence[Node], named: Mapping[str, Node], kept: Sequence[Node]
+    module: Module,
+    problem: Problem,
+    loss: Loss,
+    g: Graph,
+    results: Sequence[Node],
+    named: Mapping[str, Node],
+    kept: Sequence[Node],
 ) -> tuple[_Open, dict[Node, str]]:
     writer, namer = writer_for(module, g), Namer(module.taken)
     labels = _output_names(problem, loss)

@@ -23,7 +23,7 @@ from matcalc.code.names import Namer, parameter_names
 from matcalc.code.program import Input
 from matcalc.code.selfcheck import Check, check_of
 from matcalc.code.source import HELPERS
-from matcalc.code.text import assigned, docstring, plain, signature
+from matcalc.code.text import docstring, plain, returned, signature
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language import terms as T
 from matcalc.language.problem import Definition, Problem
@@ -146,7 +146,11 @@ def _module(problem: Problem, bodies: Mapping[str, Term], loss: Loss | None) -> 
     namer.exact(alias)
     names = {name: namer.exact(f"_{name}") for name in (*PRIVATE, *HELPERS)}
     names |= {name: namer.exact(name) for name in SCIPY}
-    names |= {"variables": namer.exact("_VARIABLES"), "sizes": namer.exact("_SIZES"), "check": namer.exact("_self_check")}
+    names |= {
+        "variables": namer.exact("_VARIABLES"),
+        "sizes": namer.exact("_SIZES"),
+        "check": namer.exact("_self_check"),
+    }
     used = [t for body in (*bodies.values(), problem.objective) for t in T.subterms(body)]
     dims = [i.dims for i in inputs] + [tuple(d for d in t.shape) for t in used]
     sizes = {n: namer.exact(n) for n in size_names(dims)}
@@ -155,7 +159,9 @@ def _module(problem: Problem, bodies: Mapping[str, Term], loss: Loss | None) -> 
     return Module(inputs, sizes, alias, names, scope, taken)
 
 
-BUILTINS = frozenset(("abs", "all", "any", "float", "id", "int", "len", "list", "max", "min", "pow", "range", "round", "sum"))
+BUILTINS = frozenset(
+    ("abs", "all", "any", "float", "id", "int", "len", "list", "max", "min", "pow", "range", "round", "sum")
+)
 
 
 def _functions(module: Module, task: _Task) -> list[Function]:
@@ -245,7 +251,9 @@ LAYOUTS = {
 }
 
 
-def _header(task: _Task, module: Module, kind: str, definitions: Sequence[Definition], conventions: Sequence[str]) -> list[str]:
+def _header(
+    task: _Task, module: Module, kind: str, definitions: Sequence[Definition], conventions: Sequence[str]
+) -> list[str]:
     problem = task.problem
     lines = [f"{d.name} = {plain(str(d.term))}" for d in problem.definitions]
     lines.append(f"{problem.objective_name} = {plain(str(problem.objective))}")
@@ -287,7 +295,7 @@ def _rendered(module: Module, functions: Sequence[Function], header: Sequence[st
         functions=functions,
         inputs=module.inputs,
         arrays=signature(module.names["arrays"], module.parameters),
-        returned=assigned("return ", ", ".join(module.parameters)),
+        returned=returned(module.parameters),
         check_lines=check_lines(module.inputs, module.sizes, module.np, module.names["misfit"]),
         names=module.names,
         helpers=[(h, module.names[h]) for h in HELPERS if h in module.helpers],

@@ -68,7 +68,11 @@ def _read(name: str, factor: int, rest: Dim, source: str, sizes: Sizes) -> str:
     text = source
     if rest.coefficients:
         minus = size_text(rest, sizes)
-        text = f"({source} - {minus})" if len(rest.coefficients) == 1 and not minus.startswith("-") else f"({source} - ({minus}))"
+        text = (
+            f"({source} - {minus})"
+            if len(rest.coefficients) == 1 and not minus.startswith("-")
+            else f"({source} - ({minus}))"
+        )
     if factor != 1:
         text += f" // {factor}"
     return f"{sizes[name]} = {text.removeprefix('(').removesuffix(')') if factor == 1 and text[0] == '(' else text}"
@@ -176,7 +180,9 @@ def _size_line(name: str, arrays: Sequence[tuple[str, Dims]], sizes: Sizes, know
                     continue
                 known.append(name)
                 return [*before, _read(name, solved[1], solved[2], f"{array}.shape[{axis}]", sizes)]
-    raise CannotDerive(f"the size {name} cannot be read from any argument of the code", hint="use it in a declared shape")
+    raise CannotDerive(
+        f"the size {name} cannot be read from any argument of the code", hint="use it in a declared shape"
+    )
 
 
 def _joined(lines: Sequence[str]) -> list[str]:

@@ -28,6 +28,8 @@ from matcalc.code.lower_products import (
 from matcalc.code.lower_sums import sum_of, trace, vdot
 from matcalc.code.nodes import Graph, Node, Plan, live
 from matcalc.errors import CannotDerive, MatcalcError
+from matcalc.language.dims import SCALAR
+from matcalc.language.elaborate import parse_expression
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.ops import OPS
 from matcalc.language.terms import Term
@@ -192,7 +194,30 @@ def _function(g: Graph, t: Term, args: Sequence[Node]) -> Node:
         raise CannotDerive(f"there is no code for the opaque function '{name}'", hint="give it a formula, or a loss")
     if order == 0:
         return functions.elementwise(g, name, args[0])
-    raise CannotDerive(f"there is no code for the derivative {name}{chr(39) * order} by name")
+    if order > 1:
+        raise CannotDerive(f"there is no code for the derivative of order {order} of {name} by name")
+    return _entrywise(g, parse_expression(FUNCTIONS[name].derivative, {"t": SCALAR}), args[0])
+
+
+def _entrywise(g: Graph, formula: Term, x: Node) -> Node:
+    """A formula of the number t (a row's derivative) for every entry of an array."""
+    ones = g.ones(x.dims)
+    args = [_entrywise(g, a, x) for a in formula.args]
+    if formula.op == "sym":
+        return x
+    if formula.op == "num":
+        return prod(g, formula.data, [ones])
+    if formula.op == "add":
+        return add(g, args)
+    if formula.op in ("mul", "neg"):
+        return prod(g, 1 if formula.op == "mul" else -1, args)
+    if formula.op == "div":
+        return prod(g, 1, args[:1], args[1:])
+    if formula.op == "pow" and formula.args[1].op == "num":
+        return functions.power(g, args[0], g.num(formula.args[1].data))
+    if formula.op == "fn":
+        return functions.elementwise(g, formula.data[0], args[0])
+    raise CannotDerive(f"there is no code for {formula} entry by entry")
 
 
 def _kron(g: Graph, t: Term, args: Sequence[Node]) -> Node:

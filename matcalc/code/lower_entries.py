@@ -1,11 +1,11 @@
-"""Sums, elementwise products and transposes of array nodes, in canonical form.
+"""Sums and elementwise products of array nodes, in canonical form.
 
 ``prod`` is the one node for everything that multiplies entries: coefficient, scalars, Hadamard products, quotients and
 rows or columns scaled by a vector.  Structured matrices stay structured: ``(u*ones').*X`` is ``u[:, None] * X`` and a
 product of structured matrices alone is structured again, so that nothing of size m x n is built where vectors do.
 
-Invariants: a ``prod`` has at most one ``bcol`` and one ``brow``, and its numeric coefficient is exact; an ``add`` has no
-two arguments that differ only by a coefficient; a sum and its negation share one node.
+Invariants: a ``prod`` has at most one ``bcol`` and one ``brow``, and its numeric coefficient is exact; an ``add`` has
+no two arguments that differ only by a coefficient; a sum and its negation share one node.
 """
 
 from __future__ import annotations
@@ -13,61 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
-from matcalc.code.nodes import Dims, Graph, Node, is_zero, live
-from matcalc.errors import CannotDerive
+from matcalc.code.nodes import Dims, Graph, Node, is_zero
+from matcalc.code.ratios import Ratio, cancel_sizes, join_roots, one_plus_exp, ratio
 from matcalc.language.dims import Dim
 
-__all__ = [
-    "Ratio", "add", "bcol", "brow", "diag", "diagvec", "is_nonnegative", "is_symmetric", "neg", "outer", "prod", "ratio",
-    "scaled", "square_root", "transpose",
-]  # fmt: skip
+__all__ = ["add", "along", "bcol", "brow", "constant_of", "diag", "diagvec", "neg", "outer", "prod", "rescaled", "scaled"]
 
 ONE = Fraction(1)
 
 
-# ------------------------------------------------------------------------------ reading a product
-class Ratio:
-    """A product being taken apart: coefficient, numerators and denominators, without nesting."""
-
-    __slots__ = ("coefficient", "denominators", "numerators")
-
-    def __init__(self, coefficient: Fraction | int = 1) -> None:
-        self.coefficient = Fraction(coefficient)
-        self.numerators: list[Node] = []
-        self.denominators: list[Node] = []
-
-    def times(self, node: Node) -> None:
-        if node.op == "num":
-            self.coefficient *= node.data
-        elif node.op == "prod":
-            c, k = node.data
-            self.coefficient *= c
-            self.numerators += node.args[:k]
-            self.denominators += node.args[k:]
-        else:
-            self.numerators.append(node)
-
-    def over(self, node: Node) -> None:
-        if node.op == "num" or node.op == "prod":
-            c = node.data if node.op == "num" else node.data[0]
-            if c == 0:
-                raise CannotDerive("there is no code for a division by the number zero")
-            self.coefficient /= c
-        if node.op == "prod":
-            k = node.data[1]
-            self.denominators += node.args[:k]
-            self.numerators += node.args[k:]
-        elif node.op != "num":
-            self.denominators.append(node)
-
-
-def ratio(node: Node) -> Ratio:
-    """A node as coefficient, numerators and denominators."""
-    out = Ratio()
-    out.times(node)
-    return out
-
-
+# ------------------------------------------------------------------------------- scalar factors
 def scaled(g: Graph, node: Node) -> tuple[Ratio, Node]:
     """A node as scalar factors and the rest, an array without scalar factors."""
     if node.op != "prod":
@@ -100,8 +55,8 @@ def prod(g: Graph, coefficient: Fraction | int, above: Iterable[Node], below: It
     dims: Dims = next((a.dims for a in (*r.numerators, *r.denominators) if a.dims), ())
     if r.coefficient == 0 or any(is_zero(a) for a in r.numerators):
         return g.zeros(dims)
-    _square_roots(r)
-    _cancel_sizes(r)
+    join_roots(r)
+    cancel_sizes(r)
     _sigmoids(g, r)
     if len(dims) == 2:
         return _matrix(g, r, dims)
@@ -221,24 +176,6 @@ def _diagonal_product(g: Graph, r: Ratio, dims: Dims) -> Node:
 
 
 # ---------------------------------------------------------------------- patterns inside a product
-def _square_roots(r: Ratio) -> None:
-    """``norm*norm`` is the sum of squares again. Only norms: there the radicand cannot be negative."""
-    for nodes in (r.numerators, r.denominators):
-        roots = [a for a in nodes if a.op == "norm"]
-        for root in dict.fromkeys(roots):
-            while nodes.count(root) > 1:
-                nodes.remove(root)
-                nodes[nodes.index(root)] = root.args[0]
-
-
-def _cancel_sizes(r: Ratio) -> None:
-    """``m/m`` is 1 for sizes, which are not zero."""
-    for a in [a for a in r.denominators if a.op == "size"]:
-        if a in r.numerators:
-            r.numerators.remove(a)
-            r.denominators.remove(a)
-
-
 def _sigmoids(g: Graph, r: Ratio) -> None:
     """``exp(u)/(1 + exp(u))`` is sigmoid(u) and ``1/(1 + exp(u))`` is sigmoid(-u): no overflow."""
     for d in list(r.denominators):
@@ -252,15 +189,6 @@ def _sigmoids(g: Graph, r: Ratio) -> None:
         else:
             minus = neg(g, u)
             r.numerators.append(g.node("fn", (minus,), "sigmoid", u.dims))
-
-
-def one_plus_exp(node: Node) -> Node | None:
-    """The u of ``1 + exp(u)``, else None."""
-    if node.op != "add" or len(node.args) != 2:
-        return None
-    one, e = node.args if node.args[1].op == "fn" else node.args[::-1]
-    is_one = one.op == "ones" or (one.op == "num" and one.data == 1)
-    return e.args[0] if is_one and e.op == "fn" and e.data == "exp" else None
 
 
 def _softmax(g: Graph, r: Ratio, above: list[Node], below: list[Node], axis: int | None) -> None:
@@ -392,8 +320,7 @@ def diagvec(g: Graph, x: Node) -> Node:
     if x.op == "add" and x not in g.plan.whole:
         return add(g, [diagvec(g, a) for a in x.args])
     if x.op == "matmul":
-        a, b = x.args[0], transpose(g, x.args[1])
-        return g.node("rowdot", (a, b), 1, (n,), same=(2,))
+        return g.node("diagdot", x.args, None, (n,))
     return g.node("diagvec", (x,), None, (n,))
 
 
@@ -481,119 +408,3 @@ def _merge_structured(g: Graph, terms: list[Node], dims: Dims) -> list[Node]:
     elif multiples:
         merged.append(prod(g, 1, [add(g, multiples), g.eye(dims[0])]))
     return [m for m in merged if not is_zero(m)]
-
-
-# ------------------------------------------------------------------------------------ transposes
-def transpose(g: Graph, x: Node) -> Node:
-    """The transpose: a view, or nothing at all (vectors, symmetric matrices, structured matrices)."""
-    if not x.is_matrix:
-        return x
-    flipped = (x.dims[1], x.dims[0])
-    if x.op == "transpose":
-        return x.args[0]
-    if x.op in ("ones", "zeros"):
-        return g.node(x.op, (), None, flipped)
-    if x.op == "bcol":
-        return brow(g, x.args[0], x.dims[1])
-    if x.op == "brow":
-        return bcol(g, x.args[0], x.dims[0])
-    if x.op == "outer":
-        return outer(g, x.args[1], x.args[0])
-    if x.op == "kron" and all(a.is_matrix for a in x.args):
-        return g.node("kron", [transpose(g, a) for a in x.args], x.data, flipped)
-    if x.op == "commutation":
-        return g.node("commutation", (), x.data[::-1], flipped)
-    if x.op == "input" and "skew" in g.facts.get(x.data, ()):
-        return neg(g, x)
-    if x.op == "prod":
-        outside, core = scaled(g, x)
-        if core is not x:
-            return rescaled(g, outside, transpose(g, core))
-    if is_symmetric(g, x):
-        return x
-    if x.op in ("add", "prod") and any(a.op in ("bcol", "brow", "outer") for a in x.args) and _thin(x):
-        parts = [transpose(g, a) for a in x.args]
-        return add(g, parts) if x.op == "add" else prod(g, x.data[0], parts[: x.data[1]], parts[x.data[1] :])
-    if x.op == "add" and x not in g.plan.whole and 2 * sum(_is_turned(a) for a in x.args) >= len(x.args):
-        return add(g, [transpose(g, a) for a in x.args])
-    return g.node("transpose", (x,), None, flipped)
-
-
-def _is_turned(a: Node) -> bool:
-    return any(f.op == "transpose" for f in (a.args if a.op == "prod" else (a,)))
-
-
-def _thin(x: Node) -> bool:
-    """Whether a node consists of structured matrices alone."""
-    return all(not ratio(a).denominators and all(b.op in ("bcol", "brow", "outer") for b in ratio(a).numerators) for a in x.args)
-
-
-def is_nonnegative(g: Graph, v: Node) -> bool:
-    """Whether no entry is negative, by facts or form. False where that is not known."""
-    if v.op == "prod":
-        r = ratio(v)
-        odd = [a for part in (r.numerators, r.denominators) for a in dict.fromkeys(part) if part.count(a) % 2]
-        return r.coefficient >= 0 and all(is_nonnegative(g, a) for a in odd)
-    if v.op == "add" and len(v.args) == 2:  # 1 - sigmoid(u)
-        one, other = v.args if v.args[1].op == "prod" else v.args[::-1]
-        inside = ratio(other)
-        bounded = inside.coefficient == -1 and not inside.denominators and [a.data for a in inside.numerators] == ["sigmoid"]
-        if bounded and (one.op == "ones" or (one.op == "num" and one.data >= 1)):
-            return True
-    if v.op == "add":
-        return all(is_nonnegative(g, a) for a in v.args)
-    if v.op == "fn":
-        return v.data in ("exp", "sigmoid", "softplus", "abs", "relu", "step", "sqrt", "cosh")
-    if v.op == "input":
-        return "positive" in g.facts.get(v.data, ())
-    return v.op in ("ones", "zeros", "size", "softmax", "norm") or (v.op == "num" and v.data >= 0)
-
-
-def square_root(g: Graph, v: Node) -> Node:
-    """The entrywise square root."""
-    return g.node("fn", (v,), "sqrt", v.dims)
-
-
-def is_symmetric(g: Graph, x: Node) -> bool:
-    """Whether a matrix is symmetric by facts or by its form. False where that is not known."""
-    if x.dims[0] is not x.dims[1]:
-        return False
-    known = g.memo.setdefault("symmetric", {})
-    if x not in known:
-        for node in live([x], lambda n: () if n in known else n.args):  # arguments first: depth is no limit
-            if node not in known:
-                square = node.is_matrix and node.dims[0] is node.dims[1]
-                known[node] = square and _find_symmetric(g, node)
-    return bool(known[x])
-
-
-def _find_symmetric(g: Graph, x: Node) -> bool:
-    if x.op == "input":
-        return bool(g.facts.get(x.data, frozenset()) & {"symmetric", "posdef", "diagonal"})
-    if x.op in ("eye", "diag", "ones", "zeros"):
-        return True
-    if x.op in ("inv", "matpow", "fn", "power", "kron", "transpose"):
-        return all(a.is_scalar or (a.is_matrix and is_symmetric(g, a)) for a in x.args)
-    if x.op == "outer":
-        return x.args[0] is x.args[1]
-    if x.op in ("add", "prod"):
-        return all(a.is_scalar or is_symmetric(g, a) for a in x.args)
-    if x.op == "matmul":
-        factors = flat_product(g, x)
-        return all(a is transpose(g, b) for a, b in zip(factors, reversed(factors), strict=True))
-    return False
-
-
-def flat_product(g: Graph, x: Node) -> list[Node]:
-    """The factors of a matrix product, transposes pushed to them."""
-    out: list[Node] = []
-    stack = [x]
-    while stack:
-        node = stack.pop()
-        if node.op == "matmul":
-            stack += reversed(node.args)
-        elif node.op == "transpose" and node.args[0].op == "matmul":
-            stack += [transpose(g, a) for a in node.args[0].args]  # reversed twice: the last factor comes first
-        else:
-            out.append(node)
-    return out

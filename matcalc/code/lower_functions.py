@@ -107,7 +107,9 @@ def _log_of_product(g: Graph, x: Node) -> Node | None:
     r = ratio(x)
     if r.coefficient == 1 and not r.numerators and len(r.denominators) == 1:
         return neg(g, elementwise(g, "log", r.denominators[0]))
-    special = [a for a in r.numerators if a.op in ("sum", "sumaxis") and a.args[0].op == "fn" and a.args[0].data == "exp"]
+    special = [
+        a for a in r.numerators if a.op in ("sum", "sumaxis") and a.args[0].op == "fn" and a.args[0].data == "exp"
+    ]
     rest = [a for a in (*r.numerators, *r.denominators) if a not in special]
     if len(special) == 1 and r.coefficient > 0 and all(a.op == "size" for a in rest):
         others = [a for a in r.numerators if a not in special]

@@ -32,7 +32,20 @@ from matcalc.code.nodes import ONE_DIM, Dims, Graph, Node, is_zero, representati
 from matcalc.errors import CannotDerive
 from matcalc.language.dims import Dim
 
-__all__ = ["Factor", "chain", "column", "dot", "expand", "inverse", "matrix", "product_key", "row", "solve", "total", "vec"]
+__all__ = [
+    "Factor",
+    "chain",
+    "column",
+    "dot",
+    "expand",
+    "inverse",
+    "matrix",
+    "product_key",
+    "row",
+    "solve",
+    "total",
+    "vec",
+]
 
 EXACT = 16  # factors; longer chains are ordered greedily
 THIN = 3  # summands of a sum of diagonal and rank-one matrices that is multiplied out

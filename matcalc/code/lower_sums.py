@@ -150,5 +150,3 @@ def _arc_cost(g: Graph, arc: list[Factor]) -> float:
         return order(g, arc)[0]
     inside = base_of_inverse(g, arc[0].node) is not None
     return 2 / 3 * representative(arc[0].rows) ** 3 if inside else 0.0
-
-

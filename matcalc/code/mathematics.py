@@ -166,7 +166,9 @@ TERMS: dict[str, Callable[[Node, Sequence[Term]], Term | None]] = {
     "cho_factor": _plain(lambda a: a),
     "cho_solve": lambda node, args: T.mul(T.make("inv", args[0]), args[1]),
     "cho_logdet": lambda node, args: T.div(T.make("logdet", args[0]), T.number(2)),
-    "kron": lambda node, args: T.make("kron", *(T.transpose(a) if k == "row" else a for a, k in zip(args, node.data, strict=True))),
+    "kron": lambda node, args: T.make(
+        "kron", *(T.transpose(a) if k == "row" else a for a, k in zip(args, node.data, strict=True))
+    ),
     "vec": _made("vec"),
     "unvec": lambda node, args: T.make("unvec", args[0], data=node.dims),
     "permute": lambda node, args: T.mul(T.commutation(*node.data), args[0]),

@@ -51,7 +51,9 @@ def _numel(dims: Dims) -> Dim:
     return out
 
 
-FREE = frozenset(("input", "num", "const", "size", "eye", "ones", "zeros", "transpose", "bcol", "brow", "vec", "unvec", "diagvec"))
+FREE = frozenset(
+    ("input", "num", "const", "size", "eye", "ones", "zeros", "transpose", "bcol", "brow", "vec", "unvec", "diagvec")
+)
 
 
 def operations(node: Node) -> Dim:

@@ -120,7 +120,7 @@ def _jacobian(module: Module, single: bool, turned: str, loss: Loss | None) -> P
     np = module.np
     before = ["result, derivatives = forward(*point), jacobian(*point)"]
     before += ["derivatives = (derivatives,)"] if single else []
-    predicted = f"{np}.ravel(derivative{turned} @ d.ravel(order=\"F\") if d.ndim else derivative * d, order=\"F\")"
+    predicted = f'{np}.ravel(derivative{turned} @ d.ravel(order="F") if d.ndim else derivative * d, order="F")'
     return before, f'{np}.ravel(forward({AROUND}), order="F")', predicted, []
 
 

@@ -77,7 +77,13 @@ class Writer:
 
     def in_place(self, node: Node) -> str | None:
         """The call that applies a function to the array ``{0}`` in place, None where there is none."""
-        template = f"{self.np}.exp({{0}})" if node.op == "shifted" else LOG1P if node.data == "log1p" else FUNCTIONS[node.data].numpy
+        template = (
+            f"{self.np}.exp({{0}})"
+            if node.op == "shifted"
+            else LOG1P
+            if node.data == "log1p"
+            else FUNCTIONS[node.data].numpy
+        )
         call = re.fullmatch(r"np\.(\w+)\(\{0\}((?:, \w+)?)\)", template.replace(f"{self.np}.", "np."))
         return None if call is None else f"{self.np}.{call[1]}({{0}}{call[2]}, out={{0}})"
 

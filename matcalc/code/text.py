@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from matcalc.code.program import Statement
 from matcalc.language.dims import Dim
 
-__all__ = ["assigned", "bracketed", "checked_call", "docstring", "leading", "plain", "signature", "statement_lines"]
+__all__ = [
+    "assigned",
+    "bracketed",
+    "checked_call",
+    "docstring",
+    "leading",
+    "plain",
+    "returned",
+    "signature",
+    "statement_lines",
+]
 
 WIDTH = 99
 INDENT = "    "
@@ -58,6 +68,12 @@ def checked_call(function: str, names: Sequence[str]) -> list[str]:
     if len(f"{left} = {right[0]}") + len(INDENT) <= WIDTH:
         return [f"{left} = {right[0]}", *right[1:]]
     return ["(", *(f"{INDENT}{n}," for n in names), f") = {right[0]}", *right[1:]]
+
+
+def returned(names: Sequence[str]) -> list[str]:
+    """``return a, b``."""
+    line = f"return {', '.join(names)}"
+    return [line] if len(line) + len(INDENT) <= WIDTH else bracketed("return (", names, ")")
 
 
 def assigned(before: str, source: str) -> list[str]:

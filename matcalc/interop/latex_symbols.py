@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from matcalc.errors import ParseError, Span
 from matcalc.interop.latex_grammar import ENTRYWISE, Grammar, cover, matching
 from matcalc.interop.latex_names import ACCENTS, FUNCTION_LETTERS, LOSS_LETTERS, WORDS, Name, greek, spelled
 from matcalc.interop.latex_scripts import above, scripted
@@ -19,7 +18,7 @@ from matcalc.interop.latex_tokens import Token
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.syntax import Node
 
-__all__ = ["named", "stem_of"]
+__all__ = ["arguments", "named", "stem_of"]
 
 INDEX_LETTERS = frozenset("ijkl")
 STARS = {"*": "star", "+": "plus", "-": "minus", "star": "star", "ast": "star", "perp": "perp", "infty": "inf"}
@@ -314,9 +313,9 @@ def _is_function(g: Grammar, spelling: str, name: Name, ahead: int, order: int) 
     bare = name.stem in g.facts.bare
     if order:
         return not bare or name.stem in FUNCTION_LETTERS
-    if _has_comma(g, ahead) or name.stem in ("loss", *LOSS_LETTERS):
+    if _has_comma(g, ahead):
         return True
-    if name.stem in FUNCTION_LETTERS:
+    if name.stem in FUNCTION_LETTERS or name.stem in LOSS_LETTERS:
         return not bare or _lists_names(g, ahead)
     return _lists_names(g, ahead) and not bare
 
@@ -362,11 +361,3 @@ def _lists_names(g: Grammar, ahead: int) -> bool:
         i += 1
     return names == 1
 
-
-def applied_name(g: Grammar) -> ParseError:
-    """The error for a name where none can be."""
-    return g.error("a name must stand here", g.token)
-
-
-def place(tokens: list[Token]) -> Span:
-    return cover(*(t.span for t in tokens))

@@ -78,6 +78,9 @@ def _common(n: Normalizer, m: Monomial, shape: Shape, weight: Callable[[Term], f
         total_weight += weight(word[j]) + (1 if j < len(word) - 1 else 0)
         if j > 0 or shape.rows is word[0].shape.cols or word[0].shape.cols is ONE:
             yield ("factor-right", word[j:]), total_weight
+    for side in ("left", "right"):
+        for b, e in _edge(n, word, shape, side).items():
+            yield (f"factor-diagonal-{side}", (b, e > 0)), weight(b)
     for b, e in _entries(n, word, shape).items():
         yield ("factor-hadamard", (b, e > 0)), weight(b)
 
@@ -99,6 +102,8 @@ def _applied(n: Normalizer, p: Poly, key: Key, group: list[Monomial]) -> Poly | 
         "factor-scalar": _scalar,
         "factor-scalars": _scalars,
         "factor-hadamard": _hadamard,
+        "factor-diagonal-left": _diagonal_left,
+        "factor-diagonal-right": _diagonal_right,
     }[kind]
     made = build(n, p, what, group)
     if made is None or len(made.terms) >= len(group):
@@ -145,6 +150,52 @@ def _scalar(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomia
 def _scalars(n: Normalizer, p: Poly, word: Word, group: list[Monomial]) -> Poly | None:
     quotient = Poly(SCALAR, {(m[0], ()): p.terms[m] for m in group})
     return n.product(n.whole(quotient), n.unit(word, p.shape))
+
+
+def _edge(n: Normalizer, word: Word, shape: Shape, side: str) -> dict[Term, Fraction]:
+    """The entrywise factors of the diagonal, or of the column, at one end of a matrix chain."""
+    if not word or not shape.is_matrix:
+        return {}
+    f = word[0] if side == "left" else word[-1]
+    if f.op == "diag":
+        return n.elements(f.args[0])
+    if side == "left":
+        return n.elements(f) if f.shape.cols is ONE else {}
+    return n.elements(n.flip(f)) if f.shape.rows is ONE else {}
+
+
+def _diagonal_left(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:
+    """``diag(u.*v)*X + u*y' = diag(u)*(diag(v)*X + ones*y')``."""
+    turned = Poly(p.shape.transposed, {(m[0], n.flip_word(m[1])): c for m, c in p.terms.items()})
+    made = _diagonal_right(n, turned, what, [(m[0], n.flip_word(m[1])) for m in group])
+    return None if made is None else n.transposed(made)
+
+
+def _diagonal_right(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:
+    """``X*diag(u.*v) + y*u' = (X*diag(v) + y*ones')*diag(u)``, everything the group shares at once."""
+    tables = [_edge(n, m[1], p.shape, "right") for m in group]
+    common: dict[Term, Fraction] = {}
+    for b in tables[0]:
+        powers = [t.get(b, Fraction(0)) for t in tables]
+        if min(powers) > 0 or max(powers) < 0:
+            common[b] = min(powers) if powers[0] > 0 else max(powers)
+    column = Shape(p.shape.cols, ONE)
+    parts = []
+    for m, table in zip(group, tables, strict=True):
+        left = {b: k - common.get(b, 0) for b, k in table.items()}
+        rest = n.vector({b: k for b, k in left.items() if k}, column)
+        head = m[1][:-1]
+        if m[1][-1].op == "diag":
+            tail = () if rest.op == "ones" else (T.make("diag", rest),)
+            word = (*head, *tail) or (T.eye(p.shape.cols),)
+        else:
+            word = (*head, *n.flip_word(n.word_of(rest)))
+        parts.append(Poly(p.shape, {(m[0], word): p.terms[m]}))
+    quotient = total(p.shape, parts)
+    if len(quotient.terms) < 2:
+        return None
+    factor = n.unit((T.make("diag", n.vector(common, column)),), Shape(p.shape.cols, p.shape.cols))
+    return n.product(n.whole(quotient), factor)
 
 
 def _hadamard(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:

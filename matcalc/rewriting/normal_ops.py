@@ -28,6 +28,7 @@ from matcalc.rewriting.polynomial import (
     order,
     total,
 )
+from matcalc.rewriting.sums import over_index, product_over_index, rows_over_index
 
 if TYPE_CHECKING:
     from matcalc.rewriting.normal import Normalizer
@@ -625,8 +626,8 @@ HANDLERS: dict[str, Callable[[Normalizer, Term, list[Poly]], Poly]] = {
     "jac": opaque,
     "hess": opaque,
     "d": leaf,
-    "sumover": leaf,
-    "prod": leaf,
-    "stack": leaf,
+    "sumover": over_index,
+    "prod": product_over_index,
+    "stack": rows_over_index,
 }
 assert set(HANDLERS) == set(OPS), set(HANDLERS) ^ set(OPS)

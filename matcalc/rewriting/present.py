@@ -19,6 +19,7 @@ from matcalc.language.operations import operations
 from matcalc.language.terms import Term, subterms
 from matcalc.rewriting.cost import cost
 from matcalc.rewriting.factoring import Move, moves
+from matcalc.rewriting.folding import fold
 from matcalc.rewriting.normal import Normalizer
 from matcalc.rewriting.polynomial import Monomial, Poly, monomial_order, numeral, total
 from matcalc.rewriting.steps import Step
@@ -43,6 +44,8 @@ REASONS = {
     "factor-scalar": "common scalar factor",
     "factor-scalars": "collect the scalar factors of one term",
     "factor-hadamard": "common entrywise factor",
+    "factor-diagonal-left": "common scaling of the rows",
+    "factor-diagonal-right": "common scaling of the columns",
     "transpose-sum": "transpose of a sum",
     "simplify": "simplify",
 }
@@ -251,24 +254,35 @@ def present(
     stand.
     """
     p = Presenter(facts or {})
-    for name, body in (definitions or {}).items():
-        p.learn(body, T.symbol(name, *body.shape))
+    names = {T.symbol(name, *body.shape): body for name, body in (definitions or {}).items()}
+    for name, body in names.items():
+        p.learn(body, name)
     for t in known:
-        for s in subterms(t):
-            p.learn(s)
+        for part in subterms(t):
+            p.learn(part)
+    form, steps = _written(p, raw, names, label)
+    folded, before = fold(raw, names, p.full, label)
+    if folded is not raw:
+        other, after = _written(p, folded, names, label)
+        if cost(other) < cost(form):
+            return other, before + after
+    return form, steps
+
+
+def _written(p: Presenter, raw: Term, names: Mapping[Term, Term], label: str) -> tuple[Term, tuple[Step, ...]]:
+    """The best of the equal forms of one term, and the steps to it."""
     candidates: list[tuple[Term, Poly | None, Path]] = [(raw, None, ())]
     for n in (p.n, p.full) if raw.size <= LARGE else (p.n,):
         made = n.poly(raw)
         p.prepare(n.term(made))
-        written, moved = p.best(made, 0)
-        candidates.append((written, made, moved))
-    names = {T.symbol(name, *body.shape): body for name, body in (definitions or {}).items()}
+        form, path = p.best(made, 0)
+        candidates.append((form, made, path))
     longest = operations(raw)["total"]  # nothing longer than what came in
     kept = KEPT_SUMS if cost(candidates[1][0]) <= cost(raw) else 0.0
 
     def rank(i: int) -> tuple[bool, float, bool, int]:
-        form = candidates[i][0]
-        return (operations(form)["total"] > longest, cost(form) - kept * (i == 1), i == 0, i)
+        written = candidates[i][0]
+        return (operations(written)["total"] > longest, cost(written) - kept * (i == 1), i == 0, i)
 
     for i in sorted(range(len(candidates)), key=rank):
         form, poly, path = candidates[i]

@@ -287,7 +287,7 @@ class Writer:
 
     def _inside(self, f: Term) -> Term:
         """The same operation on arguments as a person writes them."""
-        if not f.args or f.op in ("d", "sumover", "prod", "stack"):
+        if not f.args or f.op == "d":
             return f
         if f.op == "diag" and f.args[0].op == "diagvec":  # diag(diag(X)) is shorter as X.*I
             return _entries([self.show(f.args[0].args[0]), T.eye(f.shape.rows)])

@@ -1,0 +1,433 @@
+r"""What commands stand for at the place of a factor: fractions, roots, sums, functions, ones, brackets.
+
+``OPERANDS`` is the table; the derivatives (``\nabla``, ``\partial``, ``\mathrm{d}``) have their own module.
+
+A function without parentheses, ``\log x``, takes one factor; ``\operatorname{tr}`` and ``\det`` take the whole product; where
+more could be meant, parentheses are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from matcalc.errors import ParseError
+from matcalc.interop.latex_grammar import CLOSING, DOTS, ENTRYWISE, Grammar, cover
+from matcalc.interop.latex_macros import KNOWN as KNOWN_MACROS
+from matcalc.interop.latex_names import ACCENTS, VARIANTS, VERSALS, WORDS
+from matcalc.interop.latex_scripts import above, is_transpose, scripted
+from matcalc.interop.latex_symbols import arguments, named
+from matcalc.interop.latex_tokens import Token
+from matcalc.interop.latex_words import near
+from matcalc.language.functions import ALIASES, FUNCTIONS
+from matcalc.language.syntax import Node
+from matcalc.language.unicode import GREEK
+
+__all__ = ["OPERANDS", "called", "commutation", "differential", "explain", "function_word", "identity", "jacobian_letter"]
+
+SAME_FUNCTION = {
+    "Tr": "tr", "trace": "tr", "Trace": "tr", "Diag": "diag", "ln": "log", "Vec": "vec", "softplus": "softplus", "Sum": "sum",
+    "sgn": "sign", "relu": "relu", "ReLU": "relu", "ReLu": "relu", "RELU": "relu", "Relu": "relu", "Det": "det", "Var": "var",
+    "sig": "sigmoid", "sigm": "sigmoid", "logistic": "sigmoid", "Softmax": "softmax", "SoftMax": "softmax", "SOFTMAX": "softmax",
+    "softmax": "softmax", "LSE": "logsumexp", "lse": "logsumexp", "Tanh": "tanh", "Sigmoid": "sigmoid", "Mean": "mean",
+    "Ind": "step", "ind": "step", "Indicator": "step", "expit": "sigmoid", "dg": "diag", "Exp": "exp", "Log": "log",
+}  # fmt: skip
+NOT_FUNCTIONS = frozenset(("T", "I", "d", "e", "rows", "cols", "ones", "eye", "zeros", "matrix", "vector", "grad", "jac", "hess", "inner"))
+OF_PRODUCTS = frozenset(("tr", "det", "logdet", "vec"))  # without parentheses they take the whole product
+OF_SQUARES = frozenset(("tr", "det", "logdet"))
+COMMANDS = "log ln exp det sin cos tan sinh cosh tanh arcsin arccos arctan"
+UNREAD = {
+    "lim": "limits", "int": "integrals", "iint": "integrals", "oint": "integrals", "infty": "infinity", "binom": "binomial coefficients",
+    "begin": "matrices written by their entries", "dots": "dots", "cdots": "dots", "ldots": "dots", "vdots": "dots", "ddots": "dots",
+    "sup": "suprema", "inf": "infima", "argmin": "minimizers", "argmax": "maximizers", "lfloor": "rounding", "lceil": "rounding",
+    "open fence": "brackets of one side", "emptyset": "sets", "min": "minima", "cup": "sets", "cap": "sets", "setminus": "sets",
+}  # fmt: skip
+
+
+def function_word(word: str) -> str:
+    """The function of the language that a word names; empty where there is none."""
+    if word in NOT_FUNCTIONS:
+        return ""
+    if word in SAME_FUNCTION:
+        return SAME_FUNCTION[word]
+    found = ALIASES.get(word, word)
+    if word in ("max", "prod", "sigma", "Sigma") or len(word) < 2:
+        return word if word == "max" else ""
+    return found if found in FUNCTIONS or found in WORDS else ""
+
+
+def explain(g: Grammar, token: Token) -> ParseError:
+    """The error for a command that cannot stand here."""
+    if token.value in UNREAD:
+        what = UNREAD[token.value]
+        return g.error(f"{what} are not part of the language" if what.endswith("s") else f"{what} is not part of the language", token)
+    if token.value in OPERANDS or token.value in ENTRYWISE or token.value in DOTS:
+        return g.error(f"\\{token.value} cannot stand here", token)
+    hint = near(token.value, [*OPERANDS, *KNOWN_MACROS, *ENTRYWISE, "top", "cdot"])
+    return g.error(f"the command \\{token.value} is not known", token, hint=hint or f"define it: \\newcommand{{\\{token.value}}}{{...}}")
+
+
+# ------------------------------------------------------------------- functions
+def _function(g: Grammar) -> Node:
+    return called(g, function_word(g.token.value))
+
+
+def called(g: Grammar, name: str) -> Node:
+    """A known function with its powers, primes and argument."""
+    start = g.next()
+    if name == "max":
+        return _maximum(g, start)
+    if name == "step":
+        return scripted(g, _indicator(g, start))
+    order, power, below = _function_scripts(g, name, start)
+    if below:
+        return scripted(g, _indexed_function(g, name, start, below, power))
+    if name == "log" and g.token.is_cmd("det"):
+        tree = called(g, "logdet")
+        return _raised(g, tree, power, start)
+    if g.token.is_sign("(", "["):
+        mark = g.i
+        args, _ = arguments(g)
+        if name in OF_SQUARES and _transposed_next(g):  # tr (A + B)^T C
+            g.i = mark
+            return _raised(g, _of_product(g, name, start), power, start)
+        tree = g.call(name, args, start, order)
+    elif name in OF_PRODUCTS:
+        return _raised(g, _of_product(g, name, start), power, start)
+    else:
+        tree = _of_factor(g, name, start, order)
+    tree = _logdet(tree)
+    if power is not None:
+        return _raised(g, tree, power, start)
+    return scripted(g, tree)
+
+
+def _function_scripts(g: Grammar, name: str, start: Token) -> tuple[int, list[Token] | None, list[Token]]:
+    """Primes, the power of ``\\sin^2`` and the subscript of a function."""
+    order, power, below = 0, None, []
+    while True:
+        token = g.token
+        if token.is_sign("'") or token.is_cmd("prime"):
+            g.next()
+            order += 1
+        elif token.is_sign("^"):
+            g.next()
+            script = g.group()
+            if all(t.is_cmd("prime") or t.is_sign("'") for t in script):
+                order += len(script)
+            else:
+                power = script
+        elif token.is_sign("_"):
+            g.next()
+            below = g.group()
+            if name not in ("vec", "rows", "log") or (name == "log" and below):
+                raise g.error(f"{name} with a subscript is not part of the language", token)
+        else:
+            return order, power, below
+
+
+def _transposed_next(g: Grammar) -> bool:
+    if not g.token.is_sign("^"):
+        return bool(g.token.is_sign("'"))
+    first = g.peek(2) if g.peek().is_sign("{") else g.peek()
+    return is_transpose(first)
+
+
+def _raised(g: Grammar, tree: Node, power: list[Token] | None, start: Token) -> Node:
+    r"""``\sin^2 x``: of entries where the function is one of entries."""
+    if power is None:
+        return tree
+    if len(power) >= 2 and power[0].is_sign("-") and power[1].value == "1":
+        raise g.error("an inverse function and a reciprocal look alike", start, hint="write 1/f(x), or \\arctan")
+    if tree.kind == "call" and tree.data[0] in FUNCTIONS:
+        exponent = g.whole(power, start)
+        return g.node("pow", tree.span, tree, exponent, data=".^", mark=start.span)
+    return above(g, tree, power, start)
+
+
+def _of_product(g: Grammar, name: str, start: Token) -> Node:
+    """``\\operatorname{tr} A B``: the whole product, up to a function, a dot or a fence."""
+    if g.token.is_sign("{"):
+        return g.call(name, [g.factor()], start)
+    factors = [g.factor()]
+    while g.begins_operand() and not (g.token.kind == "cmd" and g.token.value in STOPPING) and not g.token.kind == "word":
+        factors.append(g.factor())
+    tree = g.chain(factors, ["*"] * (len(factors) - 1))
+    return g.call(name, [tree], start)
+
+
+def _of_factor(g: Grammar, name: str, start: Token, order: int) -> Node:
+    """``\\log x``, ``\\sin 2 x``; what more follows makes it unclear."""
+    if not g.begins_operand():
+        raise g.error(f"{name} needs an argument", start) if g.at_end else g.unexpected()
+    factors = [g.factor()]
+    while factors[-1].kind == "num" and g.begins_operand():
+        factors.append(g.factor())
+    tree = g.chain(factors, ["*"] * (len(factors) - 1))
+    simple = tree.kind != "call"
+    if simple and g.begins_operand() and not g.token.is_sign("(", "[", "|", "||") and g.token.kind != "cmd":
+        raise g.error(f"it is not clear what {name} is applied to", cover(start.span, g.token.span), hint="write parentheses")
+    return g.call(name, [tree], start, order)
+
+
+def _logdet(tree: Node) -> Node:
+    r"""``\log|\det X|`` and ``\log|X|`` of a matrix are the log-determinant."""
+    if tree.kind != "call" or tree.data != ("log", 0) or tree.args[0].kind != "call" or tree.args[0].data != ("bars", 0):
+        return tree
+    bars = tree.args[0]
+    if bars.args[0].kind == "call" and bars.args[0].data == ("det", 0):
+        return replace(tree, args=bars.args[0].args, data=("logdet", 0))
+    matrix = any(n.kind == "name" and str(n.data)[0].isupper() for n in bars.args[0].walk())
+    return replace(tree, args=bars.args, data=("logdet", 0)) if matrix else tree
+
+
+def _indexed_function(g: Grammar, name: str, start: Token, below: list[Token], power: list[Token] | None) -> Node:
+    r"""``\operatorname{vec}_{m \times n}^{-1}`` and ``\operatorname{rows}_{i=1}^{N}``."""
+    if name == "vec":
+        if power is None or [t.value for t in power] != ["-", "1"]:
+            raise g.error("vec with a subscript is its inverse: \\operatorname{vec}_{m \\times n}^{-1}", start)
+        sizes = _sizes(g, below, start)
+        if len(sizes) != 2:
+            raise g.error("the two sizes of the matrix must stand below", start)
+        args, _ = arguments(g)
+        return g.call("unvec", [*args, *sizes], start)
+    raise g.unexpected()
+
+
+def _rows(g: Grammar) -> Node:
+    """``\\operatorname{rows}_{i=1}^{N}(...)``: member vectors stacked as rows."""
+    from matcalc.interop.latex_sums import ranged
+
+    return scripted(g, ranged(g, "stack"))
+
+
+# ------------------------------------------------------------ maxima, indicators
+def _maximum(g: Grammar, start: Token) -> Node:
+    if not g.token.is_sign("(", "["):
+        raise g.error("maxima are not part of the language", start, hint="\\max(0, x) is the rectifier")
+    args, _ = arguments(g)
+    zero = [a.kind == "num" and a.data[0] == 0 or (a.kind == "call" and a.data == ("vector", 0)) for a in args]
+    if len(args) != 2 or sum(zero) != 1:
+        raise g.error("a maximum is read with 0 only", start, hint="\\max(0, x) is the rectifier")
+    return scripted(g, g.call("relu", [args[zero.index(False)]], start))
+
+
+def _indicator(g: Grammar, start: Token) -> Node:
+    """``\\mathbb 1[x > 0]``, ``\\mathbf 1_{x > 0}``, ``\\mathrm{Ind}(x > 0)``."""
+    if g.token.is_sign("_"):
+        g.next()
+        below = g.inside(g.group())
+        return g.call("step", [_condition(below)], start)
+    opened = g.next()
+    tree = _condition(g)
+    if not g.token.is_sign(*CLOSING):
+        raise g.error("unclosed parenthesis", opened, "this one is never closed")
+    g.next()
+    return g.call("step", [tree], start)
+
+
+GREATER = {">": 1, "gt": 1, "ge": 1, "geq": 1, "geqslant": 1, "<": -1, "lt": -1, "le": -1, "leq": -1, "leqslant": -1}
+
+
+def _condition(g: Grammar) -> Node:
+    """``x > c`` as the expression that is positive where it holds."""
+    left = g.expression()
+    token = g.token
+    if token.value not in GREATER:
+        return left
+    g.next()
+    right = g.expression()
+    high, low = (left, right) if GREATER[token.value] > 0 else (right, left)
+    if low.kind == "num" and low.data[0] == 0:
+        return high
+    if high.kind == "num" and high.data[0] == 0:
+        return g.node("neg", low.span, low, mark=token.span)
+    return g.node("sum", cover(left.span, right.span), high, low, data=("+", "-"), mark=token.span)
+
+
+# ---------------------------------------------------------------- ones and sizes
+def _sizes(g: Grammar, script: list[Token], mark: Token) -> list[Node]:
+    """``m \\times n`` or ``m, n``."""
+    parts: list[list[Token]] = [[]]
+    for t in script:
+        if t.is_cmd("times") or t.is_sign(","):
+            parts.append([])
+        else:
+            parts[-1].append(t)
+    return [g.whole(p, mark) for p in parts]
+
+
+def _one(g: Grammar) -> Node:
+    start = g.next()
+    following = [g.peek(k) for k in range(12)]
+    if g.token.is_sign("(", "[") or (g.token.is_sign("_") and any(t.value in GREATER for t in following)):
+        if g.token.is_sign("_") or any(t.value in GREATER for t in following):
+            return scripted(g, _indicator(g, start))
+    if g.token.is_sign("_"):
+        mark = g.next()
+        return scripted(g, g.call("ones", _sizes(g, g.group(), mark), start))
+    return scripted(g, g.node("name", start.span, data="ones", mark=start.span))
+
+
+def _zero(g: Grammar) -> Node:
+    start = g.next()
+    if g.token.is_sign("_"):
+        mark = g.next()
+        return scripted(g, g.call("zeros", _sizes(g, g.group(), mark), start))
+    zero = g.node("num", start.span, data=(0, False))
+    return scripted(g, g.call("vector", [zero], start))
+
+
+def identity(g: Grammar, token: Token) -> Node:
+    """``I`` and ``I_n``."""
+    if not g.token.is_sign("_"):
+        return scripted(g, g.node("name", token.span, data="I", mark=token.span))
+    mark = g.next()
+    sizes = _sizes(g, g.group(), mark)
+    if len(sizes) == 2 and sizes[0].data == sizes[1].data:
+        sizes = sizes[:1]
+    if len(sizes) != 1:
+        raise g.error("the identity has one size", mark)
+    return scripted(g, g.call("eye", sizes, token))
+
+
+def commutation(g: Grammar, token: Token) -> Node | None:
+    """``K_{m, n}``; None where the subscript is not two sizes."""
+    mark = g.i
+    at = g.next()
+    script = g.group()
+    if not any(t.is_sign(",") for t in script):
+        g.i = mark
+        return None
+    return scripted(g, g.call("commutation", _sizes(g, script, at), token))
+
+
+def jacobian_letter(g: Grammar, token: Token) -> Node | None:
+    """``J_u(x)`` with a known function u; None where it is something else."""
+    from matcalc.interop.latex_symbols import stem_of
+
+    mark = g.i
+    g.next()
+    below = g.inside(g.group())
+    if below.token.kind not in ("letter", "word", "cmd"):
+        g.i = mark
+        return None
+    first = below.token
+    name = named(below) if not below.peek().is_sign("(") else None
+    found = name is not None and name.kind == "name" and below.at_end and g.known.is_function(str(name.data))
+    if not found or not g.token.is_sign("("):
+        g.i = mark
+        return None
+    assert name is not None and stem_of is not None
+    args, _ = arguments(g)
+    return scripted(g, g.call("jac", [replace(name, span=first.span), *args], token))
+
+
+# ------------------------------------------------------- fractions, roots, inner
+def _fraction(g: Grammar) -> Node:
+    from matcalc.interop.latex_derivatives import quotient_of_differentials
+
+    start = g.next()
+    top, bottom = g.group(), g.group()
+    derivative = quotient_of_differentials(g, start, top, bottom)
+    if derivative is not None:
+        return derivative
+    above_, below = g.whole(top, start), g.whole(bottom, start)
+    span = cover(start.span, above_.span, below.span, g.tokens[g.i - 1].span)
+    return scripted(g, g.node("chain", span, above_, below, data=("/",)))
+
+
+def _root(g: Grammar) -> Node:
+    start = g.next()
+    if g.token.is_sign("["):
+        raise g.error("only square roots are read", start, hint="write x^{1/3}")
+    inside = g.whole(g.group(), start) if not g.token.is_sign("(") else g.bracketed()
+    return scripted(g, g.call("sqrt", [inside], start))
+
+
+def _inner(g: Grammar) -> Node:
+    """``\\langle A, B \\rangle``."""
+    start = g.next()
+    args = [g.expression()]
+    while g.accept(","):
+        args.append(g.expression())
+    if not g.token.is_cmd("rangle"):
+        raise g.error("unclosed bracket", start, "this one is never closed")
+    g.next()
+    if len(args) != 2:
+        raise g.error("an inner product has two arguments", start)
+    tree = g.call("inner", args, start)
+    if g.token.is_sign("_"):
+        g.next()
+        g.group()
+    return scripted(g, tree)
+
+
+def _euler(g: Grammar) -> Node:
+    start = g.next()
+    return scripted(g, g.node("name", start.span, data="e", mark=start.span))
+
+
+def _vector(g: Grammar) -> Node:
+    """``\\vec{x}`` is a name with an arrow, ``\\vec(X)`` the operator."""
+    if g.peek().is_sign("("):
+        return called(g, "vec")
+    return named(g)
+
+
+def _sum(g: Grammar) -> Node:
+    from matcalc.interop.latex_sums import ranged
+
+    return ranged(g, "sumover")
+
+
+def _product(g: Grammar) -> Node:
+    from matcalc.interop.latex_sums import ranged
+
+    return ranged(g, "prod")
+
+
+def _nabla(g: Grammar) -> Node:
+    from matcalc.interop.latex_derivatives import nabla
+
+    return nabla(g)
+
+
+def _partial(g: Grammar) -> Node:
+    from matcalc.interop.latex_derivatives import partial
+
+    return partial(g)
+
+
+def _differential(g: Grammar) -> Node:
+    tree = differential(g, g.next(), always=True)
+    assert tree is not None
+    return tree
+
+
+def differential(g: Grammar, start: Token, always: bool = False) -> Node | None:
+    """``dX``; None where a plain d is a factor."""
+    from matcalc.interop.latex_derivatives import differential_of
+
+    return differential_of(g, start, always)
+
+
+Operand = Callable[[Grammar], Node]
+OPERANDS: dict[str, Operand] = {
+    **dict.fromkeys((*GREEK, *VARIANTS, *VERSALS, *ACCENTS), named),
+    **dict.fromkeys(COMMANDS.split(), _function),
+    **dict.fromkeys(("frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"), _fraction),
+    "sqrt": _root,
+    "langle": _inner,
+    "one": _one,
+    "zero": _zero,
+    "euler": _euler,
+    "max": _function,
+    "vec": _vector,
+    "sum": _sum,
+    "prod": _product,
+    "nabla": _nabla,
+    "partial": _partial,
+    "differential": _differential,
+}
+STOPPING = frozenset((*COMMANDS.split(), "sum", "prod", "nabla", "partial", "max"))

@@ -1,0 +1,83 @@
+r"""Sums, products and stacks over an index: ``\sum_{i=1}^{n} x_i^T x_i``.
+
+The index is bound in the body, which is the product that follows.  A sum without limits runs over all members: from 1 to
+the limit that the text gives the same index elsewhere, else to N.
+"""
+
+from __future__ import annotations
+
+from matcalc.interop.latex_grammar import Grammar, cover
+from matcalc.interop.latex_symbols import arguments
+from matcalc.interop.latex_tokens import Token
+from matcalc.language.syntax import Node
+
+__all__ = ["ranged"]
+
+DOTS = frozenset(("dots", "ldots", "cdots"))
+AT_MOST = frozenset(("le", "leq", "leqslant"))
+
+
+def ranged(g: Grammar, kind: str) -> Node:
+    """The binder at this place."""
+    start = g.next()
+    below: list[Token] = []
+    high: list[Token] = []
+    while g.token.is_sign("_", "^"):
+        if g.next().value == "_":
+            below = g.group()
+        else:
+            high = g.group()
+    index, low_tokens, high_tokens = _range(g, start, below, high)
+    low = g.whole(low_tokens, start) if low_tokens else g.node("num", start.span, data=(1, False))
+    top = g.whole(high_tokens, start) if high_tokens else g.node("name", start.span, data=_all(g, index), mark=start.span)
+    outer = g.bound
+    g.bound = (*outer, index.value)
+    g.deeper()
+    if kind == "stack":
+        args, _ = arguments(g)
+        if len(args) != 1:
+            raise g.error("rows stack one expression", start)
+        body = args[0]
+    else:
+        if g.at_end:
+            raise g.error("there is nothing under the sum", start)
+        body = g.signed(g.entrywise)
+    g.depth -= 1
+    g.bound = outer
+    span = cover(start.span, body.span, g.tokens[g.i - 1].span)
+    return g.node("binder", span, low, top, body, data=(kind, index.value), mark=index.span)
+
+
+def _range(g: Grammar, start: Token, below: list[Token], high: list[Token]) -> tuple[Token, list[Token], list[Token]]:
+    """The index and the tokens of both limits (empty where they are not written)."""
+    below = [t for t in below if t.kind != "newline"]
+    if not below:
+        raise g.error("a sum needs its index", start, hint="\\sum_{i=1}^{n}, or \\operatorname{sum}(X) over all entries")
+    if len(below) == 1 and below[0].kind == "letter":
+        limit = g.facts.limits.get(below[0].value, [])
+        return below[0], [], high or limit
+    if len(below) > 2 and below[0].kind == "letter" and below[1].is_sign("="):
+        rest = below[2:]
+        dots = next((k for k, t in enumerate(rest) if t.kind == "cmd" and t.value in DOTS), None)
+        if dots is not None and not high:  # i = 1, ..., n
+            before, after = rest[:dots], rest[dots + 1 :]
+            return below[0], _without_commas(before), _without_commas(after)
+        return below[0], rest, high
+    at_most = [k for k, t in enumerate(below) if t.kind == "cmd" and t.value in AT_MOST]
+    if len(at_most) == 2 and at_most[1] == at_most[0] + 2 and below[at_most[0] + 1].kind == "letter":
+        return below[at_most[0] + 1], below[: at_most[0]], below[at_most[1] + 1 :]
+    if any(t.is_sign(",") for t in below):
+        raise g.error("a sum over two indices is not read", start, hint="write two sums, or the sum with traces and ones")
+    raise g.error("the range of this sum is not read", start, hint="\\sum_{i=1}^{n}")
+
+
+def _without_commas(tokens: list[Token]) -> list[Token]:
+    return [t for t in tokens if not t.is_sign(",")]
+
+
+def _all(g: Grammar, index: Token) -> str:
+    """The name of how many members there are."""
+    versal = index.value.upper()
+    if g.known.roles.get(versal) == "size" and versal != index.value:
+        return versal
+    return "N"

@@ -1,0 +1,149 @@
+"""Folding definitions back: the answer in terms of what the problem has named.
+
+Three small passes, each a step with its own check, none of them a search:
+
+- *solve*: a definition ``N = U./S`` or ``N = U/s`` is solved for the older sum U, so that ``U`` becomes ``N.*S``; the
+  divisor is not 0 where N is defined;
+- *powers*: where ``s = E^p`` is defined, other powers of E become powers of s;
+- *lemmas*: a product of two neighbours one of which is defined (``ones'*Xhat``) is written out by itself; where its
+  normal form is zero or another name, it is replaced.
+
+Everything is written out once more by :func:`matcalc.rewriting.normal.equal` at the place where it is replaced, never as
+a whole: the whole need not have a normal form that decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from matcalc.language import terms as T
+from matcalc.language.terms import Term, subterms
+from matcalc.rewriting.normal import Normalizer
+from matcalc.rewriting.polynomial import as_rational
+from matcalc.rewriting.steps import Step
+
+__all__ = ["fold"]
+
+MAX_PAIRS = 48  # neighbours looked at as lemmas
+ROUNDS = 2  # a lemma may enable another
+
+Names = Mapping[Term, Term]  # name -> body, oldest first
+
+
+def fold(raw: Term, names: Names, n: Normalizer, label: str) -> tuple[Term, tuple[Step, ...]]:
+    """``raw`` in terms of the defined names, and the steps to it. Unchanged where nothing folds."""
+    steps: list[Step] = []
+    now = _step(steps, "fold-definition", raw, _bodies(raw, names), "defined above", label)
+    now = _step(steps, "solve-definition", now, _solved(now, names), "a definition solved for its numerator", label)
+    if now is raw:
+        return raw, ()
+    now = _step(steps, "collect-terms", now, n.canon(now), "collect like terms", label)
+    now = _step(steps, "power-of-definition", now, _powers(now, names, n), "powers of a defined root", label)
+    for _ in range(ROUNDS):
+        after, said = _lemmas(now, names, n)
+        if after is now:
+            break
+        now = _step(steps, "lemma", now, after, said, label)
+    return now, tuple(steps)
+
+
+def _step(steps: list[Step], rule: str, before: Term, after: Term, reason: str, label: str) -> Term:
+    if after is not before:
+        steps.append(Step(rule, before, after, reason, label=label, level=2))
+    return after
+
+
+def _bodies(t: Term, names: Names) -> Term:
+    """Bodies of definitions, as they stand, become the names."""
+    return T.replace(t, {body: name for name, body in names.items() if body.args})
+
+
+def _solved(t: Term, names: Names) -> Term:
+    """Numerators of definitions, as they stand, become the name times the denominator; the newest definition wins."""
+    table: dict[Term, Term] = {}
+    for name, body in names.items():
+        if body.op not in ("hdiv", "div") or not body.args[0].args or body.args[0].is_scalar != name.is_scalar:
+            continue
+        over, under = body.args
+        table[over] = T.mul(under, name) if body.op == "div" else T.had(name, under)
+    return T.replace(t, table) if table else t
+
+
+def _powers(t: Term, names: Names, n: Normalizer) -> Term:
+    """Where s = E^p: E^q becomes s^(q/p) for fractional q."""
+    for name, body in names.items():
+        found = _root(body)
+        if found is None:
+            continue
+        base, p = n.canon(found[0]), found[1]
+        table = {}
+        for s in subterms(t):
+            if s.op in ("pow", "hpow") and s.args[0] is base:
+                q = as_rational(s.args[1])
+                if q is not None and q.denominator != 1:
+                    power = T.hpower if s.op == "hpow" else T.power
+                    table[s] = name if q == p else power(name, T.number(q / p))
+        t = T.replace(t, table) if table else t
+    return t
+
+
+def _root(body: Term) -> tuple[Term, Fraction] | None:
+    if body.op == "fn" and body.data == ("sqrt", 0):
+        return body.args[0], Fraction(1, 2)
+    if body.op in ("pow", "hpow"):
+        p = as_rational(body.args[1])
+        return None if p is None or p.denominator == 1 else (body.args[0], p)
+    return None
+
+
+def _lemmas(t: Term, names: Names, n: Normalizer) -> tuple[Term, str]:
+    """Neighbours whose product is zero or another factor, replaced everywhere."""
+    said: list[str] = []
+    table: dict[Term, Term] = {}
+    tried: dict[tuple[Term, Term], Term | None] = {}
+    for s in subterms(t):
+        if s.op != "mul":
+            continue
+        args = list(s.args)
+        i = 0
+        while i + 1 < len(args):
+            pair = (args[i], args[i + 1])
+            if _defined(pair, names) and not any(a.is_scalar for a in pair) and pair not in tried:
+                if len(tried) >= MAX_PAIRS:
+                    break
+                tried[pair] = _value(T.mul(*pair), names, n)
+                if tried[pair] is not None:
+                    said.append(f"{T.mul(*pair)} = {tried[pair]}")
+            value = tried.get(pair)
+            if value is None:
+                i += 1
+            else:
+                args[i : i + 2] = [value]
+                i = max(0, i - 1)
+        if args != list(s.args):
+            table[s] = T.mul(*args) if len(args) > 1 else args[0]
+    if not table:
+        return t, ""
+    return n.canon(T.replace(t, table)), "; ".join(said)
+
+
+def _defined(pair: tuple[Term, Term], names: Names) -> bool:
+    return any((a.args[0] if a.op == "transpose" else a) in names for a in pair)
+
+
+def _value(product: Term, names: Names, n: Normalizer) -> Term | None:
+    """Zero or one of the factors, where writing definitions out shows it; None otherwise."""
+    written = product
+    for _ in range(3):  # the newest definitions first, a level at a time
+        inner = {s: names[s] for s in subterms(written) if s in names and not s.is_scalar}
+        if not inner:
+            return None
+        written = T.replace(written, inner)
+        p = n.poly(written)
+        if not p.terms:
+            return T.zeros(*product.shape)
+        for f in product.args:
+            if f.shape == product.shape and n.canon(T.sub(written, T.replace(f, inner))).op == "zeros":
+                return f
+    return None
