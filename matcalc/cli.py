@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-METHODS = ("auto", "differential", "linear", "expand", "graph")
+METHODS = ("auto", "differential", "linear", "expand")
 LAYOUTS = ("gradient", "numerator", "denominator")
 FORMATS = ("text", "unicode", "latex", "markdown", "html", "json")
 _LONG_OPTION = re.compile(r"--[A-Za-z][A-Za-z-]*(=.*)?", re.DOTALL)
@@ -94,7 +94,13 @@ def _problem_options(command: Any) -> Any:
             show_default=True,
             help="What the gradient by a symmetric, skew or diagonal variable means.",
         ),
-        click.option("--rules", multiple=True, metavar="FILE", help="A file of further rules, checked before use."),
+        click.option(
+            "--rules",
+            multiple=True,
+            metavar="FILE",
+            type=click.Path(exists=True, dir_okay=False),
+            help="A file of further rules, checked before use.",
+        ),
         click.option("--seed", type=int, default=0, show_default=True, help="Of the numerical check."),
         click.option("--no-verify", is_flag=True, help="Leave out the numerical check."),
         click.option("--output", metavar="FILE", help="Write to a file, not to standard output."),
@@ -141,6 +147,8 @@ def rules(which: str | None, verify: bool, form: str) -> int:
     """List the rules, explain one, or check a file of them."""
     from matcalc.cli_rules import show_rules
 
+    if which is not None and which.endswith(".rules"):
+        read_text(which)  # whatever cannot be read is a usage error
     return show_rules(which, verify, form)
 
 

@@ -63,8 +63,8 @@ def write(text: str, output: str | None = None) -> None:
 
 
 def write_error(text: str) -> None:
-    """Write a message to standard error; what it quotes from the user's text cannot move the cursor."""
-    text = re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text)
+    """Write a message to standard error; what it quotes of the user's text cannot steer the terminal."""
+    text = "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     if coloured(sys.stderr):
         text = re.sub(r"^error:", lambda m: style(m.group(), "red"), text, count=1)
     _write(sys.stderr, text + "\n")

@@ -25,6 +25,7 @@ BELOW = {
     "calculus": {"errors", "language", "rewriting"},
     "code": {"errors", "resources", "language"},
     "interop": {"errors", "language"},
+    "homework": {"errors", "language", "rewriting", "calculus", "numeric", "interop"},
     "trust": {"errors", "language", "rewriting", "numeric"},
     "rulepages": {"errors", "language", "rewriting", "trust"},
     "verify": {"errors", "language", "rewriting", "calculus", "numeric"},

@@ -27,7 +27,7 @@ from matcalc.rewriting.steps import Step
 
 __all__ = ["Tables", "forward", "grouped", "occurrences", "round_of", "tables"]
 
-LARGEST_POWER = 16  # of a matrix: a larger one is not written out as a product
+LARGEST_POWER = 12  # of a matrix: a larger one is not written out as a product (as in the normal form)
 LARGEST_LINE = 20_000  # nodes: beyond it a line is no answer to anybody
 
 # Rules that a reader does not want to see one by one.

@@ -40,8 +40,9 @@ from matcalc.calculus.jacobian_parts import (
     surround,
     without_ones,
 )
+from matcalc.language.binders import lifted
 from matcalc.language.dims import ONE
-from matcalc.language.terms import Term, add, had, mul, number, replace, subterms, zeros
+from matcalc.language.terms import Term, add, had, make, mul, number, replace, subterms, zeros
 
 __all__ = ["READINGS", "matrix_of"]
 
@@ -127,6 +128,9 @@ def _read(goal: Goal, form: Form) -> Reading:
         return parts[0] if len(parts) == 1 else add(*parts)
     if t.op == "neg":
         return negative((yield name, t.args[0], context))
+    if t.op == "sumover":
+        inside = yield name, t.args[0], None if context is None else lifted(context)
+        return make("sumover", inside, data=t.data)
     if t.op == "div":
         if form.holds(t.args[1]):
             raise form.not_linear(t)

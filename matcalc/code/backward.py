@@ -12,9 +12,8 @@ from matcalc.code.functions import Function, Module, body_lines, checked, functi
 from matcalc.code.inputs import shape_text, size_lines
 from matcalc.code.layout import CLEAR, LEAVES, lay_out
 from matcalc.code.lower import lower_terms
-from matcalc.code.lower_products import dims_of
 from matcalc.code.names import Namer
-from matcalc.code.nodes import Dims, Graph, Node, live
+from matcalc.code.nodes import Dims, Graph, Node, dims_of, live
 from matcalc.code.program import Input
 from matcalc.code.text import assigned, bracketed, leading, plain
 from matcalc.errors import CannotDerive
@@ -29,8 +28,8 @@ __all__ = ["Loss", "find_loss", "loss_functions"]
 class Loss:
     """An opaque scalar function in the objective.
 
-    ``outputs`` are the arguments whose gradients are wanted; ``gradients`` their ``grad`` terms as a person writes them;
-    ``names`` maps every such term in the answers to the name of its input; ``plain``: the objective is the loss alone.
+    ``outputs`` are the arguments whose gradients are wanted; ``gradients`` their ``grad`` terms as text; ``names`` maps
+    every such term in the answers to the name of its input; ``plain``: the objective is the loss alone.
     """
 
     outputs: tuple[Term, ...]
@@ -107,7 +106,7 @@ def loss_functions(module: Module, problem: Problem, answers: Mapping[str, Term]
     made = [_closed(module, forward, [n for n, _ in cached], sizes), backward]
     if not loss.plain:
         doc = ["The objective with a loss that is linear in what it is of: for the check."]
-        extra = [i for i in loss.inputs]
+        extra = list(loss.inputs)
         made.append(_linear_value(module, loss, doc, extra))
     return made
 

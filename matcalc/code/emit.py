@@ -1,7 +1,7 @@
 """A derivation as a stand-alone NumPy module.
 
-What is decided here: which functions the module has, their parameters and what each computes; ``selfcheck`` decides what
-the module's own check compares.  The text is laid out by ``templates/numpy_*.py.j2``, which compute nothing.
+What is decided here: which functions the module has, their parameters and what each computes; ``selfcheck`` decides
+what the module's own check compares.  The text is laid out by ``templates/numpy_*.py.j2``, which compute nothing.
 
 Invariants: parameters are the problem's symbols in order, by the user's names wherever Python allows; nothing of the
 user's text enters the source but validated names, numbers and formulas that the printer wrote.
@@ -18,8 +18,8 @@ from matcalc.code.backward import Loss, find_loss, loss_functions
 from matcalc.code.functions import Function, Module, function
 from matcalc.code.inputs import check_lines, shape_text, size_names
 from matcalc.code.lower import Scope
-from matcalc.code.lower_products import dims_of
 from matcalc.code.names import Namer, parameter_names
+from matcalc.code.nodes import dims_of
 from matcalc.code.program import Input
 from matcalc.code.selfcheck import Check, check_of
 from matcalc.code.source import HELPERS

@@ -14,8 +14,9 @@ from matcalc.code.lower import Scope, lower_terms
 from matcalc.code.names import Namer
 from matcalc.code.nodes import Graph, Node
 from matcalc.code.program import Input, Program
-from matcalc.code.source import Writer
+from matcalc.code.source import SOURCE
 from matcalc.code.text import assigned, checked_call, docstring, leading, signature, statement_lines
+from matcalc.code.writer import Writer
 from matcalc.language.terms import Term
 
 __all__ = ["Function", "Module", "body_lines", "function", "render", "writer_for"]
@@ -54,7 +55,7 @@ class Function:
 
 
 def writer_for(module: Module, graph: Graph) -> Writer:
-    return Writer(graph, module.sizes, module.np, module.names)
+    return Writer(graph, SOURCE, module.sizes, module.np, module.names)
 
 
 def given_inputs(graph: Graph, inputs: Sequence[Input]) -> dict[Node, str]:

@@ -7,7 +7,6 @@ argument, the expected and the given shape.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from matcalc.code.nodes import Dims
 from matcalc.code.program import Input
@@ -108,7 +107,7 @@ def _readable(i: Input, known: Mapping[str, str]) -> bool:
 
 
 def _expected(dims: Dims, sizes: Sizes, known: Mapping[str, str], own: str) -> tuple[str, bool]:
-    """The expected shape with the known sizes and where they come from, as the inside of a string; is it an f-string?"""
+    """The expected shape with the known sizes and where they come from, and whether that is an f-string."""
     names = [n for n in size_names([dims]) if n in known]
     where = [f"{sizes[n]} = {{{sizes[n]}}}" + (f" (from {known[n]})" if known[n] != own else "") for n in names]
     shape = shape_text(dims, sizes)

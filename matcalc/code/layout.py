@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from matcalc.code.lower_entries import prod, ratio
+from matcalc.code.arithmetic import signed
+from matcalc.code.lower_entries import prod
 from matcalc.code.mathematics import formula
 from matcalc.code.names import Namer
 from matcalc.code.nodes import Graph, Node, live
 from matcalc.code.program import Program, Statement, operations
-from matcalc.code.source import ATOM, POWER, Piece, Writer
+from matcalc.code.ratios import ratio
+from matcalc.code.source import in_place
+from matcalc.code.writer import ATOM, Piece, Writer
 from matcalc.language.dims import ZERO, Dim
 
 __all__ = ["lay_out"]
@@ -76,7 +79,7 @@ class _Layout:
         """``H = X @ W`` and ``np.tanh(H, out=H)``: no second matrix. Large arrays cost as much to get as to fill."""
         if node.op not in ("fn", "shifted") or not self._is_fresh(node.args[0]):
             return False
-        call = self.writer.in_place(node)
+        call = in_place(self.writer, node)
         if call is None:
             return False
         self.name(node, self.writer.pieces[node.args[0]], (call,))
@@ -87,7 +90,7 @@ class _Layout:
         if node.op != "add" or len(node.args) != 2:
             return False
         for kept, other in (node.args, node.args[::-1]):
-            minus, piece = self.writer.signed(other)
+            minus, piece = signed(self.writer, other)
             whole = kept in self.names or kept.op == "input"
             if whole and minus and other.op == "prod" and len(other.args) == 1 and self._is_fresh(other.args[0]):
                 call = f"{self.writer.np}.subtract({self.writer.of(kept).text}, {{0}}, out={{0}})"
@@ -145,7 +148,7 @@ class _Layout:
 
     def _value(self, c: Fraction, above: Sequence[Node], below: Sequence[Node]) -> str:
         node = prod(self.writer.graph, c, above, below)
-        minus, piece = self.writer.signed(node)
+        minus, piece = signed(self.writer, node)
         return f"{'-' if minus else '+'}= {piece.text}"
 
 
@@ -261,7 +264,7 @@ def lay_out(
     writer.named.update(given)
     for node in order:
         layout.visit(node)
-    sources = [_output(layout, node, [n for n in nodes[:i]]) for i, node in enumerate(nodes)]
+    sources = [_output(layout, node, nodes[:i]) for i, node in enumerate(nodes)]
     total: Dim = ZERO
     for node in order:
         total = total + operations(node) if node not in given else total

@@ -14,19 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from matcalc.code import lower_functions as functions
-from matcalc.code.lower_entries import add, diag, diagvec, neg, prod, ratio, transpose
-from matcalc.code.lower_products import (
-    Factor,
-    chain,
-    dims_of,
-    inverse,
-    product_key,
-    solved_with,
-    unvec,
-    vec,
-)
+from matcalc.code.lower_chains import Factor, chain, product_key
+from matcalc.code.lower_entries import add, diag, diagvec, neg, prod
+from matcalc.code.lower_products import inverse, solved_with, unvec, vec
 from matcalc.code.lower_sums import sum_of, trace, vdot
-from matcalc.code.nodes import Graph, Node, Plan, live
+from matcalc.code.lower_views import transpose
+from matcalc.code.nodes import Graph, Node, Plan, dims_of, live
+from matcalc.code.ratios import ratio
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.dims import SCALAR
 from matcalc.language.elaborate import parse_expression
@@ -39,7 +33,7 @@ __all__ = ["Scope", "lower_terms"]
 
 @dataclass(slots=True)
 class Scope:
-    """What the names in terms mean: inputs by their dims, definitions by their bodies, upstream gradients by their nodes."""
+    """What the names in terms mean: definitions by their bodies, facts of inputs, names of upstream gradients."""
 
     definitions: Mapping[str, Term] = field(default_factory=dict)
     facts: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -17,7 +17,20 @@ from matcalc.code.nodes import Dims, Graph, Node, is_zero
 from matcalc.code.ratios import Ratio, cancel_sizes, join_roots, one_plus_exp, ratio
 from matcalc.language.dims import Dim
 
-__all__ = ["add", "along", "bcol", "brow", "constant_of", "diag", "diagvec", "neg", "outer", "prod", "rescaled", "scaled"]
+__all__ = [
+    "add",
+    "along",
+    "bcol",
+    "brow",
+    "constant_of",
+    "diag",
+    "diagvec",
+    "neg",
+    "outer",
+    "prod",
+    "rescaled",
+    "scaled",
+]
 
 ONE = Fraction(1)
 
@@ -192,7 +205,7 @@ def _sigmoids(g: Graph, r: Ratio) -> None:
 
 
 def _softmax(g: Graph, r: Ratio, above: list[Node], below: list[Node], axis: int | None) -> None:
-    """``exp(z)/sum(exp(z))`` is softmax(z), along an axis where the sum stands in the vector that scales rows or columns."""
+    """``exp(z)/sum(exp(z))`` is softmax(z); along an axis, where the sum stands in a vector that scales."""
     for d in list(below):
         if d.op != ("sum" if axis is None else "sumaxis") or d.data != axis:
             continue
@@ -394,7 +407,7 @@ def _merge_structured(g: Graph, terms: list[Node], dims: Dims) -> list[Node]:
             factors = [a for a in r.numerators if a is not kind]
             inside = prod(g, r.coefficient, [*factors, *kind.args], r.denominators)
             {"eye": multiples, "diag": diagonal, "brow": rows, "bcol": columns}[kind.op].append(inside)
-    merged = list(rest)
+    merged = _merge_scaled(g, rest)
     if rows or columns:
         side, n = (rows, dims[1]) if rows else (columns, dims[0])
         side += [prod(g, 1, [c, g.ones((n,))]) for c in constants]
@@ -408,3 +421,36 @@ def _merge_structured(g: Graph, terms: list[Node], dims: Dims) -> list[Node]:
     elif multiples:
         merged.append(prod(g, 1, [add(g, multiples), g.eye(dims[0])]))
     return [m for m in merged if not is_zero(m)]
+
+
+def _merge_scaled(g: Graph, terms: list[Node]) -> list[Node]:
+    """``X - diag(s)*X`` is ``diag(1 - s)*X``: terms that scale the rows (or columns) of one matrix become one."""
+    for kind, axis in (("bcol", 0), ("brow", 1)):
+        weights: dict[Node, list[Node]] = {}
+        for t in terms:
+            r = ratio(t)
+            vectors = [a for a in r.numerators if a.op == kind]
+            rest = [a for a in r.numerators if not a.is_scalar and a.op != kind]
+            below = [a for a in r.denominators if not a.is_scalar]
+            if not rest and not below:
+                continue
+            core = prod(g, 1, rest, below)
+            scalars = [a for a in r.numerators if a.is_scalar]
+            ones = g.ones((t.dims[axis],))
+            inside = [a for v in vectors for a in v.args]
+            weight = prod(g, r.coefficient, [*scalars, *inside, ones], [a for a in r.denominators if a.is_scalar])
+            weights.setdefault(core, []).append(weight)
+        mixed = {c: ws for c, ws in weights.items() if len(ws) > 1 and any(constant_of(g, w) is None for w in ws)}
+        if mixed:
+            kept = [t for t in terms if not any(_is_multiple(g, t, c, kind) for c in mixed)]
+            repeat = bcol if kind == "bcol" else brow
+            cross = [(c, add(g, ws)) for c, ws in mixed.items()]
+            return [*kept, *(prod(g, 1, [repeat(g, w, c.dims[1 - axis]), c]) for c, w in cross)]
+    return terms
+
+
+def _is_multiple(g: Graph, t: Node, core: Node, kind: str) -> bool:
+    r = ratio(t)
+    rest = [a for a in r.numerators if not a.is_scalar and a.op != kind]
+    below = [a for a in r.denominators if not a.is_scalar]
+    return bool(rest or below) and prod(g, 1, rest, below) is core

@@ -1,8 +1,8 @@
 """Functions of array nodes: elementwise functions, powers, determinants, softmax, in forms that do not overflow.
 
 What is recognised: ``log(1 + exp(u))``, ``log(sum(exp(z)))`` whole or along rows and columns, ``log(softmax(z))``,
-``log(sigmoid(u))``, ``log(det(A))``, ``log(1 + u)``.  (Quotients that are a sigmoid or a softmax are found where products
-are built.)  Functions of repeated rows or columns are functions of the vector.
+``log(sigmoid(u))``, ``log(det(A))``, ``log(1 + u)``.  (Quotients that are a sigmoid or a softmax are found where
+products are built.)  Functions of repeated rows or columns are functions of the vector.
 
 Invariant: every rewriting here is exact for real numbers wherever the original has a value.
 """
@@ -13,30 +13,35 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from matcalc.code.lower_entries import (
-    Ratio,
     add,
     along,
     bcol,
     brow,
     constant_of,
     diag,
-    flat_product,
     neg,
-    one_plus_exp,
     prod,
-    ratio,
     shifted_exponential,
-    transpose,
+    softmax,
 )
-from matcalc.code.lower_entries import softmax as softmax
 from matcalc.code.lower_products import cho_factor, inverse
 from matcalc.code.lower_sums import sum_of, vdot
+from matcalc.code.lower_views import flat_product, transpose
 from matcalc.code.nodes import Dims, Graph, Node
+from matcalc.code.ratios import Ratio, one_plus_exp, ratio
 from matcalc.errors import CannotDerive
 
 __all__ = [
-    "determinant", "elementwise", "is_posdef", "log_determinant", "logsumexp", "matrix_power", "norm", "power", "softmax",
-]  # fmt: skip
+    "determinant",
+    "elementwise",
+    "is_posdef",
+    "log_determinant",
+    "logsumexp",
+    "matrix_power",
+    "norm",
+    "power",
+    "softmax",
+]
 
 FACTORS = 4  # the highest power that is written as a product
 

@@ -7,23 +7,12 @@ Invariant: a matrix product is formed only where no cheaper way to the number ex
 
 from __future__ import annotations
 
-from matcalc.code.lower_entries import Ratio, add, diagvec, prod, rescaled, scaled, transpose
-from matcalc.code.lower_products import (
-    Factor,
-    base_of_inverse,
-    chain,
-    column,
-    dot,
-    expand,
-    flipped,
-    matrix,
-    order,
-    ready_product,
-    row,
-    solve,
-    total,
-)
+from matcalc.code.lower_chains import Factor, chain, column, expand, flipped, matrix, order, ready_product, row
+from matcalc.code.lower_entries import add, diagvec, prod, rescaled, scaled
+from matcalc.code.lower_products import base_of_inverse, dot, solve, total
+from matcalc.code.lower_views import transpose
 from matcalc.code.nodes import ONE_DIM, Graph, Node, is_zero, representative
+from matcalc.code.ratios import Ratio
 
 __all__ = ["sum_along", "sum_of", "trace", "vdot"]
 

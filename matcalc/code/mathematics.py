@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from matcalc.code.lower_entries import ratio
 from matcalc.code.nodes import Node
 from matcalc.errors import ShapeError
 from matcalc.language import terms as T
@@ -144,6 +143,7 @@ TERMS: dict[str, Callable[[Node, Sequence[Term]], Term | None]] = {
     "dot": _dot,
     "vdot": _vdot,
     "rowdot": _rowdot,
+    "diagdot": lambda node, args: T.make("diagvec", T.mul(*args)),
     "outer": lambda node, args: T.mul(args[0], T.transpose(args[1])),
     "bcol": lambda node, args: T.mul(args[0], T.transpose(T.ones(node.dims[1]))),
     "brow": lambda node, args: T.mul(T.ones(node.dims[0]), T.transpose(args[0])),

@@ -20,7 +20,7 @@ from typing import Any
 
 from matcalc.language.dims import Dim, IndexedName, dim
 
-__all__ = ["Dims", "Graph", "Node", "Plan", "live", "number_of", "representative"]
+__all__ = ["ONE_DIM", "Dims", "Graph", "Node", "Plan", "dims_of", "is_zero", "live", "representative"]
 
 Dims = tuple[Dim, ...]
 
@@ -61,9 +61,9 @@ class Plan:
     """What a first lowering showed: nodes that are computed anyway, so that the second lowering uses them.
 
     ``ready`` are products with a user other than a product, by their factors; ``computed`` the same as a set; ``whole``
-    the sums and ``formed`` the products of entries that are formed anyway; ``inverted`` the inverses that are needed themselves; ``factored`` the positive
-    definite matrices worth a Cholesky factor; ``exponentials`` the (argument, axis) of which both softmax and logsumexp
-    are wanted; ``rectified`` the arguments of relu.
+    the sums and ``formed`` the products of entries that are formed anyway; ``inverted`` the inverses that are needed
+    themselves; ``factored`` the positive definite matrices worth a Cholesky factor; ``exponentials`` the (argument,
+    axis) of which both softmax and logsumexp are wanted; ``rectified`` the arguments of relu.
     """
 
     ready: Mapping[tuple[Node, ...], Node] = field(default_factory=dict)
@@ -130,11 +130,6 @@ def _key(op: str, args: Sequence[Node], data: Any, dims: Dims, same: Sequence[in
     return (op, tuple(serials), data, dims)
 
 
-def number_of(node: Node) -> Fraction | None:
-    """The number a node is, else None."""
-    return node.data if node.op == "num" else None
-
-
 def is_zero(node: Node) -> bool:
     return node.op == "zeros" or (node.op == "num" and node.data == 0)
 
@@ -173,11 +168,9 @@ def representative(d: Dim) -> int:
     return max(total, 1)
 
 
-def numel(dims: Dims) -> int:
-    out = 1
-    for d in dims:
-        out *= representative(d)
-    return out
+def dims_of(rows: Dim, cols: Dim) -> Dims:
+    """The axes of an array for a shape: none for a number, one for a vector, two for a matrix."""
+    return tuple(d for d in (rows, cols) if d is not ONE_DIM)
 
 
 ONE_DIM = dim(1)

@@ -68,7 +68,7 @@ def operations(node: Node) -> Dim:
     if node.op == "cho_solve":
         return 2 * node.args[0].dims[0] * _numel(node.dims)
     if node.op == "matpow":
-        return node.data * node.dims[0] * node.dims[0] * node.dims[0]
+        return dim(node.data) * node.dims[0] * node.dims[0] * node.dims[0]
     if node.op in ("dot", "vdot", "rowdot"):
         return 2 * _numel(node.args[0].dims)
     if node.op in ("sum", "sumaxis", "max", "product", "trace", "cho_logdet"):

@@ -72,7 +72,8 @@ def check_of(
     sizes = [{module.sizes[n]: v for n, v in s.items()} for s in test_sizes(names, fixed)]
     taken = Namer(["draw", "rng", "attempt", np, *(module.sizes[n] for n in names)])
     local = {i.symbol: taken.exact(i.name) for i in module.inputs}
-    what = f"{kind if kind != 'backward' else 'gradient'} by {', '.join(i.name for i in module.inputs if i.symbol in answers)}"
+    by = ", ".join(module.inputs[position[x]].name for x in answers)
+    what = f"{'gradient' if kind == 'backward' else kind} by {by}"
     return Check(
         what=what,
         before=tuple(before),

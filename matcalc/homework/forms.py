@@ -10,19 +10,19 @@ Invariant: ``build(form_of(t)) is t``; building either gives a well-shaped term 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from matcalc.errors import ShapeError, Span
+from matcalc.errors import MatcalcError, ShapeError, Span
 from matcalc.language import terms
+from matcalc.language.dims import Dim, Shape, dim
 from matcalc.language.functions import ALIASES, FUNCTIONS
-from matcalc.language.ops import OPS
 from matcalc.language.problem import Problem
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Path, Term
 
-__all__ = ["Form", "at", "build", "call", "form_of", "form_of_tree", "leaf", "places", "put", "text_of", "tree_of"]
+__all__ = ["Form", "Names", "at", "build", "call", "form_of", "form_of_tree", "leaf", "names_of", "places", "put", "shape_of", "text_of", "tree_of", "with_args"]
 
 HERE = Span(0, 0)
 FLAT = frozenset(("add", "mul", "had"))
@@ -34,13 +34,13 @@ OF_NAMES = {"trace": "tr", "norm": "norm2"}
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """``op`` is an operation of the language, ``leaf``, or ``call`` (data: the name) for what only the reader knows."""
+    """``op`` is an operation of the language, ``leaf``, or ``word`` (data: a name and its primes): what only the reader knows."""
 
     op: str
     args: tuple[Form, ...] = ()
     data: Any = None
     item: Term | Node | None = None  # of a leaf
-    span: Span | None = None  # where it stands in the text
+    span: Span | None = field(default=None, compare=False)  # where it stands in the text
 
 
 def leaf(item: Term | Node, span: Span | None = None) -> Form:
@@ -68,14 +68,21 @@ def form_of(t: Term) -> Form:
 
 
 # ----------------------------------------------------------------------------- from syntax trees
-def form_of_tree(node: Node, names: Callable[[str], Term | None]) -> Form:
-    """The form of a syntax tree. ``names`` gives the term of a name that has one."""
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What is known of the names in a syntax tree: the terms of variables, and the elementwise functions."""
+
+    variable: Callable[[str], Term | None]
+    elementwise: frozenset[str] = frozenset()
+
+
+def form_of_tree(node: Node, names: Names) -> Form:
+    """The form of a syntax tree."""
     made = _TREES.get(node.kind, _piece)(node, lambda n: form_of_tree(n, names), names)
     return replace(made, span=node.span)
 
 
 Inner = Callable[[Node], Form]
-Names = Callable[[str], Term | None]
 
 
 def _piece(node: Node, inner: Inner, names: Names) -> Form:
@@ -88,7 +95,7 @@ def _number(node: Node, inner: Inner, names: Names) -> Form:
 
 
 def _name(node: Node, inner: Inner, names: Names) -> Form:
-    found = names(node.data)
+    found = names.variable(node.data)
     return leaf(node if found is None else found)
 
 
@@ -113,7 +120,7 @@ def _power(node: Node, inner: Inner, names: Names) -> Form:
     if node.data == "^":
         inverted = exponent.kind == "neg"
         e = exponent.args[0] if inverted else exponent
-        if e.kind == "name" and e.data == "T" and names("T") is None:
+        if e.kind == "name" and e.data == "T" and names.variable("T") is None:
             return call("transpose", call("inv", inner(base)) if inverted else inner(base))
         if inverted and e.kind == "num" and e.data[0] == 1:
             return call("inv", inner(base))
@@ -125,16 +132,16 @@ def _call(node: Node, inner: Inner, names: Names) -> Form:
     if name in ("grad", "jac", "hess") and node.args[0].kind != "name":
         return leaf(node)
     known = ALIASES.get(name, name)
-    if known in FUNCTIONS and len(node.args) == 1:
-        return Form("fn", (inner(node.args[0]),), (known, order))
+    if len(node.args) == 1 and (known in FUNCTIONS or name in names.elementwise):
+        return Form("fn", (inner(node.args[0]),), (name if name in names.elementwise else known, order))
     op = OF_NAMES.get(name, name)
     if op in UNARY_CALLS and len(node.args) == 1 and not order:
         return Form(op, (inner(node.args[0]),))
     if name in ("kron", "inner"):
         return Form(name, tuple(inner(a) for a in node.args))
     if name in ("grad", "jac", "hess"):
-        return Form("call", (leaf(node.args[0]), *(inner(a) for a in node.args[1:])), (name, order))
-    return Form("call", tuple(inner(a) for a in node.args), (name, order))
+        return Form("word", (leaf(node.args[0]), *(inner(a) for a in node.args[1:])), (name, order))
+    return Form("word", tuple(inner(a) for a in node.args), (name, order))
 
 
 def _norm(node: Node, inner: Inner, names: Names) -> Form:
@@ -168,7 +175,7 @@ def build(form: Form, read: Callable[[Node], Term] | None = None) -> Term:
 def _has_text(form: Form) -> bool:
     if form.op == "leaf":
         return not isinstance(form.item, Term)
-    return form.op == "call" and len(form.data) == 2 and form.data[0] not in OPS or any(map(_has_text, form.args))
+    return (form.op == "word" and form.data[0] not in FILLED) or any(map(_has_text, form.args))
 
 
 @lru_cache(maxsize=65536)
@@ -176,10 +183,41 @@ def _built(form: Form) -> Term:
     if form.op == "leaf":
         assert isinstance(form.item, Term)
         return form.item
+    if form.op == "word":
+        sizes = [_size(form)] if form.data[0] in ("rows", "cols") else [_size(a) for a in form.args]
+        return FILLED[form.data[0]](*sizes)
     args = [_built(a) for a in form.args]
     if form.op in _MAKE:
         return _MAKE[form.op](*args)
     return terms.make(form.op, *args, data=form.data)
+
+
+def _size(form: Form) -> Dim:
+    """The size that ``rows(X)``, ``cols(X)``, a name of a size or a number is."""
+    if form.op == "word" and form.data[0] in ("rows", "cols"):
+        return getattr(_built(form.args[0]).shape, form.data[0])  # type: ignore[no-any-return]
+    if form.op == "leaf" and isinstance(form.item, Term) and form.item.op in ("size", "num"):
+        return form.item.data if form.item.op == "size" else dim(int(form.item.data))
+    raise ShapeError("a size is a name, a number, rows(X) or cols(X)")
+
+
+FILLED: dict[str, Callable[..., Term]] = {
+    "ones": terms.ones,
+    "zeros": terms.zeros,
+    "eye": terms.eye,
+    "rows": terms.size,
+    "cols": terms.size,
+}
+
+
+def shape_of(form: Form) -> Shape | None:
+    """The shape of a form that has one by itself."""
+    if _has_text(form):
+        return None
+    try:
+        return _built(form).shape
+    except MatcalcError:
+        return None
 
 
 def _diagonal(t: Term) -> Term:
@@ -229,10 +267,16 @@ def tree_of(form: Form) -> Node:
         return Node(form.op, span, args, depth=depth)
     if form.op in ("pow", "hpow"):
         return Node("pow", span, args, "^" if form.op == "pow" else ".^", span, depth)
-    name, order = form.data if form.op in ("fn", "call") else (form.op, 0)
     if form.op in ("grad", "jac", "hess", "unvec"):
         return _tree_of_derivative(form, args, span, depth)
-    return Node("call", span, args, (NAMED.get(name, name), order), span, depth)
+    return Node("call", span, args, _name_of(form), span, depth)
+
+
+def _name_of(form: Form) -> tuple[str, int]:
+    """The name and the primes of what is applied."""
+    if form.op in ("fn", "word"):
+        return form.data[0], form.data[1]
+    return (form.data[0], 0) if form.op == "call" else (NAMED.get(form.op, form.op), 0)
 
 
 NAMED = {"diagvec": "diag"}
@@ -276,10 +320,12 @@ def put(form: Form, path: Path, new: Form) -> Form:
         return new
     i = path[0]
     below = put(form.args[i], path[1:], new)
-    args = (*form.args[:i], below, *form.args[i + 1 :])
-    if form.op in FLAT:
-        return call(form.op, *args)
-    return Form(form.op, args, form.data, form.item, form.span)
+    return with_args(form, (*form.args[:i], below, *form.args[i + 1 :]), form.data)
+
+
+def with_args(form: Form, args: tuple[Form, ...], data: Any) -> Form:
+    """The same operation on other arguments; flat where the operation is."""
+    return call(form.op, *args) if form.op in FLAT else Form(form.op, args, data, form.item, form.span)
 
 
 def places(form: Form) -> Iterator[tuple[Path, Form]]:
@@ -351,13 +397,13 @@ def _call_text(form: Form) -> str:
         return f"{form.op}({name}, {inner})"
     if form.op == "unvec":
         return f"unvec({inner}, {form.data[0]}, {form.data[1]})"
-    name, order = (form.data[0], form.data[1]) if form.op in ("fn", "call") else (NAMED.get(form.op, form.op), 0)
-    primes = "'" * (order if form.op == "fn" or isinstance(order, int) and form.op == "call" and len(form.data) == 2 else 0)
+    name, order = _name_of(form)
+    primes = "'" * order
     return f"{name}{primes}({inner})"
 
 
-def known_terms(problem: Problem) -> Callable[[str], Term | None]:
-    """The symbols and definitions of a problem by name."""
+def names_of(problem: Problem) -> Names:
+    """The symbols, definitions and elementwise functions of a problem."""
 
     def find(name: str) -> Term | None:
         try:
@@ -365,4 +411,4 @@ def known_terms(problem: Problem) -> Callable[[str], Term | None]:
         except KeyError:
             return None
 
-    return find
+    return Names(find, frozenset(n for n, f in problem.functions.items() if f.kind == "elementwise"))

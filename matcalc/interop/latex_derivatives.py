@@ -289,10 +289,9 @@ def differential_of(g: Grammar, start: Token, always: bool) -> Node | None:
     """``dX``, ``d(AX)``, ``d\\log\\det X``; a plain d before something that is not a name is a factor."""
     following = g.token
     begins = following.kind in ("letter", "word") or following.is_sign("(") or (following.kind == "cmd" and g.begins_operand())
-    if not always:
-        between = g.text[start.span.end : following.span.start]
-        if not begins or between != between.strip() or " " in between.replace("\\left", "").strip("{"):
-            return None
+    between = g.text[start.span.end : following.span.start]
+    if not always and (not begins or any(c.isspace() for c in between)):
+        return None
     if not g.begins_operand():
         raise g.error("the differential of what?", start)
     return g.call("d", [g.factor()], start)

@@ -112,7 +112,8 @@ def _special(g: Grammar, name: Name, token: Token) -> Node | None:
     """``I_n``, ``K_{m, n}`` and ``dX``, where those letters are not known otherwise."""
     from matcalc.interop.latex_operands import commutation, differential, identity, jacobian_letter
 
-    if name.accents or g.known.is_known(name.stem):
+    role = g.known.roles.get(name.stem)
+    if name.accents or (role is not None and not (role == "size" and name.stem == "d")):
         return None
     if name.stem in ("I", "Id") and not _is_index_script(g):
         return identity(g, token)

@@ -29,7 +29,7 @@ WRAPPED = frozenset("boxed cancel bcancel xcancel overline underline underbar ma
 BRACED = frozenset(("underbrace", "overbrace", "underbracket", "overbracket"))
 STACKED = frozenset(("overset", "underset", "stackrel"))  # remark first, then what counts
 REMARKS = frozenset(
-    "if otherwise where and for with so then thus hence is or when let in as such that since by from const to of const. "
+    "if otherwise where and for with so then thus hence is or when let in as such that since by from to of "
     "so, i.e. e.g. assuming note on at both all all, each every we get have because using gives yields".split()
 )
 CONDITIONS = frozenset(("if", "for", "when", "otherwise", "assuming", "since", "because", "using", "by", "as", "from"))

@@ -202,7 +202,7 @@ class _LoneFactors:
         """Whether a node is a number whatever the open names are."""
         if node.kind in ("num", "norm"):
             return True
-        if node.kind == "name":
+        if node.kind in ("name", "index"):
             return self.scalar_name(node.data)
         if node.kind == "call":
             return (
@@ -233,14 +233,14 @@ class _LoneFactors:
 
     def loneish(self, node: Node) -> bool:
         """A name that may be a scalar, with numbers around it: ``c``, ``c^2``, ``(1 - c)``, ``c/2``."""
-        if node.kind == "name":
+        if node.kind in ("name", "index"):
             return self.open_name(node.data)
         if node.kind in ("neg", "pow", "sum", "chain"):
             return not _is_number(node) and all(self.loneish(a) or _is_number(a) for a in node.args)
         return False
 
     def visit(self, node: Node, lone: bool = False) -> None:
-        if node.kind == "name":
+        if node.kind in ("name", "index"):
             if self.open_name(node.data):
                 self.lone[node.data] = self.lone.get(node.data, True) and lone
         elif node.kind == "chain" and set(node.data) <= {"*", "/"}:

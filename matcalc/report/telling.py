@@ -117,8 +117,8 @@ READINGS = {"projected": "projected onto the variable's subspace", "entries": "b
 
 def other_readings(derivation: Told, name: str) -> list[tuple[str, Term]]:
     """The answer by a structured variable in the conventions that were not asked for, each with what it is called."""
-    found = derivation.alternatives.get(name, {})
-    return [(READINGS[c], term) for c, term in found.items() if c != derivation.structure]
+    answer, found = derivation.answers[name], derivation.alternatives.get(name, {})
+    return [(READINGS[c], t) for c, t in found.items() if c != derivation.structure and t is not answer]
 
 
 def remarks(derivation: Told) -> list[str]:

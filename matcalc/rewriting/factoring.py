@@ -16,6 +16,7 @@ from matcalc.language.dims import ONE, SCALAR, Shape
 from matcalc.language.terms import Term
 from matcalc.rewriting.normal import Normalizer
 from matcalc.rewriting.polynomial import Monomial, Poly, Word, monomial_order, total
+from matcalc.rewriting.sums import merged
 
 __all__ = ["Move", "moves"]
 
@@ -54,6 +55,9 @@ def moves(n: Normalizer, p: Poly, weight: Callable[[Term], float]) -> list[Move]
         if new is not None:
             full = 0.5 if len(ms) == len(p.terms) else 0.0
             out.append(Move(key[0], (len(ms) - 1) * (1 + weights[key]) + full, new))
+    together = merged(n, p)
+    if together is not None:
+        out.append(Move("merge-sums", 4.0, together))
     c, scalars, _ = n.content(p)
     if abs(c) != 1 or scalars or all(k < 0 for k in p.terms.values()):
         out.append(Move("factor-scalar", len(p.terms) - 1 + len(scalars), n.whole(p)))

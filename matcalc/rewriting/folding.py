@@ -8,8 +8,8 @@ Three small passes, each a step with its own check, none of them a search:
 - *lemmas*: a product of two neighbours one of which is defined (``ones'*Xhat``) is written out by itself; where its
   normal form is zero or another name, it is replaced.
 
-Everything is written out once more by :func:`matcalc.rewriting.normal.equal` at the place where it is replaced, never as
-a whole: the whole need not have a normal form that decides.
+Everything is written out once more at the place where it is replaced, never as a whole: the whole need not have a
+normal form that decides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from matcalc.rewriting.steps import Step
 __all__ = ["fold"]
 
 MAX_PAIRS = 48  # neighbours looked at as lemmas
-ROUNDS = 2  # a lemma may enable another
+ROUNDS = 3  # a lemma may enable another
+LEVELS = 4  # how many times definitions are written out in a lemma
 
 Names = Mapping[Term, Term]  # name -> body, oldest first
 
@@ -63,11 +64,23 @@ def _solved(t: Term, names: Names) -> Term:
     """Numerators of definitions, as they stand, become the name times the denominator; the newest definition wins."""
     table: dict[Term, Term] = {}
     for name, body in names.items():
-        if body.op not in ("hdiv", "div") or not body.args[0].args or body.args[0].is_scalar != name.is_scalar:
-            continue
-        over, under = body.args
-        table[over] = T.mul(under, name) if body.op == "div" else T.had(name, under)
+        found = _numerator(name, body)
+        if found is not None and (found[0].args or found[0] in names):
+            table[found[0]] = found[1]
     return T.replace(t, table) if table else t
+
+
+def _numerator(name: Term, body: Term) -> tuple[Term, Term] | None:
+    """What a quotient divides, and the same solved from ``name = body``."""
+    if body.op == "hdiv" and not body.args[0].is_scalar:
+        return body.args[0], T.had(name, body.args[1])
+    if body.op == "div" and not body.args[0].is_scalar:
+        return body.args[0], T.mul(body.args[1], name)
+    if body.op == "mul" and body.args[0].op == "diag" and body.args[0].args[0].op == "hdiv":
+        one, under = body.args[0].args[0].args
+        if one.op == "num" and one.data == 1 and len(body.args) == 2:
+            return body.args[1], T.mul(T.make("diag", under), name)
+    return None
 
 
 def _powers(t: Term, names: Names, n: Normalizer) -> Term:
@@ -134,16 +147,30 @@ def _defined(pair: tuple[Term, Term], names: Names) -> bool:
 
 def _value(product: Term, names: Names, n: Normalizer) -> Term | None:
     """Zero or one of the factors, where writing definitions out shows it; None otherwise."""
+    for name, body in names.items():
+        if body.args and body.shape == product.shape and n.canon(body) is n.canon(product):
+            return name
     written = product
-    for _ in range(3):  # the newest definitions first, a level at a time
+    for _ in range(LEVELS):  # a level at a time: writing everything out would hide what cancels
+        p = n.poly(written)
         inner = {s: names[s] for s in subterms(written) if s in names and not s.is_scalar}
+        if not inner:  # numbers only where they are factors: 1/s stays s
+            above = {a for scalars, _ in p.terms for a, e in scalars if e > 0}
+            inner = {s: names[s] for s in subterms(written) if s in names and s in above}
         if not inner:
             return None
-        written = T.replace(written, inner)
-        p = n.poly(written)
-        if not p.terms:
-            return T.zeros(*product.shape)
-        for f in product.args:
-            if f.shape == product.shape and n.canon(T.sub(written, T.replace(f, inner))).op == "zeros":
-                return f
+        written = n.canon(T.replace(written, inner))
+        found = _simple(product, written, inner, n)
+        if found is not None:
+            return found
+    return None
+
+
+def _simple(product: Term, written: Term, inner: Names, n: Normalizer) -> Term | None:
+    """What a product turned out to be: zero, ones, or one of its own factors."""
+    if written.op in ("zeros", "ones") or (written.op == "num" and written.data in (0, 1)):
+        return written
+    for f in product.args:
+        if f.shape == product.shape and n.canon(T.replace(f, inner)) is written:
+            return f
     return None

@@ -155,6 +155,18 @@ def _scalar() -> Shape:
     return Shape(ONE, ONE)
 
 
+def _row_sums(n: Normalizer, word: Word, column: Shape) -> Poly:
+    """``diag(X*Y') = (X.*Y)*ones``, cut where the fewest transposes are left."""
+    cuts = []
+    for i in range(1, len(word)):
+        left, right = word[:i], n.flip_word(word[i:])
+        cuts.append((sum(f.op == "transpose" for f in left + right), [order(f) for f in left], left, right))
+    _, _, left, right = min(cuts, key=lambda c: c[:2])
+    shape = Shape(column.rows, left[-1].shape.cols)
+    product = n.entrywise([n.unit(left, shape), n.unit(right, shape)], shape)
+    return n.product(product, n.unit((T.ones(shape.cols),), Shape(shape.cols, ONE)))
+
+
 def _diagonal_of_word(n: Normalizer, word: Word, column: Shape) -> Poly:
     if len(word) == 1 and word[0].op == "eye":
         return n.unit((T.ones(column.rows),), column)
@@ -174,7 +186,9 @@ def _diagonal_of_word(n: Normalizer, word: Word, column: Shape) -> Poly:
         sides.append(n.unit(n.word_of(word[0].args[0]), column))
         return n.entrywise(sides, column)
     word = min(word, n.flip_word(word), key=lambda w: [order(f) for f in w])
-    inner = word[0] if len(word) == 1 else T.mul(*word)
+    if len(word) > 1:
+        return n.entrywise([*sides, _row_sums(n, word, column)], column)
+    inner = word[0]
     if inner.op == "had":
         return n.entrywise([*sides, *(diagonal_of(n, n.poly(a)) for a in inner.args)], column)
     core = n.unit((T.make("diagvec", inner),), column)

@@ -66,6 +66,7 @@ class Normalizer:
         self._memo: dict[Term, Poly] = {}
         self._canon: dict[Term, Term] = {}
         self._flip: dict[Term, Term] = {}
+        self.turned: set[frozenset[tuple[Monomial, Fraction]]] = set()  # sums whose written sign is the other one
 
     # ------------------------------------------------------------- entrances
     def poly(self, t: Term) -> Poly:
@@ -154,12 +155,18 @@ class Normalizer:
             common = {a: (e if e > 0 else max(e, have[a])) for a, e in common.items()}
         # Negative exponents are pulled out too: the largest denominator that every term has.
         if not common:
-            return g, (), p.scaled(1 / g)
+            return self._as_turned(g, (), p.scaled(1 / g))
         down = tuple((a, -e) for a, e in common.items())
         rest: dict[Monomial, Fraction] = {}
         for (scalars, word), c in p.terms.items():
             rest[(self.join(scalars, down), word)] = c / g
-        return g, tuple(common.items()), Poly(p.shape, rest)
+        return self._as_turned(g, tuple(common.items()), Poly(p.shape, rest))
+
+    def _as_turned(self, g: Fraction, scalars: Scalars, rest: Poly) -> tuple[Fraction, Scalars, Poly]:
+        """The other sign where the user wrote the sum the other way round."""
+        if self.turned and frozenset(rest.terms.items()) in self.turned:
+            return -g, scalars, rest.scaled(Fraction(-1))
+        return g, scalars, rest
 
     def join(self, a: Scalars, b: Scalars) -> Scalars:
         """The product of two lists of scalar powers, sorted."""

@@ -44,8 +44,9 @@ def raised(n: Normalizer, p: Poly, e: Fraction) -> Poly:
     for a, k in scalars:
         fine = e.denominator == 1 or n.nonnegative(a)
         (kept if fine else stuck).append((a, k * e) if fine else (a, k))
-    if len(stuck) == 1 and stuck[0][1] == 1:  # one factor of unknown sign: the domain makes it nonnegative
-        kept.append((stuck[0][0], e))
+    if len(stuck) == 1 and stuck[0][1].denominator == 1 and stuck[0][1] % 2 == 1:
+        # An odd power of one factor of unknown sign: where the root exists the factor is not negative.
+        kept.append((stuck[0][0], stuck[0][1] * e))
         stuck = []
     out = n.reduce((n.join((), tuple(kept)), ()), SCALAR) if kept else numeral(F1)
     if stuck:

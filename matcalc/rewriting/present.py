@@ -47,6 +47,7 @@ REASONS = {
     "factor-diagonal-left": "common scaling of the rows",
     "factor-diagonal-right": "common scaling of the columns",
     "transpose-sum": "transpose of a sum",
+    "merge-sums": "sums over one range are one sum",
     "simplify": "simplify",
 }
 
@@ -80,6 +81,11 @@ class Presenter:
         if not written.args or written.op in ("neg", "transpose") or (written.op == "mul" and name is None):
             return
         for n in (self.n, self.full):
+            p = n.poly(written)
+            if written.op == "add" and len(p.terms) > 1 and name is None:
+                c, _, rest = n.content(p)
+                if c < 0:
+                    n.turned.add(frozenset(rest.terms.items()))
             body, sign = _bare(n.canon(written))
             if name is None and cost(written) > cost(body) + 1:  # 1/(1 + exp(-z)) is better called sigmoid(z)
                 continue
@@ -244,21 +250,24 @@ def _bare(t: Term) -> tuple[Term, int]:
 def present(
     raw: Term,
     facts: Facts | None = None,
-    definitions: Mapping[str, Term] | None = None,
+    definitions: Mapping[str, Term] | Mapping[Term, Term] | None = None,
     known: Iterable[Term] = (),
     label: str = "",
 ) -> tuple[Term, tuple[Step, ...]]:
     """The form a person would print, and the steps that lead to it from ``raw``.
 
-    ``definitions`` are names with their bodies; ``known`` are terms the user wrote, whose parts are printed as they
-    stand.
+    ``definitions`` are names (or members of families) with their bodies; ``known`` are terms the user wrote, whose parts
+    are printed as they stand.
     """
     p = Presenter(facts or {})
-    names = {T.symbol(name, *body.shape): body for name, body in (definitions or {}).items()}
+    names = {
+        name if isinstance(name, Term) else T.symbol(name, *body.shape): body
+        for name, body in (definitions or {}).items()
+    }
     for name, body in names.items():
         p.learn(body, name)
     for t in known:
-        for part in subterms(t):
+        for part in reversed(list(subterms(t))):  # inner ones first: outer ones are written with them
             p.learn(part)
     form, steps = _written(p, raw, names, label)
     folded, before = fold(raw, names, p.full, label)

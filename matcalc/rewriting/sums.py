@@ -118,3 +118,63 @@ def rows_over_index(n: Normalizer, t: Term, args: list[Poly]) -> Poly:
     """A matrix given by its rows: one factor, its body canonical."""
     made = T.make("stack", n.canon(t.args[0]), data=t.data)
     return n.unit((made,), made.shape)
+
+
+# ------------------------------------------------------------------------------- putting sums together
+def merged(n: Normalizer, p: Poly) -> Poly | None:
+    """The polynomial with sums over one range, and with the same factors around them, added up under one sum."""
+    groups: dict[object, list[tuple[Term, Monomial, Fraction]]] = {}
+    rest: dict[Monomial, Fraction] = {}
+    for m, c in p.terms.items():
+        found = _summed(m)
+        if found is None:
+            rest[m] = c
+        else:
+            core, around = found
+            groups.setdefault((core.data, around), []).append((core, m, c))
+    if all(len(g) == 1 for g in groups.values()):
+        return None
+    parts = [Poly(p.shape, rest)]
+    for group in groups.values():
+        if len(group) == 1:
+            parts.append(Poly(p.shape, {group[0][1]: group[0][2]}))
+            continue
+        body = T.add(*(_scaled(c, core.args[0]) for core, _, c in group))
+        whole = n.poly(T.make("sumover", body, data=group[0][0].data))
+        scalars, (left, right, turned) = _summed_around(group[0][1])
+        out = n.transposed(whole) if turned else whole
+        for k, side in enumerate((left, right)):
+            if side:
+                chain = n.unit(side, Shape(side[0].shape.rows, side[-1].shape.cols))
+                out = n.product(chain, out) if k == 0 else n.product(out, chain)
+        parts.append(n.with_scalars(out, scalars))
+    return total(p.shape, parts)
+
+
+def _scaled(c: Fraction, t: Term) -> Term:
+    scaled = t if abs(c) == 1 else T.mul(T.number(abs(c)), t)
+    return T.neg(scaled) if c < 0 else scaled
+
+
+Around = tuple[Scalars, tuple[Word, Word, bool]]
+
+
+def _summed(m: Monomial) -> tuple[Term, Around] | None:
+    """The one sum over an index in a monomial, and what is around it."""
+    scalars, word = m
+    cores = [a for a, e in scalars if a.op == "sumover" and e == 1]
+    cores += [_bare(f) for f in word if _bare(f).op == "sumover"]
+    return (cores[0], _summed_around(m)) if len(cores) == 1 else None
+
+
+def _summed_around(m: Monomial) -> Around:
+    scalars, word = m
+    others = tuple((a, e) for a, e in scalars if not (a.op == "sumover" and e == 1))
+    for i, f in enumerate(word):
+        if _bare(f).op == "sumover":
+            return others, (word[:i], word[i + 1 :], f.op == "transpose")
+    return others, (word, (), False)
+
+
+def _bare(f: Term) -> Term:
+    return f.args[0] if f.op == "transpose" else f

@@ -52,7 +52,7 @@ class Writer:
         """The monomial with one of its sums negated: ``-(b - a)`` is ``a - b``."""
         scalars, word = m
         for i, (a, e) in enumerate(scalars):
-            if a.op == "add" and e.denominator == 1 and e % 2 == 1:
+            if a.op == "add" and e.denominator == 1 and e % 2 == 1 and a.free:
                 yield (scalars[:i] + ((_negated(a), e),) + scalars[i + 1 :], word)
         for i, f in enumerate(word):
             new = self._negated_factor(f)
@@ -62,9 +62,13 @@ class Writer:
     def _negated_factor(self, f: Term) -> Term | None:
         if f.op == "add":
             return _negated(f)
-        if f.op in ("transpose", "diag"):
+        if f.op in ("transpose", "diag", "sumover"):
             inner = self._negated_factor(f.args[0])
-            return None if inner is None else T.make(f.op, inner)
+            return None if inner is None else T.make(f.op, inner, data=f.data)
+        if f.op == "mul":  # under a sum over an index
+            turned = ((i, self._negated_factor(a)) for i, a in enumerate(f.args))
+            place = next(((i, new) for i, new in turned if new is not None), None)
+            return None if place is None else T.mul(*f.args[: place[0]], place[1], *f.args[place[0] + 1 :])
         if f.op == "had":
             for b, e in self.n.elements(f).items():
                 if b.op == "add" and e.denominator == 1 and e % 2 == 1:
@@ -184,6 +188,8 @@ class Writer:
         known = self.known(a)
         if known is not None:
             return known
+        if a.op == "add":
+            return self.show(a)
         if a.op == "mul" and not any(f.is_scalar for f in a.args):
             return self._chain(a.args)
         if a.op == "tr":
