@@ -32,7 +32,7 @@ from matcalc.language.terms import Term
 __all__ = ["Derived", "emit", "emit_module"]
 
 TARGETS = ("numpy",)
-PRIVATE = ("arrays", "misfit", "draw", "point", "directions", "slope", "error", "error_at", "linear_value")
+PRIVATE = ("arrays", "misfit", "draw", "point", "directions", "slope", "error", "error_at", "along", "gradient", "linear_value")
 SCIPY = ("cho_factor", "cho_solve")
 PUBLIC = ("value", "value_and_grad", "forward", "backward", "jacobian", "hessian", "hessian_vector_product")
 

@@ -67,7 +67,7 @@ class Lowering:
                 node = self.done[self.scope.definitions[t.data]]
                 self.named.setdefault(t.data, node)
             else:
-                node = LOWER[t.op](self.graph, t, [self.done[a] for a in t.args])
+                node = LOWER[t.op](self.graph, t, [self.done[a] for a in needs])
             self.done[t] = node
             stack.pop()
         return self.done[root]

@@ -84,6 +84,13 @@ def undone(slip: Slip, form: Form) -> Iterator[tuple[Form, Form, Form]]:
     for bound in _match(slip, written, form, {}):
         after = _filled(slip.meant, bound)
         yield form, after, after
+    if _is_variable(slip, written) and form.op == "mul":  # a few adjacent factors are an argument as well
+        for start in range(len(form.args)):
+            for stop in range(start + 2, min(len(form.args) + 1, start + len(form.args))):
+                before = call("mul", *form.args[start:stop])
+                for bound in _match(slip, written, before, {}):
+                    after = _filled(slip.meant, bound)
+                    yield before, after, call("mul", *form.args[:start], after, *form.args[stop:])
 
 
 def _run(

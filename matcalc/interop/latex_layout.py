@@ -151,18 +151,26 @@ def runs(tokens: list[Token], lines: bool = False) -> list[list[Run]]:
     s = _Split(tokens, lines)
     while s.i < len(tokens) and tokens[s.i].kind != "end":
         t = tokens[s.i]
-        s.depth = max(0, s.depth + t.is_sign("(", "[", "{") - t.is_sign(")", "]", "}"))
+        s.depth = max(0, s.depth + _opens(t) - _closes(t))
         if t.kind == "row" or (t.kind == "newline" and lines):
             _row(s)
         elif t.kind == "newline":
             s.i += 1
-        elif s.depth == 0 and not t.is_sign(")", "]", "}"):
+        elif s.depth == 0 and not _closes(t):
             _outside(s, t)
         else:
             s.put(t)
             s.i += 1
     found = [[r for k, r in enumerate(chain) if _says(r.tokens) or k == 0] for chain in s.chains]
     return [chain for chain in found if any(_says(r.tokens) for r in chain)]
+
+
+def _opens(t: Token) -> bool:
+    return t.is_sign("(", "[", "{") or t.is_cmd("langle")
+
+
+def _closes(t: Token) -> bool:
+    return t.is_sign(")", "]", "}") or t.is_cmd("rangle")
 
 
 def _says(tokens: list[Token]) -> bool:
@@ -255,7 +263,7 @@ def _skip_row(s: _Split) -> None:
     depth = 0
     while s.tokens[s.i].kind not in ("end", "row"):
         t = s.tokens[s.i]
-        depth += t.is_sign("(", "[", "{") - t.is_sign(")", "]", "}")
+        depth += _opens(t) - _closes(t)
         if depth == 0 and (t.kind == "newline" and s.lines or t.is_cmd("qquad")):
             break
         s.i += 1
@@ -271,7 +279,7 @@ def _new_equation(s: _Split) -> bool:
             return False
         if depth == 0 and _relation(s.tokens, j)[0]:
             return said
-        depth += t.is_sign("(", "[", "{") - t.is_sign(")", "]", "}")
+        depth += _opens(t) - _closes(t)
         said = said or not t.is_sign("&")
     return False
 

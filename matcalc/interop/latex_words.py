@@ -91,7 +91,8 @@ def _kept(made: list[Token], token: Token, before: Token | None) -> list[Token]:
 def _word(content: list[Token]) -> str:
     """The word that letters, digits and ``\\_`` make together; empty where there is anything else."""
     letters = ["_" if t.is_sign("\\_") else t.value for t in content if t.kind in ("letter", "digit") or t.is_sign("\\_")]
-    return "".join(letters) if len(letters) == len(content) and letters and content[0].kind == "letter" else ""
+    lettered = any(t.kind == "letter" for t in content)
+    return "".join(letters) if len(letters) == len(content) and lettered else ""
 
 
 def _cover(token: Token, content: list[Token]) -> Span:

@@ -286,6 +286,7 @@ CALLS: dict[str, Call] = {
     "norm1": Call((1,), _norm_call),
     "norm2": Call((1,), _norm_call),
     "normF": Call((1,), _norm_call),
+    "bars": Call((1,), _bars),
     "diag": Call((1,), _diag),
     "vec": Call((1,), _vec),
     "unvec": Call((3,), _unvec),

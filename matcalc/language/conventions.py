@@ -67,6 +67,7 @@ SCALAR_CALLS = frozenset(
         "norm1",
         "norm2",
         "normF",
+        "bars",
         "logsumexp",
         "inner",
         "rows",

@@ -153,8 +153,8 @@ def _transpose(t: Term, args: Sequence[Piece]) -> Piece:
     inside = t.args[0]
     if inside.op == "inv" and args[0].text.endswith("^{-1}"):
         return Piece(args[0].text[:-4] + r"{-\top}", POST)
-    if inside.op == "d":
-        return Piece(paren(args[0].text) + r"^{\top}", POST)
+    if inside.op in ("grad", "hess"):  # what is transposed can only be the whole gradient
+        return Piece(args[0].text + r"^{\top}", POST)
     return Piece(_base(args[0]) + r"^{\top}", POST)
 
 
@@ -168,7 +168,7 @@ def _fn(t: Term, args: Sequence[Piece]) -> Piece:
     body = args[0].text
     if order == 0 and name == "sqrt":
         return Piece(rf"\sqrt{{{body}}}", POW)
-    if order == 0 and name == "abs":
+    if order == 0 and name == "abs" and t.is_scalar:  # |X| of a matrix is its determinant
         return Piece(rf"\left\lvert {body} \right\rvert")
     head = FUNCTIONS[name].latex if name in FUNCTIONS else function_latex(name)
     return Piece(head + "'" * order + paren(body))
@@ -187,7 +187,7 @@ def _call(t: Term, args: Sequence[Piece]) -> Piece:
 def _derivative(mark: str) -> Write:
     def write(t: Term, args: Sequence[Piece]) -> Piece:
         by = "" if len(args) == 1 else f"_{{{', '.join(map(str, positions(t)))}}}"
-        return Piece(f"{mark}{by} {function_latex(t.data[0])}" + paren(", ".join(p.text for p in args)))
+        return Piece(f"{mark}{by} {function_latex(t.data[0])}" + paren(", ".join(p.text for p in args)), POST)
 
     return write
 
@@ -203,7 +203,8 @@ def _unvec(t: Term, args: Sequence[Piece]) -> Piece:
 
 
 def _differential(t: Term, args: Sequence[Piece]) -> Piece:
-    return Piece(r"\mathrm{d}" + (args[0].text if t.args[0].op in ("sym", "elem") else paren(args[0].text)))
+    """The level of a power, for ``\\mathrm{d}X^{-1}`` is the differential of the inverse."""
+    return Piece(r"\mathrm{d}" + (args[0].text if t.args[0].op in ("sym", "elem") else paren(args[0].text)), POW)
 
 
 def _kron(t: Term, args: Sequence[Piece]) -> Piece:

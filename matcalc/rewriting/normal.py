@@ -30,6 +30,7 @@ from matcalc.rewriting.polynomial import (
     Poly,
     Scalars,
     Word,
+    as_rational,
     monomial_order,
     numeral,
     order,
@@ -124,6 +125,8 @@ class Normalizer:
         """A sum as one factor: content and sign in front, the sum itself an atom or a factor."""
         if len(p.terms) < 2:
             return p
+        if p.shape.is_row:  # a row is the transpose of a column, with the column's sign
+            return self.transposed(self.whole(self.transposed(p)))
         c, scalars, rest = self.content(p)
         body = self.term(rest)
         if p.shape.is_scalar:
@@ -270,6 +273,9 @@ class Normalizer:
                 for _ in range(int(e)):
                     p = self.product(p, self.poly(a))
                 return self.product(p, Poly(shape, {(rest, word): F1}))
+            q = as_rational(a.args[1]) if a.op == "pow" and e.denominator == 1 else None
+            if q is not None and q.denominator != 1 and (e * q).denominator == 1:  # sqrt(s)^2 is s
+                return self.product(self.raised(self.poly(a.args[0]), e * q), Poly(shape, {(rest, word): F1}))
         related = self.relation(dict(scalars), SCALAR)
         if related is not None:
             parts = [self.reduce((self.join((), tuple(t.items())), word), shape).scaled(c) for c, t in related]

@@ -121,6 +121,9 @@ def h_hdiv(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
 
 def h_pow(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     e = p[1].rational
+    if e is not None and e.denominator == 1 and e % 2 == 0 and t.args[0].op in ("norm2", "normF"):
+        q = n.poly(t.args[0].args[0])
+        return n.raised(h_inner(n, t, [q, q]), e / 2)
     if t.shape.is_scalar:
         return scalar_power(n, p[0], p[1])
     if e is None or e.denominator != 1 or abs(e) > MAX_REPEAT:

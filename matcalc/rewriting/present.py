@@ -82,10 +82,10 @@ class Presenter:
             return
         for n in (self.n, self.full):
             p = n.poly(written)
-            if written.op == "add" and len(p.terms) > 1 and name is None:
+            if written.op == "add" and len(p.terms) > 1 and name is None and not (p.shape.is_scalar or p.shape.is_row):
                 c, _, rest = n.content(p)
                 if c < 0:
-                    n.turned.add(frozenset(rest.terms.items()))
+                    n.turned |= {frozenset(q.terms.items()) for q in (rest, n.transposed(rest))}
             body, sign = _bare(n.canon(written))
             if name is None and cost(written) > cost(body) + 1:  # 1/(1 + exp(-z)) is better called sigmoid(z)
                 continue

@@ -1,0 +1,254 @@
+"""Small changes of an answer, each with what it would mean: the candidates that the diagnosis tries.
+
+Most changes undo a slip of ``rules/mistakes.rules``.  Here are the others, which are no identities of square matrices: a
+summand or a factor dropped or put in, a diagonal or a sum forgotten, an argument or a name exchanged, a number changed.
+
+Invariants: an edit says nothing about its truth; the order of the edits depends on the answer and the problem alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from matcalc.homework.forms import Form, at, call, form_of, leaf, places, put, shape_of, text_of
+from matcalc.homework.mistakes import slips, undone
+from matcalc.language import terms
+from matcalc.language.dims import Shape
+from matcalc.language.terms import Path, Term, subterms
+
+__all__ = ["Edit", "Wardrobe", "linear", "slips_of", "structural"]
+
+LINEAR = frozenset("add neg mul had transpose tr sum diag diagvec vec unvec kron inner".split())
+FIRST_LINEAR = frozenset(("div", "hdiv"))
+POINTS = frozenset("fn grad jac hess call softmax logsumexp word".split())
+MOST_INSERTED = 12  # different factors that are tried at every place
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change: the whole form after it, and the part that was changed, before and after."""
+
+    kind: str
+    says: str
+    form: Form
+    path: Path
+    before: Form | None = None
+    after: Form | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wardrobe:
+    """What may be put into an answer: the arguments, names and factors of the problem and of the right answer."""
+
+    arguments: tuple[Term, ...] = ()
+    names: tuple[Term, ...] = ()
+    factors: tuple[Term, ...] = ()
+    entry_factors: tuple[Term, ...] = ()
+
+
+def wardrobe(roots: Iterable[Term], names: Iterable[Term], truth: Term | None) -> Wardrobe:
+    """What the terms of a problem and its right answer offer."""
+    arguments: dict[Term, None] = {}
+    names = tuple(names)
+    for root in roots:
+        for t in subterms(root):
+            if t.op in POINTS:
+                arguments.update(dict.fromkeys(a for a in t.args if not a.is_scalar))
+    factors: dict[Term, None] = {}
+    entries: dict[Term, None] = {}
+    for t in subterms(truth) if truth is not None else ():
+        if t.op in ("mul", "had", "hdiv"):
+            (factors if t.op == "mul" else entries).update(dict.fromkeys(a for a in t.args if not a.is_scalar))
+    for n in names:
+        if not n.is_scalar:
+            factors.setdefault(n)
+            factors.setdefault(terms.transpose(n))
+    points = dict.fromkeys([*names, *arguments])
+    return Wardrobe(tuple(points), names, tuple(factors), tuple(entries))
+
+
+# ------------------------------------------------------------------------------------ slips
+def slips_of(form: Form, kinds: Sequence[str]) -> Iterator[Edit]:
+    """Every slip of some kinds undone at every place."""
+    everywhere = list(places(form))
+    for kind in kinds:
+        for slip in slips():
+            if slip.kind != kind:
+                continue
+            for path, here in everywhere:
+                for before, after, new in undone(slip, here):
+                    yield Edit(kind, slip.says, put(form, path, new), path, before, after)
+
+
+# ------------------------------------------------------------------------------- other changes
+def structural(form: Form, offers: Wardrobe) -> Iterator[Edit]:
+    """The changes that are no slips, the likeliest first."""
+    everywhere = list(places(form))
+    for make in (_diagonal, _point, _reduction, _other_name, _number, _fewer, _more):
+        for path, here in everywhere:
+            for kind, says, after, shown in make(form, path, here, offers):
+                yield Edit(kind, says, put(form, path, after), path, here if shown else None, after if shown else None)
+
+
+Made = Iterator[tuple[str, str, Form, bool]]  # kind, sentence, what stands there instead, whether to show both
+
+
+def _diagonal(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
+    shape = shape_of(here)
+    parent = at(form, path[:-1]) if path else None
+    if shape is not None and shape.is_vector and (parent is None or parent.op in ("mul", "had", "add", "neg")):
+        yield "hadamard", f"{text_of(here)} is meant as a diagonal matrix", call("diag", here), True
+    if here.op in ("diag", "diagvec"):
+        yield "hadamard", "there is a diagonal too many", here.args[0], True
+    if here.op in ("had", "mul") and len(here.args) >= 2:
+        yield from _scaled(here)
+
+
+def _scaled(here: Form) -> Made:
+    """A vector beside a matrix scales its rows or columns."""
+    for i, a in enumerate(here.args):
+        shape = shape_of(a)
+        if shape is None or not shape.is_vector:
+            continue
+        rest = here.args[:i] + here.args[i + 1 :]
+        other = call("had", *rest) if here.op == "had" else None
+        if other is not None:
+            yield "hadamard", f"{text_of(a)} scales the rows", call("mul", call("diag", a), other), True
+            yield "hadamard", f"{text_of(a)} scales the columns", call("mul", other, call("diag", a)), True
+
+
+def _point(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
+    if here.op not in POINTS or (here.op == "word" and here.data[0] in ("ones", "zeros", "eye", "rows", "cols")):
+        return
+    for i, a in enumerate(here.args):
+        shape = shape_of(a)
+        for other in offers.arguments:
+            new = form_of(other)
+            if new == a or (shape is not None and here.op in ("call", "jac", "hess") and shape != other.shape):
+                continue
+            args = (*here.args[:i], new, *here.args[i + 1 :])
+            says = f"it is to be taken at {other}, not at {text_of(a)}"
+            yield "wrong-point", says, Form(here.op, args, here.data), True
+
+
+def _reduction(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
+    shape = shape_of(here)
+    if here.op == "sum":
+        yield "reduction", "there is a sum too many", here.args[0], True
+        inside = here.args[0]
+        yield "reduction", "the sum runs over the rows only", _over_rows(inside), True
+        yield "reduction", "the sum runs over the columns only", _over_columns(inside), True
+    if shape is None or shape.is_scalar or here.op == "leaf" and path:
+        return
+    if shape.is_matrix or not path:
+        yield "reduction", "the sum over the rows is missing", _over_rows(here), True
+        yield "reduction", "the sum over the columns is missing", _over_columns(here), True
+        yield "reduction", "the sum over all entries is missing", call("sum", here), True
+    if here.op == "mul" and len(here.args) == 2:
+        for i, a in enumerate(here.args):
+            if _is_ones(a):
+                yield "reduction", "there is a sum too many", here.args[1 - i], True
+
+
+def _is_ones(form: Form) -> bool:
+    inner = form.args[0] if form.op == "transpose" else form
+    return inner.op == "leaf" and isinstance(inner.item, Term) and inner.item.op == "ones"
+
+
+def _over_rows(form: Form) -> Form:
+    ones = Form("word", (Form("word", (form,), ("rows", 0)),), ("ones", 0))
+    return call("mul", call("transpose", form), ones)
+
+
+def _over_columns(form: Form) -> Form:
+    ones = Form("word", (Form("word", (form,), ("cols", 0)),), ("ones", 0))
+    return call("mul", form, ones)
+
+
+def _other_name(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
+    """Another name of the problem, or an argument of a function of it, in the place of a name."""
+    if here.op != "leaf" or not isinstance(here.item, Term) or here.item.op not in ("sym", "elem"):
+        return
+    inside = any(at(form, path[:i]).op in POINTS for i in range(len(path)))
+    kind = "wrong-point" if inside else "other"
+    for other in offers.names:
+        if other is not here.item:
+            yield kind, f"{other} is meant, not {here.item}", leaf(other), True
+
+
+def _number(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
+    if here.op != "leaf" or not isinstance(here.item, Term) or here.item.op != "num":
+        return
+    value = Fraction(here.item.data)
+    exponent = path and at(form, path[:-1]).op in ("pow", "hpow") and path[-1] == 1
+    kind = "other" if exponent else "factor"
+    for new in (value + 1, value - 1, 2 * value, value / 2, -value):
+        if new != value:
+            t = terms.number(new)
+            yield kind, f"{t} is meant, not {here.item}", form_of(t), True
+
+
+def _fewer(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
+    """A factor less, an operation less."""
+    if here.op in ("mul", "had"):
+        for i, a in enumerate(here.args):
+            rest = call(here.op, *here.args[:i], *here.args[i + 1 :])
+            yield "factor", f"the factor {text_of(a)} is too many", rest, False
+    elif here.op in ("div", "hdiv"):
+        yield "factor", f"the division by {text_of(here.args[1])} is too many", here.args[0], False
+    elif here.op in ("fn", "softmax", "vec", "pow", "hpow") and here.args:
+        yield "other", f"{text_of(here.args[0])} is meant, not {text_of(here)}", here.args[0], False
+
+
+def _more(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
+    """A factor more."""
+    parent = at(form, path[:-1]) if path else None
+    if parent is not None and parent.op == "mul" or here.op == "leaf" and path:
+        return  # the product is the place to put it in
+    shape = shape_of(here)
+    args = here.args if here.op == "mul" else (here,)
+    for f in offers.factors[:MOST_INSERTED]:
+        new = form_of(f)
+        for i in range(len(args) + 1):
+            yield "factor", f"the factor {f} is missing", call("mul", *args[:i], new, *args[i:]), False
+    for f in offers.entry_factors[:MOST_INSERTED]:
+        for i, a in enumerate(args):
+            if _may_be(shape_of(a), f.shape):
+                put_in = call("mul", *args[:i], call("had", a, form_of(f)), *args[i + 1 :])
+                yield "factor", f"the factor {f} is missing", put_in, False
+        if here.op == "mul":
+            for i, j in _runs(len(args)):
+                run = call("mul", *args[i:j])
+                if _may_be(shape_of(run), f.shape):
+                    put_in = call("mul", *args[:i], call("had", run, form_of(f)), *args[j:])
+                    yield "factor", f"the factor {f} is missing", put_in, False
+    del shape
+
+
+def _runs(many: int) -> Iterator[tuple[int, int]]:
+    """Where two or more adjacent factors begin and end."""
+    for i in range(many):
+        for j in range(i + 2, many + 1):
+            yield i, j
+
+
+def _may_be(shape: Shape | None, wanted: Shape) -> bool:
+    return shape is None or shape == wanted
+
+
+# -------------------------------------------------------------------------------- linear places
+def linear(form: Form) -> Iterator[tuple[Path, Form]]:
+    """The summands on whose coefficient the whole depends linearly, outermost first."""
+    stack: list[Path] = [()]
+    while stack:
+        path = stack.pop(0)
+        here = at(form, path)
+        if here.op == "add":
+            for i, a in enumerate(here.args):
+                yield (*path, i), a
+        if here.op in LINEAR:
+            stack += [(*path, i) for i in range(len(here.args))]
+        elif here.op in FIRST_LINEAR:
+            stack.append((*path, 0))
