@@ -33,6 +33,7 @@ from tests.fuzz.problems import PRODUCED, SIZES, Case, expanded, make_case, rand
 from tests.fuzz.reference import value
 from tests.fuzz.run import REGRESSIONS, run
 from tests.fuzz.summary import properties
+from tests.fuzz.whole import check_whole
 from tests.random_terms import random_shape, random_term, values_for
 
 SEED = 0
@@ -129,6 +130,14 @@ def test_what_went_wrong_once_is_right_now() -> None:
         case = dataclasses.replace(case, program=text)
         outcome = check(case)
         assert outcome.status in ("right", "refused"), f"{text}\n{outcome}"
+
+
+# ------------------------------------------------------------ everything a user meets
+@pytest.mark.parametrize("chunk", range(3))
+def test_certificate_reports_and_code(chunk: int, record_property: Any) -> None:
+    tally = run(3, range(chunk * 50, (chunk + 1) * 50), examine=check_whole)
+    record_property("fuzz", properties(tally))
+    assert not tally.failures, "\n\n".join(tally.failures)
 
 
 # --------------------------------------------------------------------- the methods

@@ -8,7 +8,7 @@ Invariant: a comparison that returns is true for all lengths that are allowed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -86,18 +86,20 @@ class Order:
         return low, high
 
     def max(self, ends: Iterable[Dim]) -> Dim:
-        """The largest of some indices."""
-        best: Dim | None = None
-        for d in ends:
-            best = d if best is None or self.at_most(best, d) else best
-        assert best is not None
-        return best
+        """The largest of some indices. Raises Undecided where that depends on the lengths."""
+        return self._most(ends, lambda a, b: self.compare(b, a))
 
     def min(self, ends: Iterable[Dim]) -> Dim:
-        best: Dim | None = None
-        for d in ends:
-            best = d if best is None or self.at_most(d, best) else best
-        assert best is not None
+        """The smallest of some indices. Raises Undecided where that depends on the lengths."""
+        return self._most(ends, self.compare)
+
+    def _most(self, ends: Iterable[Dim], precedes: Callable[[Dim, Dim], bool | None]) -> Dim:
+        best, *others = ends
+        for d in others:
+            if not precedes(best, d):
+                if not precedes(d, best):
+                    raise Undecided(d, best)
+                best = d
         return best
 
     def is_empty(self, r: Range) -> bool:
@@ -110,6 +112,10 @@ class Order:
             return None
         both = Range(self.max((a.low, b.low)), self.min((a.high, b.high)))
         return None if self.is_empty(both) else both
+
+    def may_meet(self, a: Range, b: Range) -> bool:
+        """Whether two ranges may have an index in common."""
+        return self.compare(a.low, b.high) is not False and self.compare(b.low, a.high) is not False
 
     def within(self, inner: Range, outer: Range) -> bool | None:
         """Whether a range lies in another: True, False, or None where that depends on the lengths."""
@@ -141,8 +147,3 @@ def extremes(index: Dim, binders: Sequence[Binder]) -> Range | None:
             if k:
                 ends[i] = ends[i].substitute({b.name: b.high if (k > 0) == is_high else b.low})
     return Range(ends[0], ends[1])
-
-
-def renamed(d: Dim, names: Mapping[str, Dim]) -> Dim:
-    """An index with names replaced."""
-    return d.substitute(names)

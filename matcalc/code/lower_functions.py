@@ -64,7 +64,7 @@ def elementwise(g: Graph, name: str, x: Node) -> Node:
 
 # ------------------------------------------------------------------------------------ logarithms
 def _log(g: Graph, x: Node) -> Node:
-    if x.op == "fn" and x.data == "exp":
+    if _is_exp(x):
         return x.args[0]
     if x.op == "fn" and x.data == "sigmoid":
         return neg(g, softplus(g, neg(g, x.args[0])))
@@ -78,7 +78,7 @@ def _log(g: Graph, x: Node) -> Node:
         found = _log_of_sum(g, x)
         if found is not None:
             return found
-    if x.op in ("sum", "sumaxis") and x.args[0].op == "fn" and x.args[0].data == "exp":
+    if x.op in ("sum", "sumaxis") and _is_exp(x.args[0]):
         return logsumexp(g, x.args[0].args[0], x.data)
     if x.op == "prod":
         found = _log_of_product(g, x)
@@ -95,7 +95,7 @@ def _log_of_sum(g: Graph, x: Node) -> Node | None:
     if len(x.args) != 2:
         return None
     a, b = x.args
-    if all(t.op == "fn" and t.data == "exp" for t in (a, b)):
+    if _is_exp(a) and _is_exp(b):
         return g.node("logaddexp", (a.args[0], b.args[0]), None, x.dims, same=(2,))
     for one, other in ((a, b), (b, a)):
         if one.op != "ones" and not (one.op == "num" and one.data == 1):
@@ -108,13 +108,11 @@ def _log_of_sum(g: Graph, x: Node) -> Node | None:
 
 
 def _log_of_product(g: Graph, x: Node) -> Node | None:
-    """``log(1/t)`` is -log(t); ``log(c*sum(exp(z)))`` is log(c) + logsumexp(z) for a positive number c."""
+    """``log(1/t)`` is -log(t); ``log(c*exp(z))`` and ``log(c*sum(exp(z)))`` take the positive number c outside."""
     r = ratio(x)
     if r.coefficient == 1 and not r.numerators and len(r.denominators) == 1:
         return neg(g, elementwise(g, "log", r.denominators[0]))
-    special = [
-        a for a in r.numerators if a.op in ("sum", "sumaxis") and a.args[0].op == "fn" and a.args[0].data == "exp"
-    ]
+    special = [a for a in r.numerators if _is_exp(a) or (a.op in ("sum", "sumaxis") and _is_exp(a.args[0]))]
     rest = [a for a in (*r.numerators, *r.denominators) if a not in special]
     if len(special) == 1 and r.coefficient > 0 and all(a.op == "size" for a in rest):
         others = [a for a in r.numerators if a not in special]
@@ -122,6 +120,10 @@ def _log_of_product(g: Graph, x: Node) -> Node | None:
         whole = prod(g, 1, [scale, g.ones(x.dims)]) if x.dims else scale
         return add(g, [_log(g, special[0]), whole])
     return None
+
+
+def _is_exp(a: Node) -> bool:
+    return a.op == "fn" and a.data == "exp"
 
 
 def softplus(g: Graph, u: Node) -> Node:

@@ -32,7 +32,7 @@ UNARY_CALLS = frozenset(
 OF_NAMES = {"trace": "tr", "norm": "norm2"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Form:
     """``op`` is an operation of the language, ``leaf``, or ``word`` (data: a name and its primes): what only the reader knows."""
 
@@ -40,7 +40,25 @@ class Form:
     args: tuple[Form, ...] = ()
     data: Any = None
     item: Term | Node | None = None  # of a leaf
-    span: Span | None = field(default=None, compare=False)  # where it stands in the text
+    span: Span | None = None  # where it stands in the text; two forms that differ in it only are equal
+    _hash: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.op, self.args, self.data, self._thing())))
+
+    def _thing(self) -> object:
+        """What a leaf is, without its place."""
+        return (self.item.kind, self.item.data, self.item.args) if isinstance(self.item, Node) else self.item
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Form) or self._hash != other._hash or self.op != other.op:
+            return False
+        return self.args == other.args and self.data == other.data and self._thing() == other._thing()
 
 
 def leaf(item: Term | Node, span: Span | None = None) -> Form:
@@ -380,8 +398,7 @@ def _written(form: Form) -> tuple[str, int]:
 
 def _leaf_text(form: Form) -> tuple[str, int]:
     if isinstance(form.item, Term):
-        text = str(form.item)
-        return text, ATOM if not form.item.args and form.item.op != "size" or text.isidentifier() else SUM
+        return str(form.item), ATOM if form.item.row.notation.kind in ("leaf", "call") else SUM
     assert form.item is not None
     if form.item.kind == "name":
         return str(form.item.data), ATOM

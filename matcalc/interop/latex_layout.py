@@ -151,6 +151,9 @@ def runs(tokens: list[Token], lines: bool = False) -> list[list[Run]]:
     s = _Split(tokens, lines)
     while s.i < len(tokens) and tokens[s.i].kind != "end":
         t = tokens[s.i]
+        if s.depth == 0 and _is_number_of_equation(s):
+            s.i += 3
+            continue
         s.depth = max(0, s.depth + _opens(t) - _closes(t))
         if t.kind == "row" or (t.kind == "newline" and lines):
             _row(s)
@@ -243,8 +246,6 @@ def _outside(s: _Split, t: Token) -> None:
         else:
             _end(s)
             s.word = " ".join(words)
-    elif _is_number_of_equation(s):
-        s.i += 3
     else:
         s.put(t)
         s.i += 1

@@ -21,6 +21,7 @@ from matcalc.language.syntax import Node
 __all__ = ["arguments", "named", "stem_of"]
 
 INDEX_LETTERS = frozenset("ijkl")
+LAYERS = frozenset(("l", "ell"))
 STARS = {"*": "star", "+": "plus", "-": "minus", "star": "star", "ast": "star", "perp": "perp", "infty": "inf"}
 
 
@@ -174,8 +175,14 @@ def _member(g: Grammar, name: Name, start: int) -> tuple[Node, Name]:
 
 
 def _is_superindex(g: Grammar) -> bool:
-    """``^{(k)}`` and ``^{[l]}``."""
-    return g.peek().is_sign("{") and g.peek(2).is_sign("(", "[") or g.peek().is_sign("(")
+    """``^{(k)}`` and ``^{[l]}``; also a layer: ``W^{l+1}``."""
+    if g.peek().is_sign("("):
+        return True
+    if not g.peek().is_sign("{"):
+        return g.peek().value in LAYERS
+    if g.peek(2).is_sign("(", "["):
+        return True
+    return g.peek(2).value in LAYERS and (g.peek(3).is_sign("}") or g.peek(5).is_sign("}"))
 
 
 def _superindex(g: Grammar, script: list[Token]) -> tuple[list[Token], list[Token]]:
@@ -185,6 +192,8 @@ def _superindex(g: Grammar, script: list[Token]) -> tuple[list[Token], list[Toke
             inside.append(g.next())
         g.next()
         return inside, []
+    if script[0].value in LAYERS:
+        return script, []
     depth = 0
     for k, t in enumerate(script):
         depth += t.is_sign("(", "[") - t.is_sign(")", "]")
@@ -294,12 +303,20 @@ def arguments(g: Grammar) -> tuple[list[Node], Token]:
         raise g.error("there is nothing between the parentheses", opened)
     if g.token.is_cmd("cdot") and g.peek().is_sign(")", "]"):
         raise g.error("a dot stands for an argument that is not written", g.token)
+    lone = _lone_bar(g, opened)  # p(t | x): the bar separates
+    if lone:
+        g.bars = ["|"]
     args = [g.expression()]
-    while g.accept(",", ";") or g.accept("|"):
+    while g.accept(",", ";") or (lone and g.accept("|")):
         args.append(g.expression())
     close = g.close(opened)
     g.bars = bars
     return args, close
+
+
+def _lone_bar(g: Grammar, opened: Token) -> bool:
+    """Whether the bars between the parentheses do not come in pairs."""
+    return sum(t.is_sign("|") for t in _inside(g, -1)) % 2 == 1
 
 
 def _is_function(g: Grammar, spelling: str, name: Name, ahead: int, order: int) -> bool:

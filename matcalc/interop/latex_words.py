@@ -103,6 +103,9 @@ def _cover(token: Token, content: list[Token]) -> Span:
 def _upright(token: Token, waiting: list[Token], before: Token | None, text: str) -> list[Token]:
     content = [t for t in argument(waiting, token, text) if t.kind != "newline"]
     word = _word(content)
+    written = text[token.span.end : _cover(token, content).end]
+    if len(content) > 4 and len(written.split()) > 1 and "\\" not in written:
+        return [Token("remark", " ".join(written.strip("{} ").split()), _cover(token, content))]
     if len(word) > 1:
         return [Token("word", word, _cover(token, content))]
     if word in ("d", "e") and token.value != "mathsf":
@@ -131,7 +134,7 @@ def _drop(token: Token, waiting: list[Token], before: Token | None, text: str) -
 
 def _unwrap(token: Token, waiting: list[Token], before: Token | None, text: str) -> list[Token]:
     content = argument(waiting, token, text)
-    if token.value == "overline":  # a bar over a letter is part of the name
+    if token.value == "overline" and not any(t.is_sign("(", "+", "-") for t in content):  # a bar over a letter is part of the name
         return [Token("cmd", "bar", token.span), *_braced(content, token)]
     return _braced(content, token)
 

@@ -177,6 +177,18 @@ def _norm_call(r: Reading, node: Node) -> Part:
     return norm(r, node, node.data[0] if node.data[0] != "norm" else "norm2", _argument(r, node))
 
 
+def _magnitude(r: Reading, node: Node) -> Part:
+    """``|X|`` of the books: the determinant of a square matrix, the absolute value of a scalar."""
+    part = r.infer(node.args[0])
+    shape = r.shape(part)
+    if shape.is_scalar:
+        return Part(node, SCALAR, lambda: terms.fn("abs", part.build()))
+    if not shape.is_matrix or not r.sizes.unify(shape.rows, shape.cols):
+        hint = "norm2(x) is the length of a vector, abs(x) acts on the entries"
+        raise _wrong(r, node, part, "a scalar or a square matrix", hint)
+    return _apply("det", node, part, SCALAR)
+
+
 # -------------------------------------------------------------------- shapes
 def _diag(r: Reading, node: Node) -> Part:
     part = _argument(r, node)
@@ -286,7 +298,7 @@ CALLS: dict[str, Call] = {
     "norm1": Call((1,), _norm_call),
     "norm2": Call((1,), _norm_call),
     "normF": Call((1,), _norm_call),
-    "bars": Call((1,), _bars),
+    "bars": Call((1,), _magnitude),
     "diag": Call((1,), _diag),
     "vec": Call((1,), _vec),
     "unvec": Call((3,), _unvec),
@@ -303,7 +315,7 @@ CALLS: dict[str, Call] = {
     "rows": Call((1,), _size),
     "cols": Call((1,), _size),
     "d": Call((1,), differential),
-    "grad": Call(tuple(range(2, 9)), gradient),
+    "grad": Call(tuple(range(1, 9)), gradient),
     "jac": Call((2,), jacobian),
     "hess": Call((2,), hessian),
 }

@@ -254,7 +254,7 @@ SET: dict[str, Write] = {
     "transpose": _transpose,
     "inv": lambda t, args: Piece(_base(args[0]) + "^{-1}", POW),
     "det": _applied(r"\det"),
-    "logdet": lambda t, args: Piece(rf"\log \left\lvert \det {_base(args[0])} \right\rvert"),
+    "logdet": lambda t, args: Piece(rf"\log \left\lvert \det {_base(args[0])} \right\rvert", POW),
     "tr": _applied(r"\operatorname{tr}"),
     "sum": _applied(r"\operatorname{sum}"),
     "diag": _applied(r"\operatorname{diag}"),

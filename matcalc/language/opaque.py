@@ -82,6 +82,9 @@ def gradient(r: Reading, node: Node) -> Part:
     part = _derived(r, node)
     if part is not None:
         return part
+    if len(node.args) == 1:
+        name = _function_name(r, node)
+        raise ParseError("by what is the gradient taken?", span=node.span, source=r.text, hint=f"grad({name}, x)")
     if len(node.args) > 2:
         raise ParseError(
             "a gradient by one of several arguments says which",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from matcalc.language import terms as T
@@ -33,36 +34,42 @@ class Move:
     poly: Poly
 
 
-def moves(n: Normalizer, p: Poly, weight: Callable[[Term], float]) -> list[Move]:
-    """The moves on a polynomial, the most saving first. ``weight`` is the cost of a factor."""
+def moves(n: Normalizer, p: Poly, weight: Callable[[Term], float]) -> Iterator[Move]:
+    """The moves on a polynomial, the most saving first, made one at a time. ``weight`` is the cost of a factor."""
     groups: dict[Key, list[Monomial]] = {}
     weights: dict[Key, float] = {}
     for m in sorted(p.terms, key=monomial_order):
         for key, w in _common(n, m, p.shape, weight):
             groups.setdefault(key, []).append(m)
             weights[key] = w
-    out = []
+    found: list[tuple[float, int, Callable[[], Move | None]]] = []
     done: set[tuple[str, tuple[Monomial, ...]]] = set()
-    found = [(key, ms) for key, ms in groups.items() if len(ms) > 1]
     # Of several prefixes shared by the same monomials the longest one is taken.
-    found.sort(key=lambda km: -weights[km[0]])
-    for key, ms in found:
+    for key, ms in sorted(groups.items(), key=lambda km: -weights[km[0]]):
         mark = (key[0], tuple(ms))
-        if mark in done:
-            continue
-        done.add(mark)
-        new = _applied(n, p, key, ms)
-        if new is not None:
-            full = 0.5 if len(ms) == len(p.terms) else 0.0
-            out.append(Move(key[0], (len(ms) - 1) * (1 + weights[key]) + full, new))
-    together = merged(n, p)
-    if together is not None:
-        out.append(Move("merge-sums", 4.0, together))
+        if len(ms) > 1 and mark not in done:
+            done.add(mark)
+            saving = (len(ms) - 1) * (1 + weights[key]) + (0.5 if len(ms) == len(p.terms) else 0.0)
+            found.append((-saving, len(found), partial(_grouped, n, p, key, ms, saving)))
+    found.append((-4.0, len(found), partial(_merged, n, p)))
     c, scalars, _ = n.content(p)
     if abs(c) != 1 or scalars or all(k < 0 for k in p.terms.values()):
-        out.append(Move("factor-scalar", len(p.terms) - 1 + len(scalars), n.whole(p)))
-    out.sort(key=lambda mv: -mv.saving)
-    return out
+        saving = float(len(p.terms) - 1 + len(scalars))
+        found.append((-saving, len(found), lambda: Move("factor-scalar", saving, n.whole(p))))
+    for _, _, make in sorted(found, key=lambda f: f[:2]):
+        move = make()
+        if move is not None:
+            yield move
+
+
+def _grouped(n: Normalizer, p: Poly, key: Key, group: list[Monomial], saving: float) -> Move | None:
+    new = _applied(n, p, key, group)
+    return None if new is None else Move(key[0], saving, new)
+
+
+def _merged(n: Normalizer, p: Poly) -> Move | None:
+    together = merged(n, p)
+    return None if together is None else Move("merge-sums", 4.0, together)
 
 
 def _common(n: Normalizer, m: Monomial, shape: Shape, weight: Callable[[Term], float]) -> Iterator[tuple[Key, float]]:

@@ -9,6 +9,7 @@ Invariants: no coefficient is zero; a scalar polynomial has empty words, another
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -75,6 +76,7 @@ def total(shape: Shape, parts: Iterable[Poly]) -> Poly:
 
 
 _keys: WeakKeyDictionary[Term, Any] = WeakKeyDictionary()
+_DIGITS = re.compile(r"\d+")
 _RANK = {"num": 0, "const": 0, "size": 1, "sym": 2, "elem": 2, "transpose": 3}
 
 
@@ -98,7 +100,7 @@ def order(t: Term) -> Any:
                 node.size,
                 _RANK.get(node.op, 9),
                 node.op,
-                str(node.data),
+                _DIGITS.sub(lambda d: d.group().zfill(6), str(node.data)),  # A2 before A10
                 tuple(_keys[a] for a in node.args),
                 str(node.shape) if not node.args else "",
             )

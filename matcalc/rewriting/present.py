@@ -10,9 +10,10 @@ and a definition's body by the definition's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 
 from matcalc.language import terms as T
 from matcalc.language.operations import operations
@@ -35,7 +36,8 @@ MOVES_TRIED = (3, 2, 1)  # per level of nesting
 WIDE = 40  # sums of more terms are only collected
 LARGE = 600  # nodes: beyond it a term is not multiplied out
 DEEP = 30  # levels: beyond it inner terms are written before outer ones, so that depth is no limit
-BUDGET = 400  # sums looked at before the best so far is taken
+BUDGET = 1200  # terms of sums looked at before the best so far is taken
+MANY = 8  # sums of more terms are tried one way only
 
 REASONS = {
     "collect-terms": "collect like terms",
@@ -138,7 +140,7 @@ class Presenter:
         key = (p.shape, frozenset(p.terms.items()))
         if key in self._shown:
             return self._shown[key], ()
-        self.work += 1
+        self.work += len(p.terms)
         best: Best = (self.plain(p), ())
         if len(p.terms) <= WIDE and self.work <= BUDGET and key not in self._open:
             self._open.add(key)  # a form that leads back to itself is no better
@@ -148,8 +150,8 @@ class Presenter:
         return best
 
     def _factored(self, p: Poly, level: int, best: Best) -> Best:
-        tried = MOVES_TRIED[min(level, len(MOVES_TRIED) - 1)]
-        for move in self._moves(p)[:tried]:
+        tried = 1 if len(p.terms) > MANY else MOVES_TRIED[min(level, len(MOVES_TRIED) - 1)]
+        for move in islice(self._moves(p), tried):
             form, rest = self.best(move.poly, level)
             if cost(form) < cost(best[0]) - 1e-9:
                 best = (form, ((move.rule, move.poly), *rest))
@@ -161,7 +163,7 @@ class Presenter:
                 best = (form, (("transpose-sum", p),))
         return best
 
-    def _moves(self, p: Poly) -> list[Move]:
+    def _moves(self, p: Poly) -> Iterator[Move]:
         return moves(
             self.n, p, lambda t: cost(self.writer.factor(t)) if not t.is_scalar else cost(self.writer.scalar(t))
         )

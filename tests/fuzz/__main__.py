@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from tests.fuzz.check import Outcome, check
 from tests.fuzz.problems import Case
 from tests.fuzz.run import KINDS, Tally, record, run
+from tests.fuzz.whole import check_whole
 
 CHUNK = 50
 
@@ -18,7 +19,7 @@ def main() -> int:
     options = arguments()
     ends = range(options.start, options.start + options.count, CHUNK)
     chunks = [range(a, min(a + CHUNK, options.start + options.count)) for a in ends]
-    job = functools.partial(_chunk, options.seed, options.kind, options.depth, options.method, options.verbose)
+    job = functools.partial(_chunk, options)
     total = Tally()
     with ProcessPoolExecutor(options.workers) as pool:
         for tally in pool.map(job, chunks):
@@ -44,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kind", choices=("", *KINDS), default="", help="only objectives of this kind")
     parser.add_argument("--depth", type=int, default=None)
     parser.add_argument("--method", default="auto")
+    parser.add_argument("--whole", action="store_true", help="certificate, reports and code as well")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--record", action="store_true", help="append failures to tests/fuzz/regressions.mc")
     parser.add_argument("--verbose", action="store_true", help="print every problem")
@@ -51,13 +53,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _chunk(seed: int, kind: str, depth: int | None, method: str, verbose: bool, indices: range) -> Tally:
+def _chunk(options: argparse.Namespace, indices: range) -> Tally:
     def say(case: Case, outcome: Outcome, seconds: float) -> None:
         detail = (outcome.detail.splitlines() or [""])[0]
         print(f"{case.label} {outcome.status} {seconds:.2f} s: {case.problem.text} by {case.wrt}: {detail}", flush=True)
 
-    examine = functools.partial(check, method=method)
-    return run(seed, indices, kind=kind, depth=depth, examine=examine, seen=say if verbose else None)
+    examine = check_whole if options.whole else functools.partial(check, method=options.method)
+    seen = say if options.verbose else None
+    return run(options.seed, indices, kind=options.kind, depth=options.depth, examine=examine, seen=seen)
 
 
 def merge(total: Tally, part: Tally) -> None:

@@ -1,0 +1,267 @@
+"""What reaches a variable: the parts of its gradient, one for each way from the objective through an equation.
+
+Every equation has a cotangent with a name, ``delta_h[t]`` for ``h[t] = ...``.  One reverse walk over its right side gives
+parts that are linear in that name; a part of a member ``h[t-1]`` is solved for the index, so that it reads
+``delta_h[t+1]`` and holds for one index less: the shift of the range *is* the first and the last step.
+
+Invariants: a part is linear in the cotangent of its source (or, from the objective, free of cotangents); binders are
+renamed before an index is put in, so that nothing is captured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from matcalc.calculus.adjoint import reverse
+from matcalc.calculus.chain import Chain, Equation, opened, reads
+from matcalc.calculus.differential import Tables
+from matcalc.calculus.indices import Binder, Order, Range, coefficient
+from matcalc.calculus.moves import move
+from matcalc.errors import CannotDerive
+from matcalc.language import terms
+from matcalc.language.binders import BINDERS, bind, free_indices, substitute_index
+from matcalc.language.dims import Dim, dim
+from matcalc.language.terms import Term, differential, subterms
+from matcalc.rewriting.engine import Setting
+from matcalc.rewriting.steps import Step
+
+__all__ = ["OBJECTIVE", "Part", "contributions", "eliminated", "leaf_differentials", "solved", "walked"]
+
+OBJECTIVE = -1  # the source of what comes from the objective itself
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the gradient by ``target``.
+
+    Of a member the target is at the family's index, ``binders`` begin with that index and its range, and the part is
+    one for each member in it; what else is bound is summed over.
+    """
+
+    target: Term
+    source: int  # the number of an equation, or OBJECTIVE
+    binders: tuple[Binder, ...]
+    term: Term
+
+    @property
+    def name(self) -> str:
+        return str(self.target.data if self.target.op == "sym" else self.target.data[0])
+
+    @property
+    def is_member(self) -> bool:
+        return self.target.op == "elem"
+
+    @property
+    def range(self) -> Range:
+        """Of a member: the indices at which there is this part."""
+        return Range(self.binders[0].low, self.binders[0].high)
+
+    @property
+    def summed(self) -> Term:
+        """The part, what is bound (but for a member's own index) summed over."""
+        out = self.term
+        for b in reversed(self.binders[1:] if self.is_member else self.binders):
+            out = bind("sumover", b.name, b.low, b.high, out)
+        return out
+
+
+# ----------------------------------------------------------------------------- the reverse walk
+def leaf_differentials(t: Term, setting: Setting) -> set[Term]:
+    """The differentials of the symbols in a term that vary: where the walk ends."""
+    return {differential(s) for s in subterms(t) if s.op in ("sym", "elem") and not setting.constant(s)}
+
+
+def walked(t: Term, cotangent: Term, book: Tables, setting: Setting, label: str) -> list[Step]:
+    """The lines from ``inner(cotangent, d(t))`` to inner products with the changes of symbols and members."""
+    line = terms.inner(cotangent, differential(t))
+    return list(reverse(line, book, setting, leaf_differentials(t, setting), label))
+
+
+def contributions(line: Term, around: tuple[Binder, ...], taken: set[str]) -> Iterator[tuple[Term, tuple[Binder, ...], Term]]:
+    """What a line says: for every inner product with a change its leaf, the binders around it, and the cotangent."""
+    if line.op == "add":
+        for a in line.args:
+            yield from contributions(a, around, taken)
+    elif line.op == "sumover":
+        binder, body = opened(line, taken | {b.name for b in around})
+        yield from contributions(body, (*around, binder), taken)
+    elif line.op == "inner" and line.args[1].op == "d":
+        yield line.args[1].args[0], around, line.args[0]
+    elif move("arithmetic", line, Setting(), level=3) is not None and line.tangent:
+        raise CannotDerive(f"the gradient cannot be read off {line}")
+
+
+def parts_of(chain: Chain, source: int, line: Term, around: tuple[Binder, ...]) -> Iterator[Part]:
+    """The parts that the last line of a walk gives, solved for the indices of members."""
+    taken = {*chain.families, *(f.index for f in chain.families.values()), *(e.index for e in chain.equations)}
+    for leaf, binders, term in contributions(line, around, taken):
+        part = Part(leaf, source, binders, term)
+        yield solved(chain, part) if part.is_member else part
+
+
+# ------------------------------------------------------------------------- solving for an index
+def solved(chain: Chain, part: Part) -> Part:
+    """A part of ``F[b - 1]`` under a binder b as one of ``F[s]``: b is s + 1, and the range of b becomes one of s."""
+    family = chain.families[part.name]
+    part = _renamed(part, family.index)
+    index = part.target.data[1]
+    inside = [b for b in part.binders if b.name in index.names()]
+    member = family.member(dim(family.index))
+    if not inside:
+        return replace(part, target=member, binders=(Binder(family.index, index, index), *part.binders))
+    if len(inside) > 1:
+        names = ", ".join(b.name for b in inside)
+        raise CannotDerive(f"{part.target}: the index mixes two bound indices ({names})")
+    (bound,) = inside
+    k = coefficient(index, bound.name)
+    if k is None or abs(k) != 1:
+        told = "is not linear" if k is None else f"has coefficient {k}"
+        raise CannotDerive(f"{part.target}: the index {bound.name} {told}; only shifts t+c or c-t can be inverted")
+    offset = index - k * dim(bound.name)
+    value = k * (dim(family.index) - offset)
+    low, high = (bound.low + offset, bound.high + offset) if k == 1 else (offset - bound.high, offset - bound.low)
+    others = [b for b in part.binders if b is not bound]
+    at = part.binders.index(bound)
+    outer, inner = others[:at], [_substituted(b, bound.name, value) for b in others[at:]]
+    guard, outer = _guarded(chain.order, family.index, low, high, outer, part)
+    term = substitute_index(part.term, bound.name, value)
+    return replace(part, target=member, binders=(Binder(family.index, *guard), *outer, *inner), term=term)
+
+
+def _substituted(b: Binder, name: str, value: Dim) -> Binder:
+    return Binder(b.name, b.low.substitute({name: value}), b.high.substitute({name: value}))
+
+
+def _renamed(part: Part, taken: str) -> Part:
+    """The part with another name for a binder that is called like the index it is solved for."""
+    clash = next((i for i, b in enumerate(part.binders) if b.name == taken), None)
+    if clash is None:
+        return part
+    used = {taken, *(b.name for b in part.binders), *part.term.free, *free_indices(part.term)}
+    used |= {n for b in part.binders for d in (b.low, b.high) for n in d.names()}
+    new = next(c for c in (*"ijklrsuvwabcpq", *(f"i{n}" for n in range(len(used) + 1))) if c not in used)
+    head, b, tail = part.binders[:clash], part.binders[clash], part.binders[clash + 1 :]
+    return replace(
+        part,
+        target=substitute_index(part.target, taken, dim(new)),
+        binders=(*head, b._replace(name=new), *(_substituted(x, taken, dim(new)) for x in tail)),
+        term=substitute_index(part.term, taken, dim(new)),
+    )
+
+
+def _guarded(
+    order: Order, index: str, low: Dim, high: Dim, outer: Sequence[Binder], part: Part
+) -> tuple[Range, list[Binder]]:
+    """The range of the index, where its ends depend on binders further out these are narrowed instead."""
+    out = list(outer)
+    for i in reversed(range(len(out))):
+        b = out[i]
+        for is_high in (False, True):
+            end = high if is_high else low
+            if b.name not in end.names():
+                continue
+            if coefficient(end, b.name) != 1:
+                raise CannotDerive(f"{part.target}: a range that ends at {end} cannot be inverted")
+            shift = end - dim(b.name)
+            bound = dim(index) - shift  # s <= b + shift is b >= s - shift
+            if is_high:
+                high = b.high + shift
+                out[i] = b = b._replace(low=_the_tighter(order, bound, b.low, index, Range(low, high), True))
+            else:
+                low = b.low + shift
+                out[i] = b = b._replace(high=_the_tighter(order, bound, b.high, index, Range(low, high), False))
+    return Range(low, high), out
+
+
+def _the_tighter(order: Order, new: Dim, old: Dim, index: str, guard: Range, is_low: bool) -> Dim:
+    """The larger of two lower ends (the smaller of two upper ends), for every index in the guard."""
+    worst, best = new.substitute({index: guard.low}), new.substitute({index: guard.high})
+    if (order.compare(old, worst) if is_low else order.compare(best, old)) is True:
+        return new
+    if (order.compare(best, old) if is_low else order.compare(old, worst)) is True:
+        return old
+    raise CannotDerive(f"whether {new} or {old} is reached first depends on {index}")
+
+
+# ----------------------------------------------------------------------------------- elimination
+def eliminated(chain: Chain, parts: list[Part], kept: set[int], cotangent: dict[int, Term]) -> list[Part]:
+    """The parts without the cotangents that are used once and do not refer to themselves: these are put in.
+
+    ``kept`` are equations whose cotangents are wanted; ``cotangent`` has the name of each, at the equation's index.
+    """
+    gone: set[int] = set()
+    while True:
+        single = next((i for i in cotangent if i not in kept and i not in gone and _is_single(chain, parts, i)), None)
+        if single is None:
+            return parts
+        gone.add(single)
+        (use,) = [p for p in parts if p.source == single]
+        made = _put_in(chain, use, cotangent[single], parts, chain.equations[single])
+        i = parts.index(use)
+        parts = [*parts[:i], *made, *parts[i + 1 :]]
+
+
+def _is_single(chain: Chain, parts: Sequence[Part], i: int) -> bool:
+    e = chain.equations[i]
+    uses = [p for p in parts if p.source == i]
+    if len(uses) != 1 or any(s.op in BINDERS and e.name in _reads_cotangent(s) for s in subterms(uses[0].term)):
+        return False
+    (use,) = uses
+    if use.name == e.name:
+        return not use.is_member or e.range is None or not chain.order.may_meet(use.range, e.range)
+    return True
+
+
+def _reads_cotangent(t: Term) -> set[str]:
+    return {r.family for r in reads(t)}
+
+
+def _put_in(chain: Chain, use: Part, cotangent: Term, parts: Sequence[Part], e: Equation) -> list[Part]:
+    """A use of a cotangent with every part of the cotangent in its place."""
+    out: list[Part] = []
+    for p in parts:
+        if p.name != e.name:
+            continue
+        if e.range is None:
+            out.append(replace(use, source=p.source, term=terms.replace(use.term, {cotangent: p.summed})))
+            continue
+        for at in _occurrences(use.term, cotangent):
+            put = _put_member(chain, use, at, p, e)
+            if put is not None:
+                out.append(put)
+    return out
+
+
+def _occurrences(t: Term, cotangent: Term) -> list[Term]:
+    name = cotangent.data[0]
+    return [s for s in subterms(t) if s.op == "elem" and s.data[0] == name]
+
+
+def _put_member(chain: Chain, use: Part, at: Term, p: Part, e: Equation) -> Part | None:
+    """A part of a member's cotangent put in; the range is where there are both. None where there is no such index."""
+    index: Dim = at.data[1]
+    own = chain.families[e.name].index
+    value = substitute_index(p.summed, own, index)
+    term = terms.replace(use.term, {at: value})
+    assert e.range is not None
+    there = chain.order.intersection(p.range, e.range)
+    if there is None:
+        return None
+    holder = next((b for b in use.binders if b.name in index.names()), None)
+    if holder is None:  # at one position
+        inside = chain.order.within(Range(index, index), there)
+        if inside is None:
+            chain.order.at_most(there.low, index)
+            chain.order.at_most(index, there.high)
+        return replace(use, source=p.source, term=term) if inside else None
+    k = coefficient(index, holder.name)
+    if k is None or abs(k) != 1:
+        raise CannotDerive(f"the index of {at} cannot be solved for {holder.name}")
+    offset = index - k * dim(holder.name)
+    ends = (there.low - offset, there.high - offset) if k == 1 else (offset - there.high, offset - there.low)
+    both = chain.order.intersection(Range(holder.low, holder.high), Range(*ends))
+    if both is None:
+        return None
+    narrowed = tuple(Binder(b.name, *both) if b is holder else b for b in use.binders)
+    return replace(use, source=p.source, term=term, binders=narrowed)

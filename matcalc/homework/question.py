@@ -1,0 +1,262 @@
+"""What is asked, and what counts as a right answer: the derivative in the conventions of the language, and the same
+derivative in the other customary conventions.
+
+The truth at a point is numerical, found from the problem itself; the deriver's formula comes beside it, for proofs and for
+the diagnosis, and only where the numbers confirm it.
+
+Invariant: the first expectation is the one that is right without reservation; every other one has a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from matcalc.calculus.derive import derive
+from matcalc.errors import MatcalcError
+from matcalc.homework.compare import Ground, Place, close
+from matcalc.homework.derived import Derived, Found, hessian_at, jacobian_at, shape_of_derivative, written_out
+from matcalc.language.dims import Shape
+from matcalc.language.problem import Problem
+from matcalc.language.terms import Term, subterms
+from matcalc.numeric.draw import subspace
+from matcalc.numeric.evaluate import Array
+from matcalc.numeric.sample import CannotSample
+
+__all__ = ["LAYOUTS", "UP_TO", "Expectation", "Question"]
+
+LAYOUTS = ("gradient", "numerator", "denominator")
+UP_TO = ("factor", "mean")  # what a problem may leave open, where it is said to
+LARGEST_DERIVED = 4_000  # nodes of a term that is derived and normalised
+
+Expectation = tuple[str | None, Array]  # the convention (None: as asked) and the value
+
+
+class Question:
+    """One question about one problem: the value (``wrt`` None), the first or the second derivative by a name."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        wrt: str | None,
+        order: int = 1,
+        layout: str | None = None,
+        structure: str = "projected",
+        seed: int = 0,
+        derived: dict[str, Derived] | None = None,
+    ) -> None:
+        self.problem = problem
+        self.wrt = wrt
+        self.order = order
+        self.layout = layout
+        self.structure = structure
+        self.seed = seed
+        self.derived = {} if derived is None else derived
+        self.ground = Ground(problem, seed, derived=self.derived)
+        self._found: dict[int, tuple[list[Expectation], bool]] = {}
+        if wrt is not None:
+            problem.variable(wrt)
+
+    # -------------------------------------------------------------------------- what is asked
+    @property
+    def kind(self) -> str:
+        """value, gradient, jacobian, slope (the derivative by a number) or hessian."""
+        if self.wrt is None:
+            return "value"
+        if self.order == 2:
+            return "hessian"
+        if self.problem.objective.is_scalar:
+            return "gradient"
+        return "slope" if self.variable.is_scalar else "jacobian"
+
+    @property
+    def variable(self) -> Term:
+        assert self.wrt is not None
+        return self.problem.variable(self.wrt)
+
+    @property
+    def label(self) -> str:
+        """The left side of the answer: ``grad(f, x)``."""
+        name = self.problem.objective_name
+        if self.wrt is None:
+            return name
+        word = {"gradient": "grad", "hessian": "hess"}.get(self.kind, "jac")
+        return f"{word}({name}, {self.wrt})"
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The shape of the answer that is asked for."""
+        if self.wrt is None:
+            return self.problem.objective.shape
+        kind = {"slope": "gradient"}.get(self.kind, self.kind)
+        shape = shape_of_derivative(kind, self.problem.objective.shape, self.variable.shape)
+        return shape.transposed if self._is_turned else shape
+
+    @property
+    def _is_turned(self) -> bool:
+        if self.kind == "gradient":
+            return self.layout == "numerator"
+        return self.layout == "denominator" and self.kind in ("jacobian", "slope")
+
+    @cached_property
+    def structured(self) -> str | None:
+        """The subspace the variable is declared to lie in."""
+        symbol = self.problem.symbols.get(self.wrt or "")
+        if symbol is None or not symbol.shape.is_square or symbol.shape.is_scalar:
+            return None
+        return subspace(symbol.properties)
+
+    # ------------------------------------------------------------------------------- the truth
+    def expectations(self, place: Place) -> list[Expectation]:
+        """The right answers at a point, the one that was asked for first. Raises MatcalcError."""
+        return self._at(place)[0]
+
+    def expected(self, place: Place, convention: str | None) -> Array | None:
+        """The right answer in one convention."""
+        return next((v for name, v in self.expectations(place) if name == convention), None)
+
+    def is_exact(self, place: Place) -> bool:
+        """Whether the truth at a point was found without differences."""
+        return self._at(place)[1]
+
+    def _at(self, place: Place) -> tuple[list[Expectation], bool]:
+        key = id(place)
+        if key not in self._found:
+            self._found[key] = self._computed(place)
+        return self._found[key]
+
+    def _computed(self, place: Place) -> tuple[list[Expectation], bool]:
+        if self.wrt is None:
+            return [(None, place.value(self.problem.objective))], True
+        if self.kind == "hessian":
+            found = hessian_at(self.problem, place.point, self.wrt)
+            return self._stackings([(None, found.value)], place), found.exact
+        problem = place.problem
+        found = jacobian_at(problem, place.point, self.wrt)
+        if self.kind == "gradient":
+            return self._gradients(found, place), found.exact
+        first = [(None, found.value), ("transpose", found.value.T)]
+        if self._is_turned:
+            first = [(None, found.value.T), ("transpose", found.value)]
+        if self.kind == "slope":
+            shape = place.value(self.problem.objective).shape
+            own = found.value.reshape(shape, order="F")
+            first = [(None, own.T if self._is_turned else own), ("transpose", own if self._is_turned else own.T)]
+            first.append(("vec", found.value))
+        return self._stackings(first, place), found.exact
+
+    def _gradients(self, found: Found, place: Place) -> list[Expectation]:
+        """A gradient, and the ways in which it may be written besides."""
+        assert self.wrt is not None
+        shape = place.values[self.wrt].shape
+        own = found.value.reshape(shape, order="F")
+        if self.structured is not None:
+            return self._structured(own, place)
+        if 1 in shape:
+            out: list[Expectation] = [(None, own), ("transpose", own.T)]
+        else:  # the transpose of a matrix is another matrix, not a layout, unless it is asked for
+            out = [(None, own), ("vec", own.reshape(-1, 1, order="F")), ("vec", own.reshape(1, -1, order="F"))]
+        if self._is_turned:
+            out = [(None, own.T), ("transpose", own)]
+        return out
+
+    def _structured(self, projected: Array, place: Place) -> list[Expectation]:
+        """The gradient by a symmetric, skew or diagonal matrix: projected, by independent entries, and not restricted."""
+        assert self.wrt is not None
+        free = jacobian_at(_without_properties(place.problem, self.wrt), place.point, self.wrt).value
+        entries = jacobian_at(place.problem, place.point, self.wrt, "entries").value
+        named = [
+            ("projected", projected),
+            ("independent entries", entries.reshape(projected.shape, order="F")),
+            (f"{self.structured} projection", free.reshape(projected.shape, order="F")),
+        ]
+        asked = "independent entries" if self.structure == "entries" else "projected"
+        first = next(v for name, v in named if name == asked)
+        return [(None, first), *((name, v) for name, v in named if name != asked)]
+
+    def _stackings(self, found: Sequence[Expectation], place: Place) -> list[Expectation]:
+        """The same with matrices read row by row, where there are matrices."""
+        assert self.wrt is not None
+        value = place.value(self.problem.objective).shape
+        variable = place.values[self.wrt].shape
+        out = list(found)
+        if 1 in value and 1 in variable:
+            return out
+        rows, columns = _row_order(value), _row_order(variable)
+        if self.kind == "hessian":
+            rows = columns
+        for name, v in found:
+            if v.shape == (len(rows), len(columns)):
+                out.append((_joined(name, "row-wise vec"), v[np.ix_(rows, columns)]))
+            elif v.shape == (len(columns), len(rows)):
+                out.append((_joined(name, "row-wise vec"), v[np.ix_(columns, rows)]))
+        return out
+
+    # ----------------------------------------------------------------------------- the formula
+    @cached_property
+    def formula(self) -> Term | None:
+        """The deriver's answer, where there is one and the numbers confirm it."""
+        found = self._derived()
+        if found is None or found.shape != self.shape:
+            return None
+        for turn in range(3):
+            try:
+                place = self.ground.place(turn)
+                if place is None:
+                    continue
+                if not close(place.value(found), self.expectations(place)[0][1], 1e-5):
+                    return None
+            except (MatcalcError, CannotSample):
+                return None
+        return found
+
+    def _derived(self) -> Term | None:
+        if self.wrt is None:
+            return self.problem.objective
+        bodies = (self.problem.objective, *(d.term for d in self.problem.definitions))
+        if sum(b.size for b in bodies) > LARGEST_DERIVED:
+            return None
+        try:
+            told = derive(
+                self.problem, self.wrt, "auto", self.order, self.layout or "gradient", self.structure
+            )
+        except MatcalcError:
+            return None
+        return told.answers[self.wrt]
+
+    @cached_property
+    def expanded(self) -> Term | None:
+        """The formula with the problem's definitions written out."""
+        return None if self.formula is None else self.fully(self.formula)
+
+    def fully(self, t: Term) -> Term:
+        """A term with the problem's definitions written out."""
+        return written_out(t, {d.symbol: d.term for d in self.problem.definitions})
+
+    def everything(self) -> list[Term]:
+        """The objective and the bodies of the definitions."""
+        return [self.problem.objective, *(d.term for d in self.problem.definitions)]
+
+    def symbols(self) -> list[Term]:
+        """The symbols and definitions that an answer may use."""
+        used = {s for t in self.everything() for s in subterms(t) if s.op == "sym"}
+        own = [self.problem.variable(n) for n, s in self.problem.symbols.items() if s.index is None]
+        return [*(v for v in own if v in used or v.data == self.wrt), *(d.symbol for d in self.problem.definitions)]
+
+
+def _joined(a: str | None, b: str) -> str:
+    return b if a is None else f"{a}, {b}"
+
+
+def _row_order(shape: tuple[int, ...]) -> list[int]:
+    """The places of entries in the column-wise order, listed row by row."""
+    rows, columns = shape
+    return [j * rows + i for i in range(rows) for j in range(columns)]
+
+
+def _without_properties(problem: Problem, name: str) -> Problem:
+    symbol = problem.symbols[name]
+    return replace(problem, symbols={**problem.symbols, name: replace(symbol, properties=frozenset())})
