@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from matcalc.calculus.adjoint import reverse
-from matcalc.calculus.chain import Chain, Equation, opened, reads
+from matcalc.calculus.chain import Chain, Equation, opened
 from matcalc.calculus.differential import Tables
 from matcalc.calculus.indices import Binder, Order, Range, coefficient
 from matcalc.calculus.moves import move
@@ -26,7 +26,7 @@ from matcalc.language.terms import Term, differential, subterms
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.steps import Step
 
-__all__ = ["OBJECTIVE", "Part", "contributions", "eliminated", "leaf_differentials", "solved", "walked"]
+__all__ = ["OBJECTIVE", "Part", "eliminated", "leaf_differentials", "parts_of", "solved", "walked"]
 
 OBJECTIVE = -1  # the source of what comes from the objective itself
 
@@ -192,7 +192,8 @@ def eliminated(chain: Chain, parts: list[Part], kept: set[int], cotangent: dict[
     """
     gone: set[int] = set()
     while True:
-        single = next((i for i in cotangent if i not in kept and i not in gone and _is_single(chain, parts, i)), None)
+        waiting = [i for i in cotangent if i not in kept and i not in gone]
+        single = next((i for i in waiting if _is_single(chain, parts, i, cotangent[i])), None)
         if single is None:
             return parts
         gone.add(single)
@@ -202,19 +203,19 @@ def eliminated(chain: Chain, parts: list[Part], kept: set[int], cotangent: dict[
         parts = [*parts[:i], *made, *parts[i + 1 :]]
 
 
-def _is_single(chain: Chain, parts: Sequence[Part], i: int) -> bool:
+def _is_single(chain: Chain, parts: Sequence[Part], i: int, cotangent: Term) -> bool:
+    """Whether a cotangent is used once, not by itself, and not under a sum over its index."""
     e = chain.equations[i]
     uses = [p for p in parts if p.source == i]
-    if len(uses) != 1 or any(s.op in BINDERS and e.name in _reads_cotangent(s) for s in subterms(uses[0].term)):
+    if len(uses) != 1:
         return False
     (use,) = uses
+    bound = (t for s in subterms(use.term) if s.op in BINDERS for t in subterms(s))
+    if any(t.op == "elem" and cotangent.op == "elem" and t.data[0] == cotangent.data[0] for t in bound):
+        return False
     if use.name == e.name:
-        return not use.is_member or e.range is None or not chain.order.may_meet(use.range, e.range)
+        return use.is_member and e.range is not None and not chain.order.may_meet(use.range, e.range)
     return True
-
-
-def _reads_cotangent(t: Term) -> set[str]:
-    return {r.family for r in reads(t)}
 
 
 def _put_in(chain: Chain, use: Part, cotangent: Term, parts: Sequence[Part], e: Equation) -> list[Part]:

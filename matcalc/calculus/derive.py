@@ -85,10 +85,11 @@ def derive(
     _require_supported(problem)
     names = _names(problem, wrt)
     book = tables(rules if rules is not None else rule_book())
-    asked = _Asked(problem, book, method, order, layout, structure)
+    asked = _Asked(_with_objective(problem), book, method, order, layout, structure)
     told = {name: _told(asked, name) for name in names}
+    by_name = any(problem.objective_name in t.steps[-1].after.free for t in told.values())
     return Derivation(
-        problem=problem,
+        problem=asked.problem if by_name else problem,
         lines={n: t.steps for n, t in told.items()},
         method=method,
         methods={n: t.method for n, t in told.items()},
@@ -102,6 +103,13 @@ def derive(
         rules=book.rules,
         settings={n: t.setting for n, t in told.items()},
     )
+
+
+def _with_objective(problem: Problem) -> Problem:
+    """The objective among the definitions, where it is no number: ``softmax`` by its own name in its Jacobian."""
+    if not problem.named or problem.objective.is_scalar or problem.objective_name in problem.symbols:
+        return problem
+    return replace(problem, statements=(*problem.statements, Definition(problem.objective_name, problem.objective)))
 
 
 def replayed(derivation: Derivation) -> bool:

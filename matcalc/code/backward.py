@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matcalc.code.functions import Function, Module, body_lines, checked, function, given_inputs, render, writer_for
-from matcalc.code.inputs import shape_text, size_lines
+from matcalc.code.inputs import as_array, shape_text, size_lines
 from matcalc.code.layout import CLEAR, LEAVES, lay_out
 from matcalc.code.lower import lower_terms
 from matcalc.code.names import Namer
@@ -29,7 +29,7 @@ class Loss:
     """An opaque scalar function in the objective.
 
     ``outputs`` are the arguments whose gradients are wanted; ``gradients`` their ``grad`` terms as text; ``names`` maps
-    every such term in the answers to the name of its input; ``plain``: the objective is the loss alone.
+    every such term in the answers to the name of its input; ``plain``: the objective is the loss of one output.
     """
 
     outputs: tuple[Term, ...]
@@ -78,7 +78,7 @@ def _loss(problem: Problem, whole: Term, calls: Sequence[Term], found: Sequence[
         gradients=tuple(plain(str(terms[0])) for _, _, terms in found),
         names=names,
         inputs=tuple(inputs),
-        plain=whole.op == "call",
+        plain=whole.op == "call" and len(found) == 1,
         objective=replace(whole, stand_ins),
     )
 
@@ -227,12 +227,11 @@ def _readable(name: str, arrays: Sequence[tuple[str, Dims]], module: Module) -> 
 
 
 def _upstream_lines(module: Module, loss: Loss) -> list[str]:
-    np = module.np
     names = [i.name for i in loss.inputs]
     out = [f"{', '.join(names)} = upstream"] if len(names) > 1 or names[0] != "upstream" else []
     for i in loss.inputs:
         shape = shape_text(i.dims, module.sizes) if i.dims else "()"
-        out.append(f"{i.name} = {np}.asarray({i.name}, dtype=float){'' if i.dims else '[()]'}")
+        out.append(as_array(i.name, i.dims, module.np, module.real))
         out.append(f"if {i.name}.shape != {shape}:")
         out.append(f'    raise {module.names["misfit"]}("{i.name}", f"shape {{{shape}}}", {i.name})')
     return out

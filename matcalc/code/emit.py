@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from matcalc import resources
 from matcalc.code.backward import Loss, find_loss, loss_functions
 from matcalc.code.functions import Function, Module, function
-from matcalc.code.inputs import check_lines, shape_text, size_names
+from matcalc.code.inputs import as_array, check_lines, shape_text, size_names
 from matcalc.code.lower import Scope
 from matcalc.code.names import Namer, parameter_names
 from matcalc.code.nodes import dims_of
@@ -32,7 +32,19 @@ from matcalc.language.terms import Term
 __all__ = ["Derived", "emit", "emit_module"]
 
 TARGETS = ("numpy",)
-PRIVATE = ("arrays", "misfit", "draw", "point", "directions", "slope", "error", "error_at", "along", "gradient", "linear_value")
+PRIVATE = (
+    "arrays",
+    "misfit",
+    "draw",
+    "point",
+    "directions",
+    "slope",
+    "error",
+    "error_at",
+    "along",
+    "gradient",
+    "linear_value",
+)
 SCIPY = ("cho_factor", "cho_solve")
 PUBLIC = ("value", "value_and_grad", "forward", "backward", "jacobian", "hessian", "hessian_vector_product")
 
@@ -155,8 +167,9 @@ def _module(problem: Problem, bodies: Mapping[str, Term], loss: Loss | None) -> 
     dims = [i.dims for i in inputs] + [tuple(d for d in t.shape) for t in used]
     sizes = {n: namer.exact(n) for n in size_names(dims)}
     scope = Scope(bodies, problem.facts, loss.names if loss is not None else {})
-    taken = frozenset(namer.taken - {"value"} | BUILTINS)
-    return Module(inputs, sizes, alias, names, scope, taken)
+    taken = frozenset(namer.taken - ({"value"} - set(parameters.values())) | BUILTINS)
+    real = "float" if "float" not in parameters.values() else f"{alias}.float64"
+    return Module(inputs, sizes, alias, real, names, scope, taken)
 
 
 BUILTINS = frozenset(
@@ -236,7 +249,7 @@ def _hessian_vector_product(module: Module, task: _Task) -> Function:
     parameter = next(i.name for i in module.inputs if i.symbol == name)
     misfit = f'{module.names["misfit"]}("{v}", f"shape {{{parameter}.shape}} (that of {parameter})", {v})'
     checks = [
-        f"{v} = {module.np}.asarray({v}, dtype=float){'' if extra.dims else '[()]'}",
+        as_array(v, extra.dims, module.np, module.real),
         f"if {v}.shape != {parameter}.shape:",
         f"    raise {misfit}",
     ]
@@ -255,7 +268,7 @@ def _header(
     task: _Task, module: Module, kind: str, definitions: Sequence[Definition], conventions: Sequence[str]
 ) -> list[str]:
     problem = task.problem
-    lines = [f"{d.name} = {plain(str(d.term))}" for d in problem.definitions]
+    lines = [f"{d.name} = {plain(str(d.term))}" for d in problem.intermediates]
     lines.append(f"{problem.objective_name} = {plain(str(problem.objective))}")
     label = {"jacobian": "jac", "hessian": "hess"}.get(kind, "grad")
     lines += ["", *_labelled(label, task, task.answers)]
@@ -296,7 +309,7 @@ def _rendered(module: Module, functions: Sequence[Function], header: Sequence[st
         inputs=module.inputs,
         arrays=signature(module.names["arrays"], module.parameters),
         returned=returned(module.parameters),
-        check_lines=check_lines(module.inputs, module.sizes, module.np, module.names["misfit"]),
+        check_lines=check_lines(module.inputs, module.sizes, module.np, module.real, module.names["misfit"]),
         names=module.names,
         helpers=[(h, module.names[h]) for h in HELPERS if h in module.helpers],
         check=check,

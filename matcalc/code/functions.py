@@ -31,6 +31,7 @@ class Module:
     inputs: tuple[Input, ...]
     sizes: Mapping[str, str]
     np: str
+    real: str  # the type of numbers: float, unless a parameter is called so
     names: Mapping[str, str]  # helpers, private functions and SciPy functions -> names in the source
     scope: Scope
     taken: frozenset[str]  # names that statements must not use

@@ -13,7 +13,7 @@ from matcalc.code.program import Input
 from matcalc.errors import CannotDerive
 from matcalc.language.dims import Dim, IndexedName
 
-__all__ = ["Sizes", "check_lines", "size_lines", "size_names", "size_text", "test_sizes"]
+__all__ = ["Sizes", "as_array", "check_lines", "size_lines", "size_names", "size_text", "test_sizes"]
 
 Sizes = Mapping[str, str]  # names of sizes -> names in the source
 
@@ -78,9 +78,14 @@ def _read(name: str, factor: int, rest: Dim, source: str, sizes: Sizes) -> str:
 
 
 # ------------------------------------------------------------------------------------- the checks
-def check_lines(inputs: Sequence[Input], sizes: Sizes, np: str, misfit: str) -> list[str]:
+def as_array(name: str, dims: Dims, np: str, real: str) -> str:
+    """The line that makes an argument an array of floats (a number where it has no axes); ``real`` is float's name."""
+    return f"{name} = {np}.asarray({name}, dtype={real}){'' if dims else '[()]'}"
+
+
+def check_lines(inputs: Sequence[Input], sizes: Sizes, np: str, real: str, misfit: str) -> list[str]:
     """The body of the function that turns arguments into arrays of floats that fit together."""
-    out = [f"{i.name} = {np}.asarray({i.name}, dtype=float){'' if i.dims else '[()]'}" for i in inputs]
+    out = [as_array(i.name, i.dims, np, real) for i in inputs]
     known: dict[str, str] = {}  # size -> the input it was read from
     waiting = list(inputs)
     while waiting:
@@ -132,7 +137,7 @@ def _check_one(i: Input, sizes: Sizes, misfit: str, known: dict[str, str]) -> li
         out.append(_dimension_check(i, sizes, misfit, known))
         fresh = list(_bind(i, sizes, known))
         out += fresh
-    plain = len(fresh) == len(i.dims) and all(d.as_name is not None for d in i.dims)
+    plain = bool(i.dims) and len(fresh) == len(i.dims) and all(d.as_name is not None for d in i.dims)
     if plain and len(fresh) == 2:
         out[1:] = [f"{', '.join(sizes[d.as_name or ''] for d in i.dims)} = {i.name}.shape"]
     if not plain:
@@ -198,10 +203,6 @@ def test_sizes(names: Sequence[str], fixed: Sequence[int]) -> list[dict[str, int
     """Three choices of pairwise different sizes, in changing order."""
     pool = [k for k in (4, 3, 5, 2, 6, 7, 8, 9, 10, 11, 12, 13, 14) if k not in fixed]
     pool += range(15, 15 + len(names))
-    first = pool[: len(names)]
-    turned = pool[1 : len(names) + 1]
-    return [
-        dict(zip(names, first, strict=True)),
-        dict(zip(names, reversed(first), strict=True)) if len(names) > 1 else dict(zip(names, pool[2:3], strict=True)),
-        dict(zip(names, turned, strict=True)),
-    ]
+    k = len(names)
+    orders = [pool[:k], pool[:k][::-1] if k > 1 else pool[2 : k + 2], pool[1 : k + 1]]
+    return [dict(zip(names, numbers, strict=True)) for numbers in orders]

@@ -206,7 +206,9 @@ def _segment(g: Graph, seg: list[Factor]) -> Node:
         if mirrored > 1:
             half = _segment(g, long[-mirrored:])
             return _ordered(g, [row(half), *long[mirrored : len(long) - mirrored], column(half)])
-        if len(seg) < len(long) <= EXACT and order(g, long)[0] < order(g, seg)[0] + _made(g, seg[0]) + _made(g, seg[-1]):
+        if len(seg) < len(long) <= EXACT and order(g, long)[0] < order(g, seg)[0] + _made(g, seg[0]) + _made(
+            g, seg[-1]
+        ):
             return _ordered(g, long)
     elif len(seg) == 3:
         weights = seg[1].node

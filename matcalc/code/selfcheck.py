@@ -138,7 +138,7 @@ def _hessian(module: Module, single: bool, turned: str, loss: Loss | None) -> Pa
 
 
 def _hessian_of_values(module: Module, single: bool, turned: str, loss: Loss | None) -> Parts:
-    np, names = module.np, module.names
+    names = module.names
     before = ["result, derivatives = value(*point), hessian(*point)"]
     before += ["derivatives = (derivatives,)"] if single else []
     function = f"{names['gradient']}(point, i, x)"
@@ -159,16 +159,16 @@ def _backward(module: Module, single: bool, turned: str, loss: Loss | None) -> P
     np = module.np
     assert loss is not None
     before = ["result, cache = forward(*point)"]
-    if len(loss.outputs) == 1:
+    single_output = len(loss.outputs) == 1
+    if single_output:
         before.append(f"upstream = rng.standard_normal({np}.shape(result))")
-        function = f"{np}.vdot(upstream, forward({AROUND})[0])"
     else:
         before.append(f"upstream = tuple(rng.standard_normal({np}.shape(y)) for y in result)")
-        function = f"sum({np}.vdot(g, y) for g, y in zip(upstream, forward({AROUND})[0], strict=True))"
     before.append("derivatives = backward(upstream, cache)")
     before += ["derivatives = (derivatives,)"] if single else []
-    if len(loss.outputs) > 1:
+    if not single_output:
         before.append(f"result = {np}.concatenate([{np}.ravel(y) for y in result])")
+    function = f"{np}.vdot(upstream, forward({AROUND})[0])"
     if not loss.plain:
         function = f"{module.names['linear_value']}(upstream, {AROUND})"
     return before, function, f"{np}.vdot(derivative{turned}, d)", []

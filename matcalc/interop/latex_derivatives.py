@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from matcalc.interop.latex_grammar import Grammar, cover
-from matcalc.interop.latex_names import LOSS_LETTERS
+from matcalc.interop.latex_names import ACCENTS, LOSS_LETTERS
 from matcalc.interop.latex_scripts import is_transpose, scripted
 from matcalc.interop.latex_tokens import Token
 from matcalc.language.syntax import Node
@@ -140,7 +140,13 @@ def _is_number_name(g: Grammar, node: Node) -> bool:
         return known
     if name == g.known.objective or g.known.is_function(name):
         return True
-    return name.split("_")[0] in LOSS_LETTERS and not _bold(g, node)
+    return _is_loss(name) and not _bold(g, node)
+
+
+def _is_loss(name: str) -> bool:
+    """``L``, ``L_t``, ``Lbar``."""
+    stem = name.split("_")[0]
+    return stem in LOSS_LETTERS or any(stem.removesuffix(a) in LOSS_LETTERS for a in set(ACCENTS.values()))
 
 
 def _bold(g: Grammar, node: Node) -> bool:
@@ -263,7 +269,7 @@ def is_number(g: Grammar, node: Node) -> bool:
         known = g.known.is_scalar(node.data[0])
         if g.known.is_function(node.data[0]) and known is not None:
             return known
-        return node.data[0] in NUMBERS or str(node.data[0]).split("_")[0] in LOSS_LETTERS
+        return node.data[0] in NUMBERS or _is_loss(str(node.data[0]))
     if node.kind in ("pow", "neg"):
         return is_number(g, node.args[0])
     if node.kind == "binder":

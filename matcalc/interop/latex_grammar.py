@@ -16,14 +16,14 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from matcalc.errors import ParseError, Span
-from matcalc.interop.latex_names import Known
+from matcalc.interop.latex_names import FUNCTION_LETTERS, Known
 from matcalc.interop.latex_tokens import Token
 from matcalc.language.syntax import MAX_DEPTH, Node, Parser
 from matcalc.language.tokens import MAX_DIGITS
 
 __all__ = ["Facts", "Grammar", "matching"]
 
-ENTRYWISE = {"odot": ".*", "circ": ".*", "oslash": "./", "otimes": "⊗", "circledast": ".*", "bullet": ".*"}
+ENTRYWISE = {"odot": ".*", "circ": ".*", "oslash": "./", "otimes": "⊗", "circledast": ".*"}
 DOTS = frozenset(("cdot", "times", "ast", "star"))
 OPENING = {"(": ")", "[": "]", "{": "}"}
 CLOSING = frozenset(OPENING.values())
@@ -55,7 +55,8 @@ class Grammar:
         self.depth: int = above.depth if above is not None else 0
         self.bars: list[str] = []
         self.bound: tuple[str, ...] = above.bound if above is not None else ()
-        self._nodes = Parser(text, [])
+        self.factors: int = above.factors + 1 if above is not None else 0  # how many factors are being read
+        self._nodes: Parser = above._nodes if above is not None else Parser(text, [])
 
     # ------------------------------------------------------------------ tokens
     @property
@@ -110,6 +111,8 @@ class Grammar:
 
     def inside(self, tokens: list[Token]) -> Grammar:
         """A grammar for the tokens of a group."""
+        if self.factors > 2 * MAX_DEPTH:
+            raise self.too_deep()
         return Grammar(tokens, self.text, self.known, self.facts, self)
 
     def whole(self, tokens: list[Token], where: Token) -> Node:
@@ -126,7 +129,10 @@ class Grammar:
     def deeper(self) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.error(f"the formula is nested too deeply (more than {MAX_DEPTH} levels)")
+            raise self.too_deep()
+
+    def too_deep(self) -> ParseError:
+        return self.error(f"the formula is nested too deeply (more than {MAX_DEPTH} levels)")
 
     def expression(self) -> Node:
         """A sum: the loosest level."""
@@ -149,7 +155,7 @@ class Grammar:
         while self.token.is_sign("-", "+"):
             marks.append(self.next())
             if len(marks) > MAX_DEPTH:
-                raise self.error(f"the formula is nested too deeply (more than {MAX_DEPTH} levels)")
+                raise self.too_deep()
         tree = operand()
         for mark in reversed(marks):
             if mark.value == "-":
@@ -159,12 +165,20 @@ class Grammar:
     def entrywise(self) -> Node:
         factors, signs = [self.product()], []
         while True:
+            token = self.token
             sign = self._entrywise_sign()
             if not sign:
                 break
             signs.append(sign)
             factors.append(self.signed(self.product))
+            if token.is_cmd("circ") and all(self._names_a_function(f) for f in factors[-2:]):
+                raise self.error("the composition of functions is not part of the language", token, hint="write g(h(x))")
         return self.chain(factors, signs)
+
+    def _names_a_function(self, node: Node) -> bool:
+        if node.kind != "name" or self.known.is_variable(str(node.data)):
+            return False
+        return self.known.is_function(str(node.data)) or str(node.data) in FUNCTION_LETTERS
 
     def _entrywise_sign(self) -> str:
         token = self.token
@@ -229,9 +243,18 @@ class Grammar:
 
     # ------------------------------------------------------------------ factors
     def factor(self) -> Node:
+        """One factor with its scripts."""
+        self.factors += 1
+        if self.factors > 2 * MAX_DEPTH:
+            raise self.too_deep()
+        tree = self._factor()
+        self.factors -= 1
+        return tree
+
+    def _factor(self) -> Node:
         from matcalc.interop.latex_operands import OPERANDS
-        from matcalc.interop.latex_symbols import named
         from matcalc.interop.latex_scripts import scripted
+        from matcalc.interop.latex_symbols import named
 
         token = self.token
         if token.kind == "digit" or (token.is_sign(".") and self.peek().kind == "digit"):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from matcalc.errors import ParseError, Span
 from matcalc.interop.latex_grammar import DOTS, ENTRYWISE, Facts, matching
-from matcalc.interop.latex_names import greek
+from matcalc.interop.latex_names import ACCENTS, greek
 from matcalc.interop.latex_tokens import Token
 from matcalc.interop.latex_words import CONDITIONS
 
@@ -31,7 +31,7 @@ RELATIONS = {
 }  # fmt: skip
 ARROWS = frozenset(
     "implies Rightarrow Longrightarrow therefore because iff Leftrightarrow Longleftrightarrow impliedby land lor wedge vee "
-    "Downarrow".split()
+    "Downarrow bullet".split()
 )
 SIGNED = {"=": "=", "<": "le", ">": "ge", ":": ":", "≔": "="}
 ENDS = frozenset((",", ";"))
@@ -315,14 +315,32 @@ def facts_of(tokens: list[Token]) -> Facts:
         if t.is_cmd("delta") and _begins_side(tokens, i) and tokens[i + 1].kind in ("letter", "word"):
             deltas = True
         if t.is_cmd("nabla", "partial", "differential"):
-            i = _after_scripts(tokens, i + 1) + 1  # what is differentiated tells nothing
+            i = _after_name(tokens, _after_scripts(tokens, i + 1))[1]  # what is differentiated tells nothing
             continue
-        if t.kind in ("letter", "word") or (t.kind == "cmd" and greek(t.value)):
-            stem = (greek(t.value) or t.value) if t.kind == "cmd" else t.value
-            if not tokens[_after_scripts(tokens, i + 1)].is_sign("("):
-                bare[stem] = None
-        i += 1
+        key, after = _after_name(tokens, i)
+        if key and not tokens[_after_scripts(tokens, after)].is_sign("("):
+            bare[key] = None
+        i = after
     return Facts(frozenset(bare), frozenset(indices), limits, deltas)
+
+
+def _after_name(tokens: list[Token], i: int) -> tuple[str, int]:
+    """The name at a place, with its accents, and the place after it; empty where there is none."""
+    accents: list[str] = []
+    first = i
+    while i < len(tokens) - 1 and tokens[i].kind == "cmd" and tokens[i].value in ACCENTS:
+        accents.insert(0, ACCENTS[tokens[i].value])
+        i += 1
+        if tokens[i].is_sign("{"):
+            i += 1
+    t = tokens[i]
+    stem = t.value if t.kind in ("letter", "word") else (greek(t.value) or "" if t.kind == "cmd" else "")
+    if not stem or i >= len(tokens) - 1:
+        return "", min(first + 1, len(tokens))
+    i += 1
+    for _ in accents:
+        i += tokens[min(i, len(tokens) - 1)].is_sign("}")
+    return stem + "".join(accents), min(i, len(tokens) - 1)
 
 
 def _begins_side(tokens: list[Token], i: int) -> bool:

@@ -29,7 +29,7 @@ VARIANTS = {
 LETTERS_OF_GREEK = {letter: word for word, letter in GREEK.items() if word != "eps"}
 OTHERS = {"eps": ("epsilon", "ε"), "epsilon": ("eps", "ε"), "lambda": ("lam", "λ"), "l": ("ell", "loss")}
 VERSALS = {"Alpha": "A", "Beta": "B", "Epsilon": "E", "Zeta": "Z", "Eta": "H", "Iota": "I", "Kappa": "K", "Mu": "M", "Nu": "N", "Rho": "P", "Tau": "T", "Chi": "X"}
-FUNCTION_LETTERS = frozenset("f g h l F phi psi sigma theta rho loss".split())  # usually functions when applied
+FUNCTION_LETTERS = frozenset("f g h l F o O phi psi sigma theta rho loss".split())  # usually functions when applied
 LOSS_LETTERS = frozenset("L J E l f loss ell".split())  # usually a number
 
 
@@ -119,6 +119,11 @@ class Name:
     accents: tuple[str, ...] = ()
     subscript: tuple[str, ...] = ()
     bold: bool = False
+
+    @property
+    def key(self) -> str:
+        """The stem with its accents: what facts about the letters of a text are kept by."""
+        return self.stem + "".join(self.accents)
 
     def spellings(self) -> list[str]:
         """Every spelling, the usual one first."""

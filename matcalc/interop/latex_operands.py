@@ -41,6 +41,7 @@ UNREAD = {
     "begin": "matrices written by their entries", "dots": "dots", "cdots": "dots", "ldots": "dots", "vdots": "dots", "ddots": "dots",
     "sup": "suprema", "inf": "infima", "argmin": "minimizers", "argmax": "maximizers", "lfloor": "rounding", "lceil": "rounding",
     "open fence": "brackets of one side", "emptyset": "sets", "min": "minima", "cup": "sets", "cap": "sets", "setminus": "sets",
+    "cases": "cases", "quad": "blocks side by side", "qquad": "blocks side by side", "R": "sets of numbers", "pm": "signs that are open",
 }  # fmt: skip
 
 

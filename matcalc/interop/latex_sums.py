@@ -54,7 +54,7 @@ def _range(g: Grammar, start: Token, below: list[Token], high: list[Token]) -> t
     if not below:
         raise g.error("a sum needs its index", start, hint="\\sum_{i=1}^{n}, or \\operatorname{sum}(X) over all entries")
     if len(below) == 1 and below[0].kind == "letter":
-        limit = g.facts.limits.get(below[0].value, [])
+        limit = g.facts.limits.get(below[0].value) or _limit_of_like(g, below[0].value)
         return below[0], [], high or limit
     if len(below) > 2 and below[0].kind == "letter" and below[1].is_sign("="):
         rest = below[2:]
@@ -69,6 +69,12 @@ def _range(g: Grammar, start: Token, below: list[Token], high: list[Token]) -> t
     if any(t.is_sign(",") for t in below):
         raise g.error("a sum over two indices is not read", start, hint="write two sums, or the sum with traces and ones")
     raise g.error("the range of this sum is not read", start, hint="\\sum_{i=1}^{n}")
+
+
+def _limit_of_like(g: Grammar, index: str) -> list[Token]:
+    """Indices of one kind, such as i and j, run over the same members where nothing else is said."""
+    alike = "ijkl" if index in "ijkl" else index
+    return next((g.facts.limits[c] for c in alike if c in g.facts.limits), [])
 
 
 def _without_commas(tokens: list[Token]) -> list[Token]:

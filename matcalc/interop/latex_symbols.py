@@ -21,6 +21,7 @@ from matcalc.language.syntax import Node
 __all__ = ["arguments", "named", "stem_of"]
 
 INDEX_LETTERS = frozenset("ijkl")
+LONGEST_PRODUCT = 4  # so many small letters in a row are a word
 LAYERS = frozenset(("l", "ell"))
 STARS = {"*": "star", "+": "plus", "-": "minus", "star": "star", "ast": "star", "perp": "perp", "infty": "inf"}
 
@@ -90,6 +91,14 @@ def _word(g: Grammar) -> Node | None:
         if function and length == len(run) and opens and not (word in ("d", "e")):
             g.tokens[g.i : g.i + length] = [one]
             return called(g, function)
+    if len(run) >= LONGEST_PRODUCT and all(t.value.islower() for t in run):
+        place = cover(*(t.span for t in run))
+        raise g.error("a word inside a formula", place, hint="write \\text{...}, or \\mathrm{...} for a name")
+    applied = len(run) > 1 and all(t.value.isupper() for t in run) and g.peek(len(run)).is_sign("(")
+    if applied and not g.facts.bare & {t.value for t in run} and _lists_names(g, len(run)):  # BN(y)
+        word = "".join(t.value for t in run)
+        g.tokens[g.i : g.i + len(run)] = [Token("word", word, cover(*(t.span for t in run)))]
+        return None
     tail = next((k for k in range(1, len(run) - 1) if function_word("".join(t.value for t in run[k:]))), None)
     if tail is not None and g.peek(len(run)).is_sign("(") and not g.facts.bare & {t.value for t in run[tail:]}:
         word = "".join(t.value for t in run[tail:])
@@ -240,7 +249,7 @@ def _are_indices(g: Grammar, script: list[Token]) -> bool:
     """Two letters or more that are all indices: ``A_{ij}``."""
     letters = [t.value for t in script if t.kind == "letter"]
     several = len(letters) > 1 and len(letters) == len(script)
-    return several and all(c in INDEX_LETTERS or c in g.bound for c in letters)
+    return several and (all(c in INDEX_LETTERS for c in letters) or any(c in g.bound for c in letters))
 
 
 def _pieces(g: Grammar, script: list[Token]) -> tuple[str, ...]:
@@ -325,10 +334,10 @@ def _is_function(g: Grammar, spelling: str, name: Name, ahead: int, order: int) 
     known_elementwise = ALIASES.get(spelling, spelling) in FUNCTIONS or spelling in WORDS
     if g.known.is_variable(spelling):
         # The objective may be written with its variables: f(W).
-        return spelling == g.known.objective and _lists_names(g, ahead) and name.stem not in g.facts.bare
+        return spelling == g.known.objective and _lists_names(g, ahead) and name.key not in g.facts.bare
     if known_elementwise:
         return True
-    bare = name.stem in g.facts.bare
+    bare = name.key in g.facts.bare
     if order:
         return not bare or name.stem in FUNCTION_LETTERS
     if _has_comma(g, ahead):

@@ -32,6 +32,8 @@ REMARKS = frozenset(
     "if otherwise where and for with so then thus hence is or when let in as such that since by from to of "
     "so, i.e. e.g. assuming note on at both all all, each every we get have because using gives yields".split()
 )
+STARTS = frozenset(("let", "where", "with", "then", "thus", "hence", "so"))
+NAMES = frozenset("const constant loss cost cov var mse elbo lr reg err rss nll".split())
 CONDITIONS = frozenset(("if", "for", "when", "otherwise", "assuming", "since", "because", "using", "by", "as", "from"))
 
 
@@ -103,27 +105,48 @@ def _cover(token: Token, content: list[Token]) -> Span:
 def _upright(token: Token, waiting: list[Token], before: Token | None, text: str) -> list[Token]:
     content = [t for t in argument(waiting, token, text) if t.kind != "newline"]
     word = _word(content)
-    written = text[token.span.end : _cover(token, content).end]
-    if len(content) > 4 and len(written.split()) > 1 and "\\" not in written:
-        return [Token("remark", " ".join(written.strip("{} ").split()), _cover(token, content))]
+    span = _cover(token, content)
+    written = _written(token, content, text)
+    if len(written.split()) > 1 and "\\" not in written or word.lower() in CONDITIONS | STARTS:
+        return [Token("remark", " ".join(written.split()), span)]
     if len(word) > 1:
-        return [Token("word", word, _cover(token, content))]
+        return [Token("word", word, span)]
     if word in ("d", "e") and token.value != "mathsf":
-        return [Token("cmd", "differential" if word == "d" else "euler", _cover(token, content))]
+        return [Token("cmd", "differential" if word == "d" else "euler", span)]
     if token.value == "operatorname":
         raise ParseError("the name of this operator is not understood", span=token.span, source=text)
     return _kept(content, token, before)
 
 
+def _written(token: Token, content: list[Token], text: str) -> str:
+    """The argument as it is written, with its spaces."""
+    if not content or content[0].span.start < token.span.end:
+        return "".join(t.value for t in content)
+    end = content[-1].span.end
+    while end < len(text) and text[end].isspace():
+        end += 1
+    inside = text[token.span.end : end]
+    return inside.lstrip().removeprefix("{")
+
+
 def _text(token: Token, waiting: list[Token], before: Token | None, text: str) -> list[Token]:
-    content = argument(waiting, token, text)
+    """Text in a formula: the name of a function, a word that is a name, or a remark."""
+    content = [t for t in argument(waiting, token, text) if t.kind != "newline"]
     span = _cover(token, content)
-    written = text[token.span.end : span.end].strip()
-    written = written[1:-1] if written.startswith("{") else written
-    word = _word([t for t in content if t.kind != "newline"])
-    if word and written == written.strip() and " " not in written and word.lower() not in REMARKS:
-        return [Token("word", word, span)] if len(word) > 1 else [t for t in content if t.kind == "letter"]
+    written = _written(token, content, text)
+    word = _word(content)
+    following = waiting[-1] if waiting else None
+    tight = word and written == written.strip() and word.lower() not in REMARKS
+    named = len(word) == 1 or word.lower() in NAMES or function_like(word) or (following is not None and following.is_sign("_", "("))
+    if tight and named:
+        return [Token("word", word, span)] if len(word) > 1 else content
     return [Token("remark", " ".join(written.split()), span)]
+
+
+def function_like(word: str) -> bool:
+    from matcalc.interop.latex_operands import function_word
+
+    return bool(function_word(word))
 
 
 def _drop(token: Token, waiting: list[Token], before: Token | None, text: str) -> list[Token]:

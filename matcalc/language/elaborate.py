@@ -108,7 +108,8 @@ def _problem(program: Program, done: Attempt, chosen: Mapping[str, str]) -> Prob
     name = _objective_name(program, symbols)
     functions = {n: f for n, f in reading.functions.items() if n in program.functions or n in program.names.functions}
     notes = notes_of(program, reading, symbols, functions, chosen)
-    problem = Problem(program.text, objective, name, program.wrt, symbols, functions, statements, tuple(notes))
+    named = isinstance(program.objective, Defining)
+    problem = Problem(program.text, objective, name, program.wrt, symbols, functions, statements, tuple(notes), named)
     return with_entrywise_notes(problem)
 
 

@@ -92,11 +92,17 @@ class Problem:
     functions: Mapping[str, Function] = field(default_factory=dict)
     statements: tuple[Statement, ...] = ()
     notes: tuple[str, ...] = ()  # every assumption, as sentences for the user
+    named: bool = False  # the objective's name is the user's own
 
     @property
     def definitions(self) -> tuple[Definition, ...]:
         """The plain definitions, in order."""
         return tuple(s for s in self.statements if isinstance(s, Definition))
+
+    @property
+    def intermediates(self) -> tuple[Definition, ...]:
+        """The definitions beside the objective's own."""
+        return tuple(d for d in self.definitions if d.name != self.objective_name)
 
     @property
     def facts(self) -> dict[str, frozenset[str]]:

@@ -36,7 +36,7 @@ def as_data(derivation: Told, detail: str = "full") -> dict[str, Any]:
         },
         "variables": {name: _variable(s) for name, s in problem.symbols.items()},
         "answers": {name: _named_answer(derivation, name) for name in derivation.answers},
-        "definitions": [{"name": d.name, "text": str(d.term), "latex": d.term.latex()} for d in problem.definitions],
+        "definitions": [{"name": d.name, "text": str(d.term), "latex": d.term.latex()} for d in problem.intermediates],
         "steps": [] if detail == "none" else [s for name in derivation.answers for s in _steps(derivation, name)],
         "conventions": list(derivation.conventions),
         "certificate": _certificate(derivation.certificate),

@@ -25,7 +25,7 @@ def latex(derivation: Told, detail: str) -> str:
     problem = derivation.problem
     out = [f"% {told}" for told in (*given(problem), *problem.notes)]
     out += [r"\begin{align*}", rf"{LATEX.label(problem.objective_name)} &= {LATEX.term(problem.objective)}"]
-    for d in problem.definitions:
+    for d in problem.intermediates:
         out[-1] += r" \\"
         out.append(rf"{LATEX.label(d.name)} &= {LATEX.term(d.term)}")
     out.append(r"\end{align*}")
@@ -49,7 +49,7 @@ def markdown(derivation: Told, detail: str) -> str:
     """Display formulas, the reasons as a list, and the certificate."""
     problem = derivation.problem
     out = [f"$$\n{LATEX.label(problem.objective_name)} = {LATEX.term(problem.objective)}\n$$", ""]
-    out += [f"where ${LATEX.label(d.name)} = {LATEX.term(d.term)}$  " for d in problem.definitions]
+    out += [f"where ${LATEX.label(d.name)} = {LATEX.term(d.term)}$  " for d in problem.intermediates]
     out += [f"- {told}" for told in (*(f"`{d}`" for d in given(problem)), *problem.notes)]
     out.append("")
     for name, answer in derivation.answers.items():

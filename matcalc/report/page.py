@@ -66,7 +66,7 @@ def _facts(derivation: Told, detail: str) -> dict[str, Any]:
     return {
         "title": problem.text.strip().splitlines()[0] if problem.text.strip() else str(problem.objective),
         "objective": _equation(problem.objective_name, problem.objective),
-        "definitions": [_equation(d.name, d.term) for d in problem.definitions],
+        "definitions": [_equation(d.name, d.term) for d in problem.intermediates],
         "declarations": [*given(problem), *problem.notes],
         "answers": answers,
         "remarks": remarks(derivation),

@@ -32,7 +32,7 @@ def _question(derivation: Told, notation: Notation) -> str:
     """The objective, its definitions, and what the names are."""
     problem = derivation.problem
     out = [f"{problem.objective_name} = {notation.term(problem.objective)}"]
-    out += [f"  where {d.name} = {notation.term(d.term)}" for d in problem.definitions]
+    out += [f"  where {d.name} = {notation.term(d.term)}" for d in problem.intermediates]
     declared = given(problem)
     out += [f"  given {', '.join(declared)}"] if declared else []
     return "\n".join([*out, *(f"  {note}" for note in problem.notes)])
