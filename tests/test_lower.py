@@ -32,6 +32,7 @@ LOWERED = ALL - {"call", "grad", "jac", "hess"}
 HELPERS = """
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.special import erf
 
 
 def _sigmoid(x):

@@ -87,6 +87,8 @@ def _of_reading(q: Question, read_as: str, layout: str, structure: str) -> Itera
             if structure == "projected"
             else f"{v} is {kind}: the derivative is by its independent entries"
         )
+    if kind is not None and read_as in ("jacobian", "slope"):
+        yield f"{v} is {kind}: the Jacobian is for {kind} changes"
     if "orthogonal" in q.setting.facts.get(v.data, frozenset()):
         yield f"{v} is orthogonal: the gradient is that of the surrounding space, not projected"
 

@@ -22,10 +22,11 @@ from matcalc.code.names import Namer, parameter_names
 from matcalc.code.nodes import dims_of
 from matcalc.code.program import Input
 from matcalc.code.selfcheck import Check, check_of
-from matcalc.code.source import HELPERS
+from matcalc.code.source import HELPERS, SCIPY
 from matcalc.code.text import docstring, plain, returned, signature
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language import terms as T
+from matcalc.language.dims import Shape
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.terms import Term
 
@@ -45,7 +46,7 @@ PRIVATE = (
     "gradient",
     "linear_value",
 )
-SCIPY = ("cho_factor", "cho_solve")
+SCIPY = {"cho_factor": "linalg", "cho_solve": "linalg", "erf": "special"}  # and their modules
 PUBLIC = ("value", "value_and_grad", "forward", "backward", "jacobian", "hessian", "hessian_vector_product")
 
 
@@ -144,9 +145,24 @@ def _refuse_what_has_no_code(task: _Task) -> None:
             raise CannotDerive(f"there is no code for indexed families such as {s.name} yet")
     if any(not isinstance(s, Definition) for s in task.problem.statements):
         raise CannotDerive("there is no code for recurrences yet")
-    for name in task.answers:
+    for name, answer in task.answers.items():
         if name not in task.problem.symbols:
             raise CannotDerive(f"there is no code for the derivative by the definition {name}: it is not an input")
+        if answer.shape not in _shapes(task, name):
+            raise MatcalcError(f"the derivative by {name} is {answer.shape}: not a shape it can have")
+
+
+def _shapes(task: _Task, name: str) -> list[Shape]:
+    """The shapes a derivative by a name may have."""
+    f, x = task.problem.objective.shape, task.problem.symbols[name].shape
+    entries, own = f.rows * f.cols, x.rows * x.cols
+    if task.order == 2:
+        return [Shape(own, own)]
+    if f.is_scalar:
+        return [x.transposed if task.layout == "numerator" else x]
+    if x.is_scalar:
+        return [f.transposed if task.layout == "denominator" else f]
+    return [Shape(own, entries) if task.layout == "denominator" else Shape(entries, own)]
 
 
 # ------------------------------------------------------------------------------------- the module
@@ -215,7 +231,7 @@ def _derivatives(module: Module, public: str, kind: str, task: _Task, answers: M
     labels = [letter] if len(names) == 1 else [f"{letter}_{n}" for n in names]
     what = {"jac": "Jacobian", "hess": "Hessian"}[kind]
     doc = [f"The {what} of {task.problem.objective_name} by {', '.join(names)}.", "", *_labelled(kind, task, answers)]
-    return function(module, public, doc, list(zip(labels, answers.values(), strict=True)), _tuple)
+    return function(module, public, doc, list(zip(labels, answers.values(), strict=True)), ", ".join)
 
 
 def _second_order(module: Module, task: _Task) -> list[Function]:
@@ -290,6 +306,25 @@ def _kind_of_argument(i: Input, module: Module) -> str:
     return shape_text(i.dims, module.sizes) if i.dims else "a number"
 
 
+def _scipy_imports(module: Module) -> list[str]:
+    """What is imported from SciPy, one line for each of its modules."""
+    found: dict[str, list[str]] = {}
+    for s, home in SCIPY.items():
+        if s in module.scipy:
+            found.setdefault(home, []).append(s if module.names[s] == s else f"{s} as {module.names[s]}")
+    return [f"from scipy.{home} import {', '.join(names)}" for home, names in found.items()]
+
+
+def _scipy_imports(module: Module) -> list[str]:
+    """The import lines for what comes from SciPy."""
+    out = []
+    for package in sorted(set(SCIPY.values())):
+        used = [s for s in SCIPY if s in module.scipy and SCIPY[s] == package]
+        names = [s if module.names[s] == s else f"{s} as {module.names[s]}" for s in used]
+        out += [f"from {package} import {', '.join(names)}"] if used else []
+    return out
+
+
 def _rendered(module: Module, functions: Sequence[Function], header: Sequence[str], check: Check) -> str:
     import jinja2
 
@@ -304,7 +339,7 @@ def _rendered(module: Module, functions: Sequence[Function], header: Sequence[st
     text = environment.get_template("numpy_module.py.j2").render(
         docstring=header,
         np=module.np,
-        scipy=[s if module.names[s] == s else f"{s} as {module.names[s]}" for s in SCIPY if s in module.scipy],
+        scipy=_scipy_imports(module),
         functions=functions,
         inputs=module.inputs,
         arrays=signature(module.names["arrays"], module.parameters),

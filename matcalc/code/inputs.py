@@ -6,6 +6,7 @@ argument, the expected and the given shape.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from matcalc.code.nodes import Dims
@@ -96,7 +97,14 @@ def check_lines(inputs: Sequence[Input], sizes: Sizes, np: str, real: str, misfi
         chosen = ready[0]
         waiting.remove(chosen)
         out += _check_one(chosen, sizes, misfit, known)
-    return [line for block in out for line in block.split("\n")]
+    lines = [line for block in out for line in block.split("\n")]
+    return [line for k, line in enumerate(lines) if not _is_idle(line, lines[k + 1 :])]
+
+
+def _is_idle(line: str, later: Sequence[str]) -> bool:
+    """Whether a line only reads a size that nobody needs."""
+    name, _, value = line.partition(" = ")
+    return ".shape[" in value and not any(re.search(rf"\b{name}\b", other) for other in later)
 
 
 def _readable(i: Input, known: Mapping[str, str]) -> bool:

@@ -9,7 +9,7 @@ Invariant: every rewriting here is exact for real numbers wherever the original 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from matcalc.code.lower_entries import (
@@ -29,7 +29,8 @@ from matcalc.code.lower_sums import sum_of, vdot
 from matcalc.code.lower_views import flat_product, transpose
 from matcalc.code.nodes import Dims, Graph, Node
 from matcalc.code.ratios import Ratio, one_plus_exp, ratio
-from matcalc.errors import CannotDerive
+from matcalc.errors import CannotDerive, MatcalcError
+from matcalc.language.functions import FUNCTIONS
 
 __all__ = [
     "determinant",
@@ -55,11 +56,45 @@ def elementwise(g: Graph, name: str, x: Node) -> Node:
     constant = constant_of(g, x) if x.dims else None
     if constant is not None:
         return prod(g, 1, [elementwise(g, name, constant), g.ones(x.dims)])
+    if name in COMPOSITE:
+        return COMPOSITE[name](g, x)
     if name == "log":
         return _log(g, x)
+    if name in SPREAD:
+        return SPREAD[name](g, x)
     if name == "step" and x in g.plan.rectified:  # relu(x) is at hand and positive where x is
         x = g.node("fn", (x,), "relu", x.dims)
     return g.node("fn", (x,), name, x.dims)
+
+
+def _swish(g: Graph, x: Node) -> Node:
+    return prod(g, 1, [x, elementwise(g, "sigmoid", x)])
+
+
+def _gelu(g: Graph, x: Node) -> Node:
+    root = elementwise(g, "sqrt", g.num(2))
+    return prod(g, Fraction(1, 2), [x, add(g, [g.ones(x.dims), elementwise(g, "erf", prod(g, 1, [x], [root]))])])
+
+
+# Functions that share their parts with their derivatives.
+SPREAD: dict[str, Callable[[Graph, Node], Node]] = {"swish": _swish, "gelu": _gelu}
+
+
+def _swish(g: Graph, x: Node) -> Node:
+    return prod(g, 1, [x, elementwise(g, "sigmoid", x)])
+
+
+def _gelu(g: Graph, x: Node) -> Node:
+    half_root = g.node("fn", (g.num(2),), "sqrt", ())
+    inside = elementwise(g, "erf", prod(g, 1, [x], [half_root]))
+    return prod(g, Fraction(1, 2), [x, add(g, [inside, g.ones(x.dims)])])
+
+
+# Functions that are made of others, so that what they are made of is shared.
+COMPOSITE: dict[str, Callable[[Graph, Node], Node]] = {"swish": _swish, "gelu": _gelu}
+for _row in FUNCTIONS.values():
+    if _row.numpy.count("{0}") > 1 and _row.name not in COMPOSITE:
+        raise MatcalcError(f"the function {_row.name} uses its argument twice: say in COMPOSITE what it is made of")
 
 
 # ------------------------------------------------------------------------------------ logarithms

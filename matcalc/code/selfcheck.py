@@ -24,7 +24,7 @@ class Check:
 
     what: str  # for the printed line
     before: tuple[str, ...]  # lines that make ``result`` and the tuple ``derivatives`` at ``point``
-    function: str  # of x, the variable number i
+    function: tuple[str, ...]  # body of the function of x, the variable number i
     predicted: str  # the derivative's prediction along d
     after: tuple[str, ...]  # further comparisons
     tolerance: str
@@ -79,7 +79,7 @@ def check_of(
     return Check(
         what=what,
         before=tuple(before),
-        function=function,
+        function=(*function.split("; ")[:-1], f"return {function.split('; ')[-1]}"),
         predicted=predicted,
         after=tuple(after),
         tolerance="1e-6" if kind != "hessian" or has_gradient else "1e-4",
@@ -131,9 +131,8 @@ def _jacobian(module: Module, single: bool, turned: str, loss: Loss | None) -> P
 def _hessian(module: Module, single: bool, turned: str, loss: Loss | None) -> Parts:
     before = ["result, derivatives = value(*point), hessian(*point)"]
     before += ["derivatives = (derivatives,)"] if single else []
-    gradient = f"value_and_grad({AROUND})[1]"
-    gradient += "" if single else f"[{module.names['variables']}.index(i)]"
-    function = f'{module.np}.ravel({gradient}, order="F")'
+    gradient = "gradient" if single else f"gradient[{module.names['variables']}.index(i)]"
+    function = f'gradient = value_and_grad({AROUND})[1]; {module.np}.ravel({gradient}, order="F")'
     return before, function, f"{module.names['along']}(derivative, d)", _product_check(module) if single else []
 
 

@@ -17,12 +17,21 @@ from matcalc.code.arithmetic import (
 )
 from matcalc.code.nodes import Node
 from matcalc.code.writer import AT, ATOM, PLUS, POWER, Piece, Row, Writer
+from matcalc.errors import MatcalcError
 from matcalc.language.functions import FUNCTIONS
 
-__all__ = ["HELPERS", "SOURCE", "in_place"]
+__all__ = ["HELPERS", "SCIPY", "SOURCE", "in_place"]
 
 # Helper functions that generated modules carry with them; their text is in the templates.
 HELPERS = ("sigmoid", "softplus", "softmax", "logsumexp", "log_det", "commutation")
+
+# What comes from SciPy, and where from.
+SCIPY = {"cho_factor": "scipy.linalg", "cho_solve": "scipy.linalg", "erf": "scipy.special"}
+
+for _row in FUNCTIONS.values():
+    _called = re.match(r"_(\w+)\(", _row.numpy)
+    if _called and _called[1] not in (*HELPERS, *SCIPY):
+        raise MatcalcError(f"the function {_row.name} needs a helper that no template has: {_row.numpy}")
 
 
 def in_place(w: Writer, node: Node) -> str | None:
@@ -64,9 +73,13 @@ def _function(w: Writer, node: Node) -> Piece:
     if name == "step" and node.is_scalar:
         return Piece(f"{w.np}.float64({argument.at(PLUS)} > 0)")
     template = FUNCTIONS[name].numpy
+    special = re.fullmatch(r"scipy\.special\.(\w+)\(\{0\}\)", template)
+    if special:
+        return Piece(f"{w.scipy(special[1])}({argument.text})")
     called = re.fullmatch(r"_(\w+)\(\{0\}\)", template)
     if called:
-        return Piece(f"{w.helper(called[1])}({argument.text})")
+        own = w.scipy(called[1]) if called[1] in SCIPY else w.helper(called[1])
+        return Piece(f"{own}({argument.text})")
     inside = argument.text if re.search(r"\w\(\{0\}[,)]", template) else argument.at(ATOM)
     text = template.replace("np.", f"{w.np}.").replace("{0}", inside)
     return Piece(text, ATOM if text.endswith(")") else 0)

@@ -35,6 +35,7 @@ FEWEST = 3  # that must agree where an answer has no value at the others
 TRIES = 16
 ROUNDING = 1e-5  # of the largest intermediate number: differences far below it are lost digits
 MOST_ENTRIES = 250_000  # of an array
+REMEMBERED = 2_000  # values of terms at one point
 MOST_TURNS = 20_000  # of a body under sums
 
 
@@ -81,6 +82,11 @@ class Place:
                 self.tangents[name] = derivative_at(self.derived[name], self.problem, self.point, moves)
                 self.inexact.add(name)
 
+    def forget(self) -> None:
+        """Forget the values of terms, so that a thousand answers do not fill the memory."""
+        if len(self.known) > REMEMBERED:
+            self.known.clear()
+
     def is_exact(self, t: Term) -> bool:
         """Whether the value of a term needs no differences."""
         return self.inexact.isdisjoint(t.free)
@@ -124,6 +130,12 @@ class Ground:
                 point = self.turned(self.problem, point)
             self._places[turn] = None if point is None else Place(self.problem, point, self.derived, self.varying)
         return self._places[turn]
+
+    def forget(self) -> None:
+        """Forget the values of terms at all points."""
+        for place in self._places.values():
+            if place is not None:
+                place.forget()
 
 
 # ------------------------------------------------------------------------------------ agreement

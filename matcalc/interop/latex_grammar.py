@@ -25,6 +25,7 @@ __all__ = ["Facts", "Grammar", "matching"]
 
 ENTRYWISE = {"odot": ".*", "circ": ".*", "oslash": "./", "otimes": "⊗", "circledast": ".*"}
 DOTS = frozenset(("cdot", "times", "ast", "star"))
+NODES = Parser("", [])  # makes nodes and knows how deep they are
 OPENING = {"(": ")", "[": "]", "{": "}"}
 CLOSING = frozenset(OPENING.values())
 OPEN_BARS = {"lvert": "rvert", "lVert": "rVert", "|": "|", "||": "||"}
@@ -56,7 +57,6 @@ class Grammar:
         self.bars: list[str] = []
         self.bound: tuple[str, ...] = above.bound if above is not None else ()
         self.factors: int = above.factors + 1 if above is not None else 0  # how many factors are being read
-        self._nodes: Parser = above._nodes if above is not None else Parser(text, [])
 
     # ------------------------------------------------------------------ tokens
     @property
@@ -103,7 +103,10 @@ class Grammar:
         return explain(self, token)
 
     def node(self, kind: str, span: Span, *args: Node, data: object = None, mark: Span | None = None) -> Node:
-        return self._nodes.node(kind, span, *args, data=data, mark=mark)
+        try:
+            return NODES.node(kind, span, *args, data=data, mark=mark)
+        except ParseError as error:  # the only one is that of too deep a tree
+            raise self.error(error.message, span) from None
 
     def call(self, name: str, args: list[Node], start: Token, order: int = 0) -> Node:
         span = cover(start.span, *(a.span for a in args), self.tokens[self.i - 1].span)

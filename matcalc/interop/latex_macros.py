@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matcalc.errors import ParseError, Span
 from matcalc.interop.latex_tokens import MAX_TOKENS, Token, tokenize
@@ -67,10 +68,11 @@ KNOWN = _known()
 def definitions(text: str, macros: Macros | None = None) -> Macros:
     """The commands that a document defines anywhere, added to those that are known already."""
     found = dict(macros or {})
-    for match in DEFINITION.finditer(text):
-        stop = min(len(text), match.start() + MAX_DEFINITION)
+    places = [match.start() for match in DEFINITION.finditer(text)]
+    for start, following in pairwise([*places, len(text)]):
+        stop = min(following, start + MAX_DEFINITION)
         try:
-            tokens = tokenize(text, match.start(), stop)
+            tokens = tokenize(text, start, stop)
             define(tokens, 0, found, text)
         except ParseError:
             continue  # a definition that is not understood leaves its command unknown

@@ -16,11 +16,13 @@ from matcalc.errors import ParseError, Span
 __all__ = ["MAX_LENGTH", "MAX_TOKENS", "Token", "is_latex", "tokenize"]
 
 MAX_LENGTH = 100_000
-MAX_TOKENS = 30_000
+MAX_TOKENS = 20_000
 
 
 class Token(NamedTuple):
-    r"""``kind`` is cmd (value without the backslash; ``\\`` is a row), letter, digit, sign, param, row, newline or end.
+    r"""``kind`` is cmd (value without the backslash), letter, digit, sign, param, row, newline or end.
+
+    ``\\\\`` and the bounds of a formula are rows.
 
     Later passes add word (several letters that belong together) and remark (text between formulas).
     """
@@ -87,8 +89,10 @@ def _next(text: str, i: int, stop: int, entities: bool) -> tuple[Token | None, i
     c = text[i]
     if c == "\\":
         return _command(text, i, stop)
-    if c in SPACES or c == "$":
+    if c in SPACES:
         return None, i + 1
+    if c == "$":
+        return Token("row", "$", Span(i, i + 1)), i + 1
     if c == "\n":
         return Token("newline", "\n", Span(i, i + 1)), i + 1
     if c == "%":
@@ -126,8 +130,10 @@ def _command(text: str, i: int, stop: int) -> tuple[Token | None, int]:
         value = text[i + 1 : end]
         if value == "\\":
             return Token("row", "\\\\", Span(i, end)), _after_row(text, end, stop)
-        if not value.strip() or value in "()[]$":  # a space, or the bounds of a formula
+        if not value.strip():
             return None, end
+        if value in "()[]":  # the bounds of a formula
+            return Token("row", value, Span(i, end)), end
         if value in "_&#%":
             return Token("sign", "\\" + value, Span(i, end)), end
     else:

@@ -32,6 +32,23 @@ class Elementwise:
     parity: str = ""  # "odd" | "even" | ""
 
 
+def _erf(np: Any, x: Any) -> Any:
+    """The error function of real or complex entries near the real line: its series times exp(-x^2), all of one sign."""
+    inside = np.where(np.abs(np.real(x)) < FAR, x, 0)
+    square = inside * inside
+    term = inside + 0 * x
+    total = term
+    for k in range(1, ERF_TERMS):
+        term = term * (2 * square) / (2 * k + 1)
+        total = total + term
+    near = 2 / np.sqrt(np.pi) * np.exp(-square) * total
+    return np.where(np.abs(np.real(x)) < FAR, near, np.sign(np.real(x)))
+
+
+FAR = 6.5  # beyond it erf is 1 to the last digit
+ERF_TERMS = 200
+
+
 def _rows() -> list[Elementwise]:
     e = Elementwise
     return [
@@ -62,6 +79,23 @@ def _rows() -> list[Elementwise]:
             lambda np, x: np.log(1 + np.exp(x)),
             "_softplus({0})",
             r"\operatorname{softplus}",
+        ),
+        e("erf", "erf(t)", "2*exp(-t^2)/sqrt(pi)", _erf, "scipy.special.erf({0})", r"\operatorname{erf}", parity="odd"),
+        e(
+            "swish",
+            "t/(1 + exp(-t))",
+            "sigmoid(t) + swish(t)*(1 - sigmoid(t))",
+            lambda np, x: x / (1 + np.exp(-x)),
+            "{0}*_sigmoid({0})",
+            r"\operatorname{swish}",
+        ),
+        e(
+            "gelu",
+            "t*(1 + erf(t/sqrt(2)))/2",
+            "(1 + erf(t/sqrt(2)))/2 + t*exp(-t^2/2)/sqrt(2*pi)",
+            lambda np, x: x * (1 + _erf(np, x / np.sqrt(2))) / 2,
+            "{0}*(1 + scipy.special.erf({0}/np.sqrt(2)))/2",
+            r"\operatorname{gelu}",
         ),
         e(
             "abs",
@@ -125,4 +159,7 @@ ALIASES = {
     "atan": "arctan",
     "sgn": "sign",
     "ReLU": "relu",
+    "silu": "swish",
+    "SiLU": "swish",
+    "GELU": "gelu",
 }

@@ -58,11 +58,16 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """``h[0] = h0``: one member of a family."""
+    """``h[0] = h0``: one member of a family.
+
+    A line of a block may hold for fewer indices than the block, from ``low`` to ``high``.
+    """
 
     target: Term
     term: Term
     span: Span | None = None
+    low: Dim | None = None
+    high: Dim | None = None
 
 
 @dataclass(frozen=True, slots=True)

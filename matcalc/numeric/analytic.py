@@ -60,7 +60,8 @@ def _derivative(name: str, order: int) -> Callable[[Array], Array]:
 
     t = sympy.Symbol("t", real=True)
     formula = sympy.diff(sympy.sympify(FUNCTIONS[name].sympy, locals={"t": t}), t, order)
-    found: Callable[[Array], Array] = sympy.lambdify(t, formula, "numpy")
+    known = {"erf": lambda x: FUNCTIONS["erf"].evaluate(np, x)}  # NumPy has none
+    found: Callable[[Array], Array] = sympy.lambdify(t, formula, [known, "numpy"])
     return found
 
 

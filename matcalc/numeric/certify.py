@@ -9,7 +9,7 @@ Invariants: nothing of the deriver is imported here; a wrong answer is never "ve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -211,8 +211,12 @@ def _jacobian_error(
     if flat is None:
         return None
     shape = (objective.variable.shape[0], objective.variable.shape[1])
+    basis: Sequence[Array] = ()
     if objective.variable.size > MOST_ENTRIES:  # compared along directions only
         basis = some_directions(shape, objective.subspace, rng, FEW if objective.variable.size > 2500 else MANY)
+    elif objective.subspace is not None and flat.shape[0] > 1:  # a Jacobian says what changes within the subspace do
+        basis = list(all_directions(shape, objective.subspace, "projected"))
+    if basis:
         derivatives = np.stack([objective.derivative(b, survey.exact) for b in basis], axis=1)
         return relative_error(flat @ np.stack([_stacked(b) for b in basis], axis=1), derivatives, survey.floor)
     expected = np.zeros_like(flat)

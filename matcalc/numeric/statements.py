@@ -59,7 +59,14 @@ def _loop(s: Block, here: Point, values: dict[str, Any], moves: Mapping[str, Any
     for k in reversed(range(low, high + 1)) if s.down else range(low, high + 1):
         inside = replace(here, sizes={**here.sizes, s.index: k})
         for line in s.body:
-            _set_member(line, inside, values, moves)
+            if _holds(line, k, here):
+                _set_member(line, inside, values, moves)
+
+
+def _holds(line: Boundary, k: int, here: Point) -> bool:
+    """Whether a line of a block is one for an index."""
+    above = line.low is None or k >= size_of(line.low, here.sizes)
+    return above and (line.high is None or k <= size_of(line.high, here.sizes))
 
 
 def _set_member(line: Boundary, here: Point, values: dict[str, Any], moves: Mapping[str, Any]) -> None:

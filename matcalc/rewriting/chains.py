@@ -56,6 +56,9 @@ def simplify(n: Normalizer, word: Word) -> tuple[Word, bool]:
                 if out[-1].args[0].op == "ones":
                     out.pop()
                 continue
+            if f.op == "kron" and g.op == "kron" and (mixed := _mixed_product(n, g, f)) is not None:
+                out[-1] = mixed
+                continue
             if f.shape.is_square and g.shape == f.shape and f.op != "diag" and n.inverse_factor(g) is f:
                 out.pop()
                 continue
@@ -63,6 +66,23 @@ def simplify(n: Normalizer, word: Word) -> tuple[Word, bool]:
     if not out and word:
         out.append(T.eye(word[0].shape.rows))
     return tuple(out), len(out) < len(word)
+
+
+def _mixed_product(n: Normalizer, a: Term, b: Term) -> Term | None:
+    """``kron(A, B)*kron(C, D) = kron(A*C, B*D)`` where both products are single chains."""
+    if len(a.args) != len(b.args):
+        return None
+    parts = []
+    for x, y in zip(a.args, b.args, strict=True):
+        if x.is_scalar or y.is_scalar or x.shape.cols is not y.shape.rows:
+            return None
+        single = n.product(n.unit(n.word_of(x), x.shape), n.unit(n.word_of(y), y.shape)).single
+        if single is None or single[1] != 1 or single[0][0] or not single[0][1]:
+            return None
+        parts.append(T.mul(*single[0][1]) if len(single[0][1]) > 1 else single[0][1][0])
+    if all(p.op == "eye" for p in parts):
+        return T.eye(a.shape.rows)
+    return T.make("kron", *parts)
 
 
 def merged(n: Normalizer, u: Term, v: Term) -> Term:
