@@ -12,6 +12,7 @@ import sys
 import timeit
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import exp, log
 from typing import Any
 
@@ -268,7 +269,7 @@ def main(names: Sequence[str]) -> int:
             if not agree(function(**point), workload.hand(**point)):
                 print(f"{workload.name}: the emitted code and the hand-written code disagree", file=sys.stderr)
                 return 1
-            ours, hand = seconds(lambda f=function, p=point: f(**p)), seconds(lambda p=point: workload.hand(**p))
+            ours, hand = (seconds(partial(f, **point)) for f in (function, workload.hand))
             ratios.append(ours / hand)
             line += f"{ours * 1e6:12.1f} us /{hand * 1e6:9.1f} {ours / hand:6.2f}"
         print(line)

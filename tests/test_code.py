@@ -23,7 +23,7 @@ from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.dims import shape
 from matcalc.language.elaborate import parse_expression, parse_problem
 from matcalc.language.problem import Problem, Symbol
-from matcalc.language.terms import Term, make, mul, number, power, symbol
+from matcalc.language.terms import Term, make, mul, number, power, size, symbol
 from matcalc.numeric.evaluate import Array, Point, evaluate_all, size_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +58,11 @@ GRADIENTS: list[tuple[str, str, dict[str, str]]] = [  # problem, declarations, k
         "",
         {"W": "F'*(diag(1./(exp(F*W)*vector(1)))*exp(F*W) - T)"},
     ),
-    ("a'*log(A*sin(X)*B)*b", "A : p×m positive; B : n×q positive; X : m×n positive", {"X": "(A'*((a*b')./(A*sin(X)*B))*B').*cos(X)"}),
+    (
+        "a'*log(A*sin(X)*B)*b",
+        "A : p×m positive; B : n×q positive; X : m×n positive",
+        {"X": "(A'*((a*b')./(A*sin(X)*B))*B').*cos(X)"},
+    ),
     (
         "0.5*norm2(W'*tanh(W*x) - x)^2",
         "",
@@ -447,11 +451,9 @@ def test_sizes_are_read_from_arrays_also_where_they_are_sums_and_multiples() -> 
 
 
 def test_a_size_that_no_argument_has_is_refused() -> None:
-    problem = Problem(
-        "", mul(symbol("c"), make("sum", parse_expression("ones(q)", {}))), symbols={"c": Symbol("c", shape(1))}
-    )
+    problem = Problem("", mul(symbol("c"), size("q")), symbols={"c": Symbol("c", shape(1))})
     with pytest.raises(CannotDerive, match="size q cannot be read"):
-        emit(problem, {"c": parse_expression("q", {"z": shape("q")})})
+        emit(problem, {"c": size("q")})
 
 
 def test_outputs_are_never_arguments_or_views_of_them() -> None:

@@ -22,20 +22,7 @@ ONE = terms.number(1)
 
 def tidy(t: Term, turn: bool = False) -> Term:
     """The tidied term. Iterative, and every distinct subterm is looked at once."""
-    done: dict[Term, Term] = {}
-    stack = [t]
-    while stack:
-        node = stack[-1]
-        if node in done:
-            stack.pop()
-            continue
-        todo = [a for a in node.args if a not in done]
-        if todo:
-            stack.extend(todo)
-            continue
-        done[node] = _local(node, [done[a] for a in node.args], turn)
-        stack.pop()
-    return done[t]
+    return terms.bottom_up(t, lambda node, args: _local(node, args, turn), {})
 
 
 def _local(node: Term, args: list[Term], turn: bool) -> Term:

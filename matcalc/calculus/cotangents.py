@@ -243,8 +243,6 @@ def _put_member(chain: Chain, use: Part, at: Term, p: Part, e: Equation) -> Part
     """A part of a member's cotangent put in; the range is where there are both. None where there is no such index."""
     index: Dim = at.data[1]
     own = chain.families[e.name].index
-    value = substitute_index(p.summed, own, index)
-    term = terms.replace(use.term, {at: value})
     assert e.range is not None
     there = chain.order.intersection(p.range, e.range)
     if there is None:
@@ -255,6 +253,7 @@ def _put_member(chain: Chain, use: Part, at: Term, p: Part, e: Equation) -> Part
         if inside is None:
             chain.order.at_most(there.low, index)
             chain.order.at_most(index, there.high)
+        term = terms.replace(use.term, {at: substitute_index(p.summed, own, index)})
         return replace(use, source=p.source, term=term) if inside else None
     k = coefficient(index, holder.name)
     if k is None or abs(k) != 1:
@@ -265,4 +264,9 @@ def _put_member(chain: Chain, use: Part, at: Term, p: Part, e: Equation) -> Part
     if both is None:
         return None
     narrowed = tuple(Binder(b.name, *both) if b is holder else b for b in use.binders)
+    held = use.term
+    if both.is_point:  # a member may have another shape there than elsewhere
+        held, at = (substitute_index(t, holder.name, both.low) for t in (held, at))
+        index = at.data[1]
+    term = terms.replace(held, {at: substitute_index(p.summed, own, index)})
     return replace(use, source=p.source, term=term, binders=narrowed)

@@ -18,7 +18,7 @@ from matcalc.language.terms import Term, subterms
 __all__ = ["named_arguments"]
 
 NONLINEAR = frozenset(("fn", "softmax", "logsumexp"))
-SMALL = 3  # nodes: what is not longer needs no name
+SMALL = 2  # nodes: what is not longer needs no name
 
 
 def named_arguments(chain: Chain, varying: frozenset[str]) -> tuple[Chain, tuple[Equation, ...]]:

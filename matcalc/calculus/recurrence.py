@@ -221,9 +221,12 @@ def _gradient(chain: Chain, name: str, parts: Sequence[Part]) -> Gradient:
     return Gradient(name, member, family.index, cut(chain.order, family.range, own, family.index))
 
 
-def formula(parts: Sequence[Part], like: Term) -> Term:
-    """The sum of parts; zero where there are none."""
-    return terms.add(*(p.summed for p in parts)) if parts else terms.zeros(*like.shape)
+def formula(segment: Segment, like: Term, index: str) -> Term:
+    """The sum of the parts of a segment; zero where there are none. At one position that is put in for the index."""
+    summed = [p.summed for p in segment.parts] or [terms.zeros(*like.shape)]
+    if index and segment.range.is_point:
+        summed = [substitute_index(t, index, segment.range.low) for t in summed]
+    return terms.add(*summed)
 
 
 # ------------------------------------------------------------------------------ statements

@@ -71,9 +71,10 @@ def cut(order: Order, whole: Range, parts: Sequence[Part], index: str) -> tuple[
             marks += [inside.low, inside.high + 1]
     marks = _sorted(order, marks)
     out: list[Segment] = []
-    for low, after in zip(marks, marks[1:], strict=False):
+    place = {m: i for i, m in enumerate(marks)}
+    for i, (low, after) in enumerate(zip(marks, marks[1:], strict=False)):
         here = Range(low, after - 1)
-        active = tuple(p for p, r in held if order.at_most(r.low, here.low) and order.at_most(here.high, r.high))
+        active = tuple(p for p, r in held if place[r.low] <= i < place[r.high + 1])
         if out and out[-1].parts == active:
             out[-1] = Segment(Range(out[-1].range.low, here.high), active)
         else:

@@ -212,9 +212,9 @@ def _backward(
     what = ", ".join(loss.gradients)
     doc = [
         f"The gradient of {problem.objective_name} by {', '.join(names)} from upstream = {what}.",
-        "",
-        f"Takes about {leading(program.operations)} operations.",
     ]
+    cost = leading(program.operations)
+    doc += ["", f"Takes about {cost} operations."] if any(c.isalpha() for c in cost) else []
     return missing, render("backward", ["upstream", "cache"], doc, body)
 
 

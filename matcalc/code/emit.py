@@ -46,7 +46,6 @@ PRIVATE = (
     "gradient",
     "linear_value",
 )
-SCIPY = {"cho_factor": "linalg", "cho_solve": "linalg", "erf": "special"}  # and their modules
 PUBLIC = ("value", "value_and_grad", "forward", "backward", "jacobian", "hessian", "hessian_vector_product")
 
 
@@ -304,15 +303,6 @@ def _header(
 
 def _kind_of_argument(i: Input, module: Module) -> str:
     return shape_text(i.dims, module.sizes) if i.dims else "a number"
-
-
-def _scipy_imports(module: Module) -> list[str]:
-    """What is imported from SciPy, one line for each of its modules."""
-    found: dict[str, list[str]] = {}
-    for s, home in SCIPY.items():
-        if s in module.scipy:
-            found.setdefault(home, []).append(s if module.names[s] == s else f"{s} as {module.names[s]}")
-    return [f"from scipy.{home} import {', '.join(names)}" for home, names in found.items()]
 
 
 def _scipy_imports(module: Module) -> list[str]:

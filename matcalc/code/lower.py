@@ -201,8 +201,6 @@ def _entrywise(g: Graph, formula: Term, x: Node) -> Node:
         return x
     if formula.op in ("num", "const"):
         return prod(g, 1, [LOWER[formula.op](g, formula, ()), ones])
-    if formula.op == "const":
-        return prod(g, 1, [g.node("const", (), formula.data, ()), ones])
     if formula.op == "add":
         return add(g, args)
     if formula.op in ("mul", "neg"):

@@ -60,24 +60,9 @@ def elementwise(g: Graph, name: str, x: Node) -> Node:
         return COMPOSITE[name](g, x)
     if name == "log":
         return _log(g, x)
-    if name in SPREAD:
-        return SPREAD[name](g, x)
     if name == "step" and x in g.plan.rectified:  # relu(x) is at hand and positive where x is
         x = g.node("fn", (x,), "relu", x.dims)
     return g.node("fn", (x,), name, x.dims)
-
-
-def _swish(g: Graph, x: Node) -> Node:
-    return prod(g, 1, [x, elementwise(g, "sigmoid", x)])
-
-
-def _gelu(g: Graph, x: Node) -> Node:
-    root = elementwise(g, "sqrt", g.num(2))
-    return prod(g, Fraction(1, 2), [x, add(g, [g.ones(x.dims), elementwise(g, "erf", prod(g, 1, [x], [root]))])])
-
-
-# Functions that share their parts with their derivatives.
-SPREAD: dict[str, Callable[[Graph, Node], Node]] = {"swish": _swish, "gelu": _gelu}
 
 
 def _swish(g: Graph, x: Node) -> Node:

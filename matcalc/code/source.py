@@ -28,10 +28,14 @@ HELPERS = ("sigmoid", "softplus", "softmax", "logsumexp", "log_det", "commutatio
 # What comes from SciPy, and where from.
 SCIPY = {"cho_factor": "scipy.linalg", "cho_solve": "scipy.linalg", "erf": "scipy.special"}
 
+OUTSIDE = re.compile(r"(?:scipy\.special\.|\b_)(\w+)\(")  # helpers and SciPy functions in the rows of functions
+
 for _row in FUNCTIONS.values():
-    _called = re.match(r"_(\w+)\(", _row.numpy)
-    if _called and _called[1] not in (*HELPERS, *SCIPY):
-        raise MatcalcError(f"the function {_row.name} needs a helper that no template has: {_row.numpy}")
+    for _name in OUTSIDE.findall(_row.numpy):
+        if _name not in (*HELPERS, *SCIPY):
+            raise MatcalcError(
+                f"the function {_row.name} needs {_name}, which is neither in the templates nor in SCIPY"
+            )
 
 
 def in_place(w: Writer, node: Node) -> str | None:
@@ -73,11 +77,8 @@ def _function(w: Writer, node: Node) -> Piece:
     if name == "step" and node.is_scalar:
         return Piece(f"{w.np}.float64({argument.at(PLUS)} > 0)")
     template = FUNCTIONS[name].numpy
-    special = re.fullmatch(r"scipy\.special\.(\w+)\(\{0\}\)", template)
-    if special:
-        return Piece(f"{w.scipy(special[1])}({argument.text})")
-    called = re.fullmatch(r"_(\w+)\(\{0\}\)", template)
-    if called:
+    called = OUTSIDE.match(template)
+    if called and template.endswith("({0})"):
         own = w.scipy(called[1]) if called[1] in SCIPY else w.helper(called[1])
         return Piece(f"{own}({argument.text})")
     inside = argument.text if re.search(r"\w\(\{0\}[,)]", template) else argument.at(ATOM)

@@ -15,7 +15,7 @@ from matcalc.errors import MatcalcError
 from matcalc.homework.compare import Ground, close
 from matcalc.homework.question import Question
 from matcalc.homework.verdict import Finding
-from matcalc.language.problem import Problem
+from matcalc.language.problem import Problem, Symbol
 from matcalc.language.terms import Term
 from matcalc.numeric.evaluate import Array, Point
 from matcalc.numeric.sample import CannotSample, eased
@@ -50,7 +50,40 @@ def saving(question: Question, known: dict[str, Assumption], term: Term) -> list
             done.add(symbol)
             how = f" ({convention})" if convention else ""
             out.append(Finding(known[key].kind, f"would be correct if {known[key].says}{how}"))
-    return out
+    return out or _jointly(question, known, term)
+
+
+def _jointly(question: Question, known: dict[str, Assumption], term: Term) -> list[Finding]:
+    """Several matrices symmetric at once: the fewest that are needed."""
+    problem = question.problem
+    names = [s.name for s in problem.symbols.values() if _may_be_symmetric(s) and s.name in term.free]
+    if len(names) < 2 or not _holds_for(question, known, names, term):
+        return []
+    for name in list(names):
+        fewer = [n for n in names if n != name]
+        if fewer and _holds_for(question, known, fewer, term):
+            names = fewer
+    return [Finding("symmetric", f"would be correct if {_listed(names)} are symmetric")]
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _may_be_symmetric(s: Symbol) -> bool:
+    square = s.shape.is_square and not s.shape.is_scalar and s.index is None
+    return square and not s.properties & {"symmetric", "posdef", "diagonal", "skew"}
+
+
+def _holds_for(question: Question, known: dict[str, Assumption], names: list[str], term: Term) -> bool:
+    key = f"{' '.join(names)} symmetric"
+    if key not in known:
+        symbols = dict(question.problem.symbols)
+        for n in names:
+            symbols[n] = replace(symbols[n], properties=symbols[n].properties | {"symmetric"})
+        asked = _again(question, replace(question.problem, symbols=symbols))
+        known[key] = Assumption("symmetric", f"{_listed(names)} are symmetric", asked)
+    return _holds(known[key], term) is not None
 
 
 Made = tuple[str, str, Callable[[], Assumption]]

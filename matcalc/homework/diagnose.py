@@ -28,7 +28,7 @@ from matcalc.homework.scalars import Scalars, ratio
 from matcalc.homework.verdict import Finding
 from matcalc.language import terms
 from matcalc.language.dims import Shape
-from matcalc.language.terms import Term
+from matcalc.language.terms import Path, Term
 from matcalc.numeric.evaluate import Array
 from matcalc.numeric.sample import CannotSample
 
@@ -225,17 +225,27 @@ class Search:
     def try_edits(self, edits: Iterable[Edit], piece: int) -> None:
         """Try changes of one piece; those that fit go into the findings."""
         limit = MOST_EDITS if self.answer.term is not None else MOST_READ
+        good: list[tuple[Edit, str]] = []
         for edit in edits:
-            if len(self.findings) >= MOST_FINDINGS or self.tried >= limit:
-                return
+            if self.tried >= limit:
+                break
             term = self._built(edit, piece)
             if term is None:
                 continue
-            ok, _ = self.right(term)
-            if ok:
-                self.found(edit.kind, _sentence(edit), self._text(edit, piece, term), edit)
+            if self.right(term)[0]:
+                good.append((edit, self._text(edit, piece, term)))
             else:
                 self.candidates.append((edit, piece, term))
+        self._take(good)
+
+    def _take(self, good: list[tuple[Edit, str]]) -> None:
+        """Take up the plainest changes, one for each place."""
+        taken: list[Path] = []
+        for edit, text in sorted(good, key=lambda g: len(g[1])):
+            if any(edit.path[: len(p)] == p[: len(edit.path)] for p in taken):
+                continue
+            taken.append(edit.path)
+            self.found(edit.kind, _sentence(edit), text, edit)
 
     def _built(self, edit: Edit, piece: int) -> Term | None:
         """The term after a change, where it is new and has one of the shapes that could be right."""

@@ -207,11 +207,12 @@ def _more(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
     parent = at(form, path[:-1]) if path else None
     if parent is not None and parent.op == "mul" or here.op == "leaf" and path:
         return  # the product is the place to put it in
-    shape = shape_of(here)
     args = here.args if here.op == "mul" else (here,)
     for f in offers.factors[:MOST_INSERTED]:
         new = form_of(f)
         for i in range(len(args) + 1):
+            if i < len(args) and _is_scalar(args[i]):
+                continue  # behind the scalars
             yield "factor", f"the factor {f} is missing", call("mul", *args[:i], new, *args[i:]), False
     for f in offers.entry_factors[:MOST_INSERTED]:
         for i, a in enumerate(args):
@@ -224,7 +225,11 @@ def _more(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
                 if _may_be(shape_of(run), f.shape):
                     put_in = call("mul", *args[:i], call("had", run, form_of(f)), *args[j:])
                     yield "factor", f"the factor {f} is missing", put_in, False
-    del shape
+
+
+def _is_scalar(form: Form) -> bool:
+    shape = shape_of(form)
+    return shape is not None and shape.is_scalar
 
 
 def _runs(many: int) -> Iterator[tuple[int, int]]:

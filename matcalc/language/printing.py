@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from matcalc.language.dims import ONE, Dim
 from matcalc.language.ops import ADD, MUL, NEG, OPS, POST, POW
-from matcalc.language.terms import Term, size_names
+from matcalc.language.terms import Term, bottom_up, size_names
 
 __all__ = ["decimal_text", "latex", "text", "unicode"]
 
@@ -74,20 +74,7 @@ def bound_letter(written: str, high: Dim | None = None) -> str:
 # --------------------------------------------------------------------------------- the walk
 def post_order(t: Term, write: Callable[[Term, Sequence[Piece]], Piece]) -> Piece:
     """Write every distinct subterm once, from the leaves up."""
-    done: dict[Term, Piece] = {}
-    stack = [t]
-    while stack:
-        node = stack[-1]
-        if node in done:
-            stack.pop()
-            continue
-        todo = [a for a in node.args if a not in done]
-        if todo:
-            stack.extend(todo)
-            continue
-        done[node] = write(node, [done[a] for a in node.args])
-        stack.pop()
-    return done[t]
+    return bottom_up(t, write, {})
 
 
 def _writing(t: Term, style: Style) -> str:

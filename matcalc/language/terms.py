@@ -11,9 +11,9 @@ symbols and families in the term; ``tangent`` says whether a differential occurs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from matcalc.errors import ShapeError
@@ -21,6 +21,7 @@ from matcalc.language.dims import ONE, SCALAR, Dim, IndexedName, Shape, dim
 from matcalc.language.ops import OPS, Op
 
 EMPTY: frozenset[str] = frozenset()
+Value = TypeVar("Value")
 
 
 class Term:
@@ -297,9 +298,11 @@ def rebuild(t: Term, args: Iterable[Term]) -> Term:
     return t if new == t.args else make(t.op, *new, data=t.data)
 
 
-def replace(t: Term, table: Mapping[Term, Term]) -> Term:
-    """The term with whole subterms replaced, outermost first. Iterative and shared."""
-    done: dict[Term, Term] = dict(table)
+def bottom_up(t: Term, visit: Callable[[Term, list[Value]], Value], done: MutableMapping[Term, Value]) -> Value:
+    """The value of a term from the values of its arguments. Iterative; every distinct subterm is visited once.
+
+    ``done`` has the values known before and keeps the new ones.
+    """
     stack = [t]
     while stack:
         node = stack[-1]
@@ -310,9 +313,14 @@ def replace(t: Term, table: Mapping[Term, Term]) -> Term:
         if todo:
             stack.extend(todo)
             continue
-        done[node] = rebuild(node, (done[a] for a in node.args))
+        done[node] = visit(node, [done[a] for a in node.args])
         stack.pop()
     return done[t]
+
+
+def replace(t: Term, table: Mapping[Term, Term]) -> Term:
+    """The term with whole subterms replaced, outermost first."""
+    return bottom_up(t, rebuild, dict(table))
 
 
 Path = tuple[int, ...]

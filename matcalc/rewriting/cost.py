@@ -6,11 +6,10 @@ table, since they were tuned together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 from matcalc.language.operations import node_operations
-from matcalc.language.terms import Term
+from matcalc.language.terms import Term, bottom_up
 
 __all__ = ["cost"]
 
@@ -33,27 +32,7 @@ _costs: WeakKeyDictionary[Term, tuple[float, float]] = WeakKeyDictionary()
 
 def cost(t: Term) -> float:
     """The cost of a term as it is printed."""
-    found = _costs.get(t)
-    if found is None:
-        for node in _postorder(t):
-            _costs[node] = _cost(node)
-        found = _costs[t]
-    return found[0]
-
-
-def _postorder(t: Term) -> Iterator[Term]:
-    stack = [t]
-    done: set[Term] = set()
-    while stack:
-        node = stack[-1]
-        todo = [a for a in node.args if a not in done and a not in _costs]
-        if todo:
-            stack.extend(todo)
-            continue
-        stack.pop()
-        if node not in done and node not in _costs:
-            done.add(node)
-            yield node
+    return bottom_up(t, lambda node, _: _cost(node), _costs)[0]
 
 
 def _cost(t: Term) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from matcalc.language.dims import SCALAR, Shape
-from matcalc.language.terms import Term, number
+from matcalc.language.terms import Term, bottom_up, number
 
 __all__ = ["Monomial", "Poly", "Scalars", "Word", "as_rational", "numeral", "order", "rational_term"]
 
@@ -86,26 +86,12 @@ def order(t: Term) -> Any:
     The key of a term holds the keys of its arguments themselves, so that building it is linear and comparing it stops
     at the first difference.
     """
-    key = _keys.get(t)
-    if key is None:
-        stack = [t]
-        while stack:
-            node = stack[-1]
-            todo = [a for a in node.args if a not in _keys]
-            if todo:
-                stack.extend(todo)
-                continue
-            stack.pop()
-            _keys[node] = (
-                node.size,
-                _RANK.get(node.op, 9),
-                node.op,
-                _DIGITS.sub(lambda d: d.group().zfill(6), str(node.data)),  # A2 before A10
-                tuple(_keys[a] for a in node.args),
-                str(node.shape) if not node.args else "",
-            )
-        key = _keys[t]
-    return key
+    return bottom_up(t, _key, _keys)
+
+
+def _key(t: Term, keys: list[Any]) -> Any:
+    name = _DIGITS.sub(lambda d: d.group().zfill(6), str(t.data))  # A2 before A10
+    return (t.size, _RANK.get(t.op, 9), t.op, name, tuple(keys), str(t.shape) if not t.args else "")
 
 
 def monomial_order(m: Monomial) -> Any:

@@ -119,7 +119,9 @@ class Presenter:
     def prepare(self, t: Term) -> None:
         """Write the inner parts of a deep term first."""
         if t.depth > DEEP:
-            for s in _inside_out(t):
+            inside_out: dict[Term, None] = {}
+            T.bottom_up(t, lambda node, _: None, inside_out)
+            for s in inside_out:
                 if s.args and s.op not in ("neg", "pow"):
                     (self.writer.scalar if s.is_scalar else self.writer.factor)(s)
 
@@ -211,23 +213,6 @@ def _reading_order(m: Monomial, t: Term) -> tuple[bool, bool, bool]:
     """Positive terms first, a lone constant last among them."""
     constant = not m[1] and not m[0]
     return (t.op == "neg", constant, t.op == "transpose")
-
-
-def _inside_out(t: Term) -> list[Term]:
-    """Every distinct subterm, arguments before what they are arguments of."""
-    out: list[Term] = []
-    done: set[Term] = set()
-    stack = [t]
-    while stack:
-        todo = [a for a in stack[-1].args if a not in done]
-        if todo:
-            stack.extend(todo)
-            continue
-        node = stack.pop()
-        if node not in done:
-            done.add(node)
-            out.append(node)
-    return out
 
 
 def _turned(t: Term) -> Term:

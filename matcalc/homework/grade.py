@@ -1,0 +1,374 @@
+"""The verdict on an answer: read, compare, explain.
+
+A :class:`Judge` holds one question with everything that does not depend on the answer, so that a class of a thousand answers
+costs the derivation once.
+
+Invariants: ``wrong`` needs a point at which both values exist and differ (or shapes that differ, or that do not fit while a
+small change of the answer is right); what cannot be read is ``unreadable``, what cannot be told is ``undecided``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from matcalc.errors import MatcalcError
+from matcalc.homework.compare import ROUNDING, Agreement, Place, agreement, close
+from matcalc.homework.counterexample import clash, counterexample
+from matcalc.homework.diagnose import Background, diagnosis
+from matcalc.homework.meaning import Context, unreadable
+from matcalc.homework.question import LAYOUTS, UP_TO, Question
+from matcalc.homework.read import Answer, read_answer
+from matcalc.homework.scalars import ratio
+from matcalc.homework.shapes import read_shape
+from matcalc.homework.verdict import Counterexample, Finding, Verdict
+from matcalc.language import terms
+from matcalc.language.problem import Problem
+from matcalc.language.terms import Term
+from matcalc.numeric.certify import Certificate
+from matcalc.numeric.evaluate import Array
+from matcalc.numeric.sample import CannotSample
+from matcalc.rewriting.normal import equal
+
+__all__ = ["Judge", "certificate_of"]
+
+LARGEST_PROVED = 1_500  # nodes of terms whose normal forms are compared
+METHODS = {True: "complex step", False: "central differences"}
+FIRST_POINTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Strictness:
+    """What is not forgiven: ``strict`` forgives no other convention, ``layout`` (given by the user) no other layout."""
+
+    strict: bool = False
+    layout: bool = False
+    up_to: frozenset[str] = frozenset()
+
+    def forgives(self, convention: str | None) -> bool:
+        if convention is None:
+            return True
+        return not (self.strict or (self.layout and convention.startswith("transpose")))
+
+
+class Judge:
+    """One question, asked of many answers."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        wrt: str | None = None,
+        order: int = 1,
+        layout: str | None = None,
+        structure: str = "projected",
+        strict: bool = False,
+        up_to: Iterable[str] = (),
+        seed: int = 0,
+    ) -> None:
+        if layout is not None and layout not in LAYOUTS:
+            raise MatcalcError(f"layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
+        wrong = [u for u in up_to if u not in UP_TO]
+        if wrong:
+            raise MatcalcError(f"what may be left open is {' or '.join(UP_TO)}, not {wrong[0]!r}")
+        self.question = Question(problem, wrt, order, layout, structure, seed)
+        self.strictness = Strictness(strict, layout is not None, frozenset(up_to))
+        self.background = Background(self.question)
+
+    # ------------------------------------------------------------------------------- reading
+    def context(self) -> Context:
+        """A fresh context for one answer."""
+        return Context(self.question.problem, self.question.derived)
+
+    def check(self, text: str) -> Verdict:
+        """The verdict on an answer in the plain language."""
+        self.question.ground.forget()
+        label = read_shape(text)
+        if label is not None:
+            return self._shape_only(text, label)
+        try:
+            answer = read_answer(text, self.context(), self.question.shape)
+        except MatcalcError as error:
+            return self.verdict("unreadable", text, message=unreadable(error))
+        return self.judge(answer)
+
+    def verdict(self, status: str, text: str, **parts: object) -> Verdict:
+        """A verdict with what is the same for all answers."""
+        q = self.question
+        formula = q.formula if status == "wrong" else None
+        made = Verdict(
+            status,  # type: ignore[arg-type]
+            problem=q.problem.text,
+            asked=q.label,
+            answer=text,
+            expected=str(formula) if formula is not None else "",
+        )
+        return replace(made, **parts)  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------------------------- judging
+    def judge(self, answer: Answer) -> Verdict:
+        """The verdict on an answer that was read."""
+        if answer.term is None:
+            return self._ill_shaped(answer)
+        try:
+            convention, found = self._compared(answer.term)
+        except (CannotSample, MatcalcError) as reason:
+            return self._undecided(answer, reason.message)
+        if found.outcome == "agree":
+            return self._correct(answer, convention, found)
+        if found.outcome == "unknown":
+            return self._undecided(answer, found.reason)
+        return self._wrong(answer, found)
+
+    def _read_as(self, answer: Answer) -> str:
+        return str(answer.term) if answer.term is not None else ""
+
+    def _undecided(self, answer: Answer, reason: str) -> Verdict:
+        return self.verdict(
+            "undecided", answer.text, message=reason, notes=answer.notes, read_as=self._read_as(answer)
+        )
+
+    def _compared(self, term: Term) -> tuple[str | None, Agreement]:
+        """The convention in which a term is right, and how it compared; else how it differs from what was asked."""
+        best: Agreement | None = None
+        for convention in self._possible(term):
+            found = self._agreement(term, convention)
+            if found.outcome == "agree":
+                return convention, found
+            if best is None or (best.outcome == "differ" and found.outcome == "unknown"):
+                best = found
+        assert best is not None
+        return None, best
+
+    def _possible(self, term: Term) -> list[str | None]:
+        """The conventions worth comparing: those in which the answer is right at the first point, and the one asked for."""
+        out: list[str | None] = []
+        for turn in range(FIRST_POINTS):
+            place = self.question.ground.place(turn)
+            if place is None:
+                continue
+            value = place.value(term)
+            expected = self.question.expectations(place)
+            if not np.all(np.isfinite(value)) or not np.all(np.isfinite(expected[0][1])):
+                out = [n for n, v in expected if v.shape == value.shape]
+                continue
+            out = [n for n, v in expected if v.shape == value.shape and close(value, v, 1e-4)]
+            break
+        return list(dict.fromkeys([*out, None]))
+
+    def _agreement(self, term: Term, convention: str | None) -> Agreement:
+        q = self.question
+
+        def values(place: Place) -> tuple[Array, Array, float, bool]:
+            given = place.value(term)
+            expected = q.expected(place, convention)
+            if expected is None:
+                expected = np.full((1, 1), np.nan)
+            several = [v for n, v in q.expectations(place) if n == convention and v.shape == given.shape]
+            if several:
+                expected = min(several, key=lambda v: float(np.max(np.abs(v - given), initial=0.0)))
+            exact = q.is_exact(place) and place.is_exact(term)
+            return given, expected, ROUNDING * place.largest(term), exact
+
+        return agreement(q.ground, values)
+
+    # ------------------------------------------------------------------------------- correct
+    def _correct(self, answer: Answer, convention: str | None, found: Agreement) -> Verdict:
+        proved = self._proved(answer, convention)
+        certificate = certificate_of(found, self.question.seed, proved)
+        if not self.strictness.forgives(convention):
+            return self._other_convention(answer, convention, certificate)
+        return self.verdict(
+            "correct",
+            answer.text,
+            equal_up_to=convention,
+            certificate=certificate,
+            notes=(*answer.notes, *found.notes),
+            read_as=self._read_as(answer),
+        )
+
+    def _proved(self, answer: Answer, convention: str | None) -> bool:
+        """Whether the normal forms prove what the numbers say."""
+        q = self.question
+        if convention not in (None, "transpose") or q.expanded is None or answer.term is None:
+            return False
+        given = q.fully(answer.term)
+        truth = q.expanded if convention is None else terms.transpose(q.expanded)
+        if given.shape != truth.shape or given.size + truth.size > LARGEST_PROVED:
+            return False
+        if not q.derived.keys().isdisjoint(given.free):
+            return False
+        try:
+            return equal(given, truth, q.problem.facts) is True
+        except MatcalcError:
+            return False
+
+    def _other_convention(self, answer: Answer, convention: str | None, certificate: Certificate) -> Verdict:
+        """Right, but not in the convention that is insisted on."""
+        assert convention is not None
+        kind = "layout" if convention.startswith(("transpose", "vec", "row")) else "symmetric"
+        right = self.question.formula
+        message = f"this is right up to the convention: {convention}"
+        finding = Finding(kind, message, str(right) if right is not None else "")
+        return self.verdict(
+            "wrong",
+            answer.text,
+            diagnosis=[finding],
+            certificate=replace(certificate, status="failed"),
+            counterexample=self._counterexample(answer, None),
+            notes=answer.notes,
+            read_as=self._read_as(answer),
+        )
+
+    # --------------------------------------------------------------------------------- wrong
+    def _wrong(self, answer: Answer, found: Agreement) -> Verdict:
+        assert answer.term is not None
+        up_to = self._left_open(answer.term)
+        if up_to is not None:
+            return self.verdict(
+                "correct",
+                answer.text,
+                equal_up_to=up_to,
+                certificate=certificate_of(found, self.question.seed, False, "verified"),
+                notes=answer.notes,
+                read_as=self._read_as(answer),
+            )
+        place = self._where_wrong(answer.term)
+        findings = diagnosis(self.background, answer, place, place.value(answer.term)) if place is not None else []
+        findings = findings or self._unexplained(answer)
+        return self.verdict(
+            "wrong",
+            answer.text,
+            diagnosis=findings,
+            certificate=certificate_of(found, self.question.seed, False),
+            counterexample=self._counterexample(answer, findings),
+            notes=answer.notes,
+            read_as=self._read_as(answer),
+        )
+
+    def _where_wrong(self, term: Term) -> Place | None:
+        """The first point at which the answer has a value that is not the right one."""
+        for turn in range(FIRST_POINTS):
+            try:
+                place = self.question.ground.place(turn)
+                if place is None:
+                    continue
+                value, expected = place.value(term), self.question.expectations(place)[0][1]
+            except (CannotSample, MatcalcError):
+                return None
+            if np.all(np.isfinite(expected)) and np.all(np.isfinite(value)):
+                if value.shape != expected.shape or not close(value, expected):
+                    return place
+        return None
+
+    def _left_open(self, term: Term) -> str | None:
+        """Whether the answer is right up to what the question leaves open: a factor, or the mean for the sum."""
+        if not self.strictness.up_to:
+            return None
+        ratios: list[tuple[Place, float]] = []
+        for turn in range(5):
+            try:
+                place = self.question.ground.place(turn)
+                if place is None:
+                    continue
+                c = ratio(self.question.expectations(place)[0][1], place.value(term))
+            except (CannotSample, MatcalcError):
+                return None
+            if c is None or abs(c) < 1e-9:
+                return None
+            ratios.append((place, c))
+        named = self.background.scalars.named(ratios)
+        if named is None:
+            return None
+        if "mean" in self.strictness.up_to and _is_count(named):
+            return "mean instead of sum" if named.op != "div" else "sum instead of mean"
+        only_numbers = not named.free and not any(s.op == "size" for s in terms.subterms(named))
+        return f"the factor {named}" if "factor" in self.strictness.up_to and only_numbers else None
+
+    def _unexplained(self, answer: Answer) -> list[Finding]:
+        """What is said where no small change makes the answer right."""
+        assert answer.term is not None
+        shape, wanted = answer.term.shape, self.question.shape
+        right = self.question.formula
+        text = str(right) if right is not None else ""
+        if shape not in (wanted, wanted.transposed):
+            message = f"the answer is {shape}, but {self.question.label} is {wanted}"
+            return [Finding("shape", message + (f"; it is {text}" if text else ""), text)]
+        return [Finding("other", f"no small change makes it right; {self.question.label} is {text}", text)] if text else []
+
+    def _counterexample(self, answer: Answer, findings: list[Finding] | None) -> Counterexample | None:
+        assert answer.term is not None
+        shape, wanted = answer.term.shape, self.question.shape
+        try:
+            made = counterexample(self.question, answer.term)
+        except (CannotSample, MatcalcError):
+            made = None
+        if shape == wanted:
+            return made
+        shapes = (str(shape), str(wanted))
+        return replace(made, shapes=shapes) if made is not None else Counterexample(shapes=shapes)
+
+    # ---------------------------------------------------------------------------- ill-shaped
+    def _ill_shaped(self, answer: Answer) -> Verdict:
+        """Shapes that do not fit: wrong where a small change is right, else there is nothing to judge."""
+        assert answer.error is not None
+        reason = unreadable(answer.error)
+        findings: list[Finding] = []
+        try:
+            place = next((p for t in range(3) if (p := self.question.ground.place(t)) is not None), None)
+            if place is not None:
+                self.question.expectations(place)
+                findings = diagnosis(self.background, answer, place, None)
+        except (CannotSample, MatcalcError):
+            pass
+        shape = Finding("shape", answer.error.message + (f": {answer.error.label}" if answer.error.label else ""))
+        if not findings:
+            return self.verdict(
+                "unreadable", answer.text, message=reason, diagnosis=[shape], counterexample=clash(answer.error)
+            )
+        shape = replace(shape, span=answer.error.span)
+        return self.verdict(
+            "wrong",
+            answer.text,
+            message=reason,
+            diagnosis=[*findings, shape],
+            counterexample=clash(answer.error),
+            notes=answer.notes,
+        )
+
+    def _shape_only(self, text: str, given: tuple[str, str]) -> Verdict:
+        """An answer that is a shape: ``m×n``."""
+        wanted = self.question.shape
+        right = (str(wanted.rows), str(wanted.cols))
+        if given == right:
+            return self.verdict("correct", text)
+        if given == right[::-1] and self.strictness.forgives("transpose"):
+            return self.verdict("correct", text, equal_up_to="transpose")
+        row = 1 in (wanted.rows.value, wanted.cols.value) and given[0] == "1"
+        shown = wanted.transposed if row else wanted
+        finding = Finding("shape", f"would be correct if written {shown}", str(shown))
+        return self.verdict(
+            "wrong", text, diagnosis=[finding], counterexample=Counterexample(shapes=("×".join(given), str(shown)))
+        )
+
+
+def _is_count(t: Term) -> bool:
+    """Whether a term is a product of sizes, or one divided by such a product."""
+    if t.op == "div":
+        return t.args[0] is terms.number(1) and _is_count(t.args[1])
+    return t.op == "size" or (t.op == "mul" and all(_is_count(a) for a in t.args))
+
+
+def certificate_of(found: Agreement, seed: int, proved: bool, status: str = "") -> Certificate:
+    """The comparison as a certificate."""
+    method = METHODS[found.exact] + (", and the normal forms are equal" if proved else "")
+    return Certificate(
+        status or ("verified" if found.outcome == "agree" else "failed"),  # type: ignore[arg-type]
+        found.worst,
+        found.points,
+        tuple(found.shapes),
+        seed,
+        method,
+        found.notes,
+    )
