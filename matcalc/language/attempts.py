@@ -13,11 +13,12 @@ from matcalc.errors import ParseError, ShapeError
 from matcalc.language.conventions import base, convention, evident_vectors, lone_factors, scalar_calls
 from matcalc.language.declarations import NEED_SQUARE
 from matcalc.language.dims import ONE, SCALAR, Shape
+from matcalc.language.formulas import check_formula, parameter_names
 from matcalc.language.inference import INDEX, Sizes
-from matcalc.language.problem import Function
+from matcalc.language.problem import Formula, Function
 from matcalc.language.program import CONSTANTS, Program, bodies
 from matcalc.language.reading import Entry, Misfit, Part, Reading
-from matcalc.language.statements import Defining, Looping, Standing, Statement
+from matcalc.language.statements import Defining, Formulating, Looping, Standing, Statement
 from matcalc.language.syntax import Node
 
 __all__ = ["Attempt", "attempt", "blamed", "options", "shape_of_kind"]
@@ -56,6 +57,12 @@ def options(program: Program) -> dict[str, tuple[str, ...]]:
             out[name] = ("vector", "scalar")
     for name in lone_factors(nodes, scalar_name, open_name):
         out[name] = ("scalar", "vector")
+    for name in parameter_names(nodes, program.formulas):
+        if out.get(name, ("",))[0] == "vector":
+            out[name] = ("scalar", "vector")
+    for s in program.formulas.values():
+        inside = {n.data for n in s.body.walk() if n.kind == "name"} - {p.data for p in s.parameters}
+        out.update((n, ("scalar",)) for n in inside if n in out)
     return out | _function_options(program)
 
 
@@ -188,7 +195,24 @@ def _infer(program: Program, reading: Reading, s: Statement) -> list[Part]:
         return [_infer_definition(program, reading, s)]
     if isinstance(s, Looping):
         return _infer_block(program, reading, s)
+    if isinstance(s, Formulating):
+        _infer_formula(program, reading, s)
     return []
+
+
+def _infer_formula(program: Program, reading: Reading, s: Formulating) -> None:
+    """The term of a formula: its parameters are numbers, whatever their names are elsewhere."""
+    names = [p.data for p in s.parameters]
+    outside = {n: reading.entries.get(n) for n in names}
+    reading.entries.update((n, Entry("symbol", SCALAR)) for n in names)
+    part = reading.scalar(s.body, "a function's formula")
+    check_formula(part, s.body, program.text)
+    for n, entry in outside.items():
+        if entry is None:
+            del reading.entries[n]
+        else:
+            reading.entries[n] = entry
+    reading.formulas[s.name.data] = Formula(s.name.data, tuple(names), part.build())
 
 
 def _infer_block(program: Program, reading: Reading, s: Looping) -> list[Part]:

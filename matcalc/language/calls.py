@@ -13,6 +13,7 @@ from typing import Any
 from matcalc.errors import ParseError
 from matcalc.language import terms
 from matcalc.language.dims import ONE, SCALAR, Dim, Shape
+from matcalc.language.formulas import FORMULAS, SPELLINGS, formula_call, formula_of, indicator
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.opaque import differential, elementwise, gradient, hessian, jacobian, opaque
 from matcalc.language.operators import integer, kronecker, not_of_scalar
@@ -314,6 +315,7 @@ CALLS: dict[str, Call] = {
     "matrix": Call((1,), _spread(True)),
     "rows": Call((1,), _size),
     "cols": Call((1,), _size),
+    "indicator": Call((1,), indicator),
     "d": Call((1,), differential),
     "grad": Call(tuple(range(1, 9)), gradient),
     "jac": Call((2,), jacobian),
@@ -323,7 +325,7 @@ CALLS: dict[str, Call] = {
 
 def known_names() -> list[str]:
     """Every name that can be applied, for "did you mean"."""
-    return [*CALLS, *FUNCTIONS, *ALIASES, "prod"]
+    return [*CALLS, *FUNCTIONS, *ALIASES, *FORMULAS, *SPELLINGS, "prod"]
 
 
 APPLIED = frozenset(known_names())
@@ -333,6 +335,8 @@ APPLIED = frozenset(known_names())
 def call(r: Reading, node: Node) -> Part:
     """A name applied to arguments."""
     name, order = node.data
+    if name in r.formulas:
+        return formula_call(r, node, r.formulas[name])
     if name in r.functions:
         return opaque(r, node, r.functions[name])
     if name in r.entries and name not in APPLIED:
@@ -347,6 +351,9 @@ def call(r: Reading, node: Node) -> Part:
                 source=r.text,
             )
         return row.made(r, node)
+    formula = formula_of(r, name)
+    if formula is not None:
+        return formula_call(r, node, formula)
     known = ALIASES.get(name, name)
     if known in FUNCTIONS:
         return elementwise(r, node, known)

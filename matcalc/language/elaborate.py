@@ -109,7 +109,7 @@ def _problem(program: Program, done: Attempt, chosen: Mapping[str, str]) -> Prob
     functions = {n: f for n, f in reading.functions.items() if n in program.functions or n in program.names.functions}
     notes = notes_of(program, reading, symbols, functions, chosen)
     named = isinstance(program.objective, Defining)
-    problem = Problem(program.text, objective, name, program.wrt, symbols, functions, statements, tuple(notes), named)
+    problem = Problem(program.text, objective, name, program.wrt, symbols, functions, statements, tuple(notes), named, reading.formulas)
     return with_entrywise_notes(problem)
 
 
@@ -120,6 +120,8 @@ def _used(program: Program, statements: Iterable[Statement], objective: Term) ->
     end = program.objective.span.end
     for body in [*(s.body for s in bodies(program) if s.span.end < end), program.objective.body]:
         used |= {n.data for n in body.walk() if n.kind in ("name", "index")}
+    for f in program.formulas.values():
+        used |= {n.data for n in f.body.walk() if n.kind == "name"}
     for s in statements:
         for t in (s,) if isinstance(s, (Definition, Boundary)) else s.body:
             used |= t.term.free

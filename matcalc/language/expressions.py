@@ -48,7 +48,8 @@ def read_expression(
     """The term of a syntax tree (of ``text``, for messages). ``derived`` reads ``grad(f, X)`` where f is no function."""
     names = Names()
     given = dict(known.functions if isinstance(known, Problem) else {}) | dict(functions or {})
-    names.read(tree, lambda n: n in KNOWN and n not in given)
+    formulas = known.formulas if isinstance(known, Problem) else {}
+    names.read(tree, lambda n: n in formulas or (n in KNOWN and n not in given))
     opened: dict[str, tuple[str, ...]] = {}
     for name, nodes in names.functions.items():
         if name not in given and is_opaque_name(name) and not isinstance(known, Problem):
@@ -72,6 +73,8 @@ def read_expression(
             broadcast=True,
         )
         reading.quiet = quiet
+        if isinstance(known, Problem):
+            reading.formulas.update(known.formulas)
         reading.derived = derived
         if isinstance(known, Problem):
             reading.objective = (known.objective_name, known.objective)

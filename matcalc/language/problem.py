@@ -14,7 +14,7 @@ from matcalc.errors import Span
 from matcalc.language.dims import Dim, Shape
 from matcalc.language.terms import Term, symbol
 
-__all__ = ["PROPERTIES", "Block", "Boundary", "Definition", "Function", "Problem", "Symbol"]
+__all__ = ["PROPERTIES", "Block", "Boundary", "Definition", "Formula", "Function", "Problem", "Symbol"]
 
 PROPERTIES = frozenset(
     ("symmetric", "skew", "diagonal", "orthogonal", "posdef", "invertible", "positive", "constant")
@@ -41,6 +41,18 @@ class Function:
     kind: Literal["value", "elementwise"]
     shape: Shape | None = None  # of the value; None for an elementwise function
     assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """``swish(t) := t*sigmoid(t)``: a function of numbers that acts on every entry; terms hold it written out."""
+
+    name: str
+    parameters: tuple[str, ...]  # the first is the variable
+    term: Term  # of the parameters, and of numbers of the problem
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(self.parameters)}) := {self.term}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class Problem:
     statements: tuple[Statement, ...] = ()
     notes: tuple[str, ...] = ()  # every assumption, as sentences for the user
     named: bool = False  # the objective's name is the user's own
+    formulas: Mapping[str, Formula] = field(default_factory=dict)  # the functions that the text defines
 
     @property
     def definitions(self) -> tuple[Definition, ...]:

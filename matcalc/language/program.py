@@ -21,7 +21,16 @@ from matcalc.language.conventions import (
 from matcalc.language.declarations import Declaration, parse_declaration, parse_declarations
 from matcalc.language.problem import Function
 from matcalc.language.reading import Reading
-from matcalc.language.statements import Declaring, Defining, Deriving, Looping, Standing, Statement, parse_program
+from matcalc.language.statements import (
+    Declaring,
+    Defining,
+    Deriving,
+    Formulating,
+    Looping,
+    Standing,
+    Statement,
+    parse_program,
+)
 from matcalc.language.syntax import Node, is_juxtaposed
 from matcalc.language.tokens import tokenize
 
@@ -43,6 +52,7 @@ class Program:
     names: Names = field(default_factory=Names)
     defined: dict[str, Node] = field(default_factory=dict)  # plain names and their right sides
     families: dict[str, list[Node]] = field(default_factory=dict)  # defined member by member, their right sides
+    formulas: dict[str, Formulating] = field(default_factory=dict)  # the functions that the text defines
     objective: Defining | Standing | None = None
     juxtaposed: bool = False
     nodes: int = 0  # how many nodes there are
@@ -50,6 +60,8 @@ class Program:
     def is_variable(self, name: str) -> bool:
         """Whether an undeclared name of the text is a variable (and not a definition, a size or a constant)."""
         if name in self.defined or name in self.declared or name in self.families or name in self.names.sizes:
+            return False
+        if name in self.formulas:
             return False
         return name not in CONSTANTS or name in self.wrt
 
@@ -101,6 +113,8 @@ def _read_statements(program: Program, asked: list[str]) -> None:
         elif isinstance(s, Looping):
             for inner in s.body:
                 _note_definition(program, inner)
+        elif isinstance(s, Formulating):
+            _note_formula(program, s)
         elif isinstance(s, Standing):
             last = s
     program.wrt = tuple(asked) or (tuple(n.data for n in derive.wrt) if derive else ())
@@ -130,6 +144,15 @@ def _note_definition(program: Program, s: Defining) -> None:
         program.defined[name] = s.body
 
 
+def _note_formula(program: Program, s: Formulating) -> None:
+    name = s.name.data
+    if name in program.formulas:
+        raise ParseError(f"'{name}' is defined twice", span=s.name.span, source=program.text)
+    if name in program.functions or name in program.declared:
+        raise ParseError(f"'{name}' is declared and defined", span=s.name.span, source=program.text)
+    program.formulas[name] = s
+
+
 def _objective(program: Program, derive: Deriving | None, last: Defining | Standing | None) -> Defining | Standing:
     if derive is not None:
         if derive.body.kind != "name":
@@ -146,7 +169,7 @@ def _objective(program: Program, derive: Deriving | None, last: Defining | Stand
             for s in program.statements
             if isinstance(s, Defining) and s.target.kind == "name" and s.target.data == name
         )
-    final = next((s for s in reversed(program.statements) if not isinstance(s, Declaring)), None)
+    final = next((s for s in reversed(program.statements) if not isinstance(s, (Declaring, Formulating))), None)
     if last is None or final is not last:
         raise ParseError(
             "there is no expression",
@@ -161,7 +184,7 @@ def _read_names(program: Program, s: Statement) -> None:
     names = program.names
 
     def known(name: str) -> bool:
-        return name in KNOWN and name not in program.functions
+        return name in program.formulas or (name in KNOWN and name not in program.functions)
 
     if isinstance(s, Defining):
         names.read(s.body, known)
@@ -169,6 +192,8 @@ def _read_names(program: Program, s: Statement) -> None:
             names.read_size(s.target.args[0], known, ())
     elif isinstance(s, Standing):
         names.read(s.body, known)
+    elif isinstance(s, Formulating):
+        names.read(s.body, known, tuple(p.data for p in s.parameters))
     elif isinstance(s, Deriving) and s is not None:
         if program.objective is not None and program.objective.body is s.body:
             names.read(s.body, known)
@@ -184,6 +209,9 @@ def _read_names(program: Program, s: Statement) -> None:
 # ---------------------------------------------------------------- one role each
 def _check_roles(program: Program) -> None:
     names = program.names
+    for name, s in program.formulas.items():
+        if name in program.defined or name in names.variables or name in names.families:
+            raise _clash(program, name, s.name, "a function", "a variable")
     _split_words(program)
     for name, nodes in names.functions.items():
         _check_function(program, name, nodes)
@@ -196,7 +224,7 @@ def _check_roles(program: Program) -> None:
             other = "a variable"
         elif name in program.defined or name in program.families:
             other = "a definition"
-        elif name in program.functions or name in names.functions:
+        elif name in program.functions or name in names.functions or name in program.formulas:
             other = "a function"
         elif name in names.families:
             other = "a family"

@@ -19,7 +19,7 @@ from matcalc.language import binders, terms
 from matcalc.language.declarations import index_dim
 from matcalc.language.dims import ONE, SCALAR, Dim, Shape, dim
 from matcalc.language.inference import Sizes, name_sizes, renamed, unknowns
-from matcalc.language.problem import Function
+from matcalc.language.problem import Formula, Function
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
 
@@ -83,6 +83,7 @@ class Reading:
     departed: frozenset[str] = frozenset()  # names read as scalars against the convention
     objective: tuple[str, Term] | None = None  # name and body of the problem's objective, for grad(L, Y)
     derived: Callable[[Reading, Node], Part | None] | None = None  # reads grad, jac, hess of what is no function
+    formulas: dict[str, Formula] = field(default_factory=dict)  # the functions that the text defines
     notes: dict[str, None] = field(default_factory=dict)
     sized: list[tuple[Dim, Node]] = field(default_factory=list)  # sizes that nothing may determine, e.g. of I
     applied: dict[str, list[list[Shape]]] = field(default_factory=dict)  # shapes of the arguments of opaque functions

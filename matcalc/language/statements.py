@@ -12,7 +12,7 @@ from matcalc.errors import ParseError, Span
 from matcalc.language.syntax import Node, Parser
 from matcalc.language.tokens import Token, tokenize
 
-__all__ = ["Declaring", "Defining", "Deriving", "Looping", "Standing", "Statement", "parse_program"]
+__all__ = ["Declaring", "Defining", "Deriving", "Formulating", "Looping", "Standing", "Statement", "parse_program"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,16 @@ class Defining:
     """``R = A*X - B`` or ``h[0] = h0``; the target is a name or an index node."""
 
     target: Node
+    body: Node
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Formulating:
+    """``swish(t) := t*sigmoid(t)``: a function of numbers, with the names of its parameters."""
+
+    name: Node
+    parameters: tuple[Node, ...]
     body: Node
     span: Span
 
@@ -60,7 +70,7 @@ class Looping:
     down: bool = False
 
 
-Statement = Declaring | Defining | Standing | Deriving | Looping
+Statement = Declaring | Defining | Formulating | Standing | Deriving | Looping
 
 
 def parse_program(text: str) -> tuple[Statement, ...]:
@@ -127,24 +137,46 @@ def _declaration(parser: Parser) -> Declaring:
     return Declaring(Span(start, end))
 
 
-def _definition_or_expression(parser: Parser) -> Defining | Standing:
+def _definition_or_expression(parser: Parser) -> Defining | Formulating | Standing:
     body = parser.expression()
-    if not parser.is_sign("="):
+    if not parser.is_sign("=", ":="):
         return Standing(body, body.span)
     sign = parser.next()
+    if body.kind == "call" and sign.value == ":=":
+        return _formula(parser, body)
     if body.kind not in ("name", "index"):
+        says = parser.text[body.span.start : body.span.end]
+        of_names = body.kind == "call" and not body.data[1] and all(a.kind == "name" for a in body.args)
         raise ParseError(
             "only a name can be defined",
             span=body.span,
             source=parser.text,
             label="not a name",
-            hint="write NAME = EXPRESSION, or h[t] = EXPRESSION in a for block",
+            hint=f"a function of every entry is defined by {says} := EXPRESSION"
+            if of_names
+            else "write NAME = EXPRESSION, or h[t] = EXPRESSION in a for block",
         )
     parser.skip_newlines()
     if parser.at_end or parser.is_sign(";"):
         raise parser.error("the definition has no right side", sign)
     value = parser.expression()
     return Defining(body, value, Span(body.span.start, value.span.end))
+
+
+def _formula(parser: Parser, head: Node) -> Formulating:
+    """``swish(t) := t*sigmoid(t)``, after the sign."""
+    names = [a.data for a in head.args if a.kind == "name"]
+    if head.data[1] or len(set(names)) < len(head.args):
+        raise ParseError(
+            "the parameters of a function are different names",
+            span=head.span,
+            source=parser.text,
+            hint="write NAME(t) := EXPRESSION",
+        )
+    parser.skip_newlines()
+    body = parser.expression()
+    name = Node("name", head.mark or head.span, data=head.data[0])
+    return Formulating(name, head.args, body, Span(head.span.start, body.span.end))
 
 
 def _derive(parser: Parser) -> Deriving:

@@ -23,6 +23,7 @@ PRODUCT_SIGNS = frozenset(("*", "/", ".*", "./", "@", "⊗"))
 POWER_SIGNS = frozenset(("^", ".^"))
 BOOK_SIGNS = frozenset("‖ᵀ⊤⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 BINDERS = {"sum": "sumover", "prod": "prod", "rows": "stack"}
+COMPARISONS = frozenset(("<", ">", "<=", ">="))
 WRONG_SIGNS = {
     "**": "^ is the power of a square matrix or scalar, .^ the power of each entry",
     "==": "a single = defines a name",
@@ -31,6 +32,7 @@ WRONG_SIGNS = {
     ":": "a declaration is a statement of its own: NAME : SHAPE",
     "->": "",
     "..": "a range is written i in 1..N",
+    **dict.fromkeys(COMPARISONS, "a comparison stands in parentheses: (x > 0)"),
 }
 
 
@@ -40,7 +42,7 @@ class Node:
 
     num (value, whether a decimal) | name (the name) | neg | sum (signs) | chain (signs) | pow (sign) | transpose |
     call (name, order of the derivative) | partial (argument position) | index (name) | binder (operation, index) |
-    norm (which)
+    norm (which) | compare (sign)
     """
 
     kind: str
@@ -273,12 +275,22 @@ class Parser:
             self.next()
             if self.is_sign(")"):
                 raise self.error("there is nothing between the parentheses")
-            tree = self.expression()
+            tree = self.comparison()
             if not self.is_sign(")"):
                 raise self.unexpected()
             close = self.next()
             return replace(tree, span=Span(token.span.start, close.span.end))  # the place includes the parentheses
         raise self.unexpected()
+
+    def comparison(self) -> Node:
+        """An expression, or ``a < b`` of two: what may stand between parentheses or as an argument."""
+        tree = self.expression()
+        if self.token.kind != "sign" or self.token.value not in COMPARISONS:
+            return tree
+        sign = self.next()
+        other = self.expression()
+        span = Span(tree.span.start, other.span.end)
+        return self.node("compare", span, tree, other, data=sign.value, mark=sign.span)
 
     def norm(self) -> Node:
         opened = self.next()
@@ -331,9 +343,9 @@ class Parser:
         if self.is_sign(")"):
             raise self.error(f"{name.value}() needs an argument", name)
         bars, self.bars = self.bars, []
-        args = [self.expression()]
+        args = [self.comparison()]
         while self.accept(","):
-            args.append(self.expression())
+            args.append(self.comparison())
         if not self.is_sign(")"):
             raise self.unexpected()
         self.bars = bars

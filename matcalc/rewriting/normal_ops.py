@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE, SCALAR, Shape
-from matcalc.language.functions import FUNCTIONS
 from matcalc.language.ops import OPS
 from matcalc.language.terms import Term
 from matcalc.rewriting.contraction import diagonal, trace
-from matcalc.rewriting.hadamard import diagonal_of, matrix_power
+from matcalc.rewriting.entry_powers import hpower, reciprocal, scalar_power
+from matcalc.rewriting.hadamard import diagonal_of
+from matcalc.rewriting.normal_functions import h_fn, h_logsumexp, h_softmax, h_sum, logarithm
 from matcalc.rewriting.polynomial import (
-    EMPTY,
-    MAX_POWER,
     MAX_PRODUCTS,
     Poly,
     Scalars,
@@ -100,17 +99,6 @@ def h_div(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     return n.product(p[0], reciprocal(n, t.args[1]))
 
 
-def reciprocal(n: Normalizer, t: Term) -> Poly:
-    """``1/t`` entrywise, factor by factor: a power in a denominator is not multiplied out."""
-    if (t.op == "mul" and t.is_scalar and all(a.is_scalar for a in t.args)) or t.op == "had":
-        return n.entrywise([reciprocal(n, a) for a in t.args], t.shape)
-    if (t.op == "pow" and t.is_scalar) or t.op == "hpow":
-        e = n.poly(t.args[1]).rational
-        if e is not None and e.denominator == 1:
-            return hpower(n, n.poly(t.args[0]), -e)
-    return hpower(n, n.poly(t), Fraction(-1))
-
-
 def h_had(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     return n.entrywise(p, t.shape)
 
@@ -140,84 +128,11 @@ def h_pow(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     return out
 
 
-def scalar_power(n: Normalizer, base: Poly, exponent: Poly) -> Poly:
-    """``s^e``: the rational part of the exponent is a power of its own."""
-    e = exponent.rational
-    if e is not None:
-        return n.raised(base, e)
-    constant = exponent.terms.get(EMPTY, Fraction(0))
-    rest = Poly(SCALAR, {m: c for m, c in exponent.terms.items() if m != EMPTY})
-    b = n.term(base)
-    if b.op == "const" and b.data == "e":
-        return n.product(exponential(n, rest), n.raised(base, constant) if constant else numeral(1))
-    out = n.atom(T.power(b, n.term(rest)))
-    return n.product(out, n.raised(base, constant)) if constant else out
-
-
 def h_hpow(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     e = p[1].rational
     if e is None:
         return n.unit((T.hpower(n.term(p[0]), n.term(p[1])),), t.shape)
     return hpower(n, p[0], e)
-
-
-def hpower(n: Normalizer, p: Poly, e: Fraction) -> Poly:
-    """A rational entrywise power."""
-    shape = p.shape
-    if shape.is_scalar:
-        return n.raised(p, e)
-    if shape.rows is ONE:
-        return n.transposed(hpower(n, n.transposed(p), e))
-    if e == 1:
-        return p
-    if e == 0:
-        return n.poly(T.ones(*shape))
-    if not p.terms:
-        return n.unit((T.hpower(T.zeros(*shape), T.number(e)),), shape) if e < 0 else p
-    if len(p.terms) > 1:
-        return _power_of_sum(n, p, e)
-    (s, w), c = next(iter(p.terms.items()))
-    front = n.raised(Poly(SCALAR, {(s, ()): abs(c)}), e)
-    if c < 0:
-        if e.denominator != 1:
-            return n.unit((T.hpower(n.term(p), T.number(e)),), shape)
-        front = front.scaled(Fraction(-1) ** int(e))
-    if shape.cols is ONE:
-        table = n.elements(w[0]) if len(w) == 1 else {T.mul(*w): F1}
-        if e.denominator != 1 and not _may_power(n, table):
-            return n.product(front, n.unit((T.hpower(n.term(n.unit(w, shape)), T.number(e)),), shape))
-        return n.product(front, n.column({b: k * e for b, k in table.items()}, shape))
-    powered = matrix_power(n, w, e, shape)
-    if powered is None:
-        powered = n.unit((T.hpower(n.term(n.unit(w, shape)), T.number(e)),), shape)
-    return n.product(front, powered)
-
-
-def _may_power(n: Normalizer, table: dict[Term, Fraction]) -> bool:
-    """Whether exponents may be multiplied by a fraction: ``(x.^2).^(1/2)`` is not x."""
-    unknown = [(b, k) for b, k in table.items() if not n.nonnegative(b)]
-    return (
-        not unknown
-        or (len(unknown) == 1 and unknown[0][1].denominator == 1 and unknown[0][1] % 2 == 1)
-        or (len(unknown) == 1 and unknown[0][1].denominator != 1)
-    )
-
-
-def _power_of_sum(n: Normalizer, p: Poly, e: Fraction) -> Poly:
-    if e.denominator == 1 and 0 < e <= MAX_POWER and not n.opaque and len(p.terms) ** int(e) <= MAX_PRODUCTS:
-        return n.entrywise([p] * int(e), p.shape)
-    logistic = n.logistic(p)
-    if logistic is not None and e.denominator == 1 and e < 0:
-        c, reciprocal = logistic
-        return hpower(n, reciprocal, -e).scaled(c ** int(e))
-    c, scalars, rest = n.content(p)
-    if e.denominator != 1 and c < 0:
-        c, rest = -c, rest.scaled(Fraction(-1))
-    if e.denominator != 1 and not all(n.nonnegative(a) for a, _ in scalars):
-        scalars, rest = (), p.scaled(1 / c)
-    front = n.raised(Poly(SCALAR, {(scalars, ()): c}), e)
-    body = n.term(rest)
-    return n.product(front, n.unit((T.hpower(body, T.number(e)),), p.shape))
 
 
 def h_transpose(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
@@ -335,16 +250,6 @@ def h_tr(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     return trace(n, p[0])
 
 
-def h_sum(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
-    rows, cols = p[0].shape
-    out = p[0]
-    if rows is not ONE:
-        out = n.product(n.unit((T.transpose(T.ones(rows)),), Shape(ONE, rows)), out)
-    if cols is not ONE:
-        out = n.product(out, n.unit((T.ones(cols),), Shape(cols, ONE)))
-    return out
-
-
 def h_diag(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     return diagonal(n, p[0])
 
@@ -420,167 +325,6 @@ def h_norm1(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
 
 def h_norm(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     return n.raised(h_inner(n, t, [p[0], p[0]]), Fraction(1, 2))
-
-
-def h_softmax(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
-    if n.opaque:  # a bare exp may overflow where softmax does not
-        if t.shape.rows is ONE:
-            return n.transposed(n.poly(T.make("softmax", T.transpose(t.args[0]))))
-        return n.unit((T.make("softmax", n.term(p[0])),), t.shape)
-    e = h_fn(n, T.fn("exp", t.args[0]), p)
-    return n.product(n.raised(h_sum(n, t, [e]), Fraction(-1)), e)
-
-
-def h_logsumexp(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
-    if n.opaque:
-        return n.atom(T.make("logsumexp", n.term(p[0])))
-    return logarithm(n, h_sum(n, t, [h_fn(n, T.fn("exp", t.args[0]), p)]))
-
-
-def logarithm(n: Normalizer, p: Poly) -> Poly:
-    """``log`` of a scalar polynomial, split where the domain allows it."""
-    r = p.rational
-    if r == 1:
-        return Poly(SCALAR, {})
-    if r is not None or not p.terms:
-        return n.atom(T.fn("log", n.term(p)))
-    if len(p.terms) > 1:
-        p = n.whole(p) if n.content(p)[0] > 0 else p
-    if len(p.terms) > 1:
-        return n.atom(T.fn("log", n.term(p)))
-    (scalars, _), c = next(iter(p.terms.items()))
-    if c < 0:
-        return n.atom(T.fn("log", n.term(p)))
-    unknown = [(a, e) for a, e in scalars if not n.nonnegative(a)]
-    odd = len(unknown) == 1 and unknown[0][1].denominator == 1 and unknown[0][1] % 2 == 1
-    if unknown and not odd:
-        return n.atom(T.fn("log", n.term(p)))
-    parts = [n.atom(T.fn("log", T.number(c)))] if c != 1 else []
-    for a, e in scalars:
-        if a.op == "fn" and a.data == ("exp", 0):
-            parts.append(n.poly(a.args[0]).scaled(e))
-        elif a.op == "det":
-            parts.append(n.poly(T.make("logdet", a.args[0])).scaled(e))
-        else:
-            parts.append(n.atom(T.fn("log", a)).scaled(e))
-    return total(SCALAR, parts)
-
-
-def exponential(n: Normalizer, p: Poly) -> Poly:
-    """``exp`` of a scalar polynomial: a product of powers of exp of its monomials."""
-    out = numeral(1)
-    for m, c in sorted(p.terms.items(), key=lambda mc: monomial_order(mc[0])):
-        if m == EMPTY:
-            out = n.product(out, n.raised(n.atom(T.constant("e")), c))
-        elif len(m[0]) == 1 and m[0][0][1] == 1 and m[0][0][0].op == "fn" and m[0][0][0].data == ("log", 0):
-            out = n.product(out, n.raised(n.poly(m[0][0][0].args[0]), c))
-        else:
-            out = n.product(out, n.atom(T.fn("exp", n.write(m, F1)), c))
-    return out
-
-
-def h_fn(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
-    name, degree = t.data
-    q = p[0]
-    if q.shape.rows is ONE and not q.shape.is_scalar:
-        return n.transposed(h_fn(n, T.fn(name, n.term(n.transposed(q)), degree), [n.transposed(q)]))
-    if degree == 0 and name in _REWRITTEN:
-        done = _REWRITTEN[name](n, q)
-        if done is not None:
-            return done
-    row = FUNCTIONS.get(name)
-    sign = F1
-    if row is not None and row.parity and degree == 0 and q.terms:
-        lead = min(q.terms, key=monomial_order)
-        if q.terms[lead] < 0:
-            q = q.scaled(Fraction(-1))
-            sign = Fraction(-1) if row.parity == "odd" else F1
-    arg = n.term(q)
-    if arg.op == "transpose":  # functions of entries: the transpose stands outside
-        return n.unit((T.transpose(T.fn(name, arg.args[0], degree)),), t.shape).scaled(sign)
-    body = T.fn(name, arg, degree)
-    return (n.atom(body) if t.shape.is_scalar else n.unit((body,), t.shape)).scaled(sign)
-
-
-def _sigmoid(n: Normalizer, q: Poly) -> Poly | None:
-    """``sigmoid(-z) = 1 - sigmoid(z)``: the argument has a positive leading coefficient."""
-    if n.opaque or not q.terms or q.terms[min(q.terms, key=monomial_order)] > 0:
-        return None
-    body = T.fn("sigmoid", n.term(q.scaled(Fraction(-1))))
-    s = n.poly(body)
-    one = numeral(1) if q.shape.is_scalar else n.poly(T.ones(*q.shape))
-    return total(q.shape, [one, s.scaled(Fraction(-1))])
-
-
-def _exp(n: Normalizer, q: Poly) -> Poly | None:
-    """``exp`` of a sum of columns is an entrywise product; signs become exponents."""
-    if not q.terms:
-        return numeral(1) if q.shape.is_scalar else n.poly(T.ones(*q.shape))
-    if q.shape.is_scalar:
-        if not n.opaque:
-            return exponential(n, q)
-        c, scalars, rest = n.content(q)
-        if abs(c) == 1 or not len(q.terms) > 1:
-            body = Poly(SCALAR, n.times_scalars(rest.terms, scalars))
-            return n.atom(T.fn("exp", n.term(body)), c)
-        return n.atom(T.fn("exp", n.term(q)))
-    if n.opaque:
-        lead = q.terms[min(q.terms, key=monomial_order)]
-        e = n.unit((T.fn("exp", n.term(q.scaled(Fraction(-1)) if lead < 0 else q)),), q.shape)
-        return hpower(n, e, Fraction(-1)) if lead < 0 else e
-    parts = []
-    for m, c in sorted(q.terms.items(), key=lambda mc: monomial_order(mc[0])):
-        arg = n.write(m, F1)
-        if arg.op == "transpose":
-            e = n.unit((T.transpose(T.fn("exp", arg.args[0])),), q.shape)
-        else:
-            e = n.unit((T.fn("exp", arg),), q.shape)
-        parts.append(hpower(n, e, c))
-    return n.entrywise(parts, q.shape)
-
-
-def _log(n: Normalizer, q: Poly) -> Poly | None:
-    if q.shape.is_scalar:
-        return logarithm(n, q)
-    single = q.single
-    if single is not None and not single[0][0] and single[1] == 1 and len(single[0][1]) == 1:
-        f = single[0][1][0]
-        if f.op == "fn" and f.data == ("exp", 0):
-            return n.poly(f.args[0])
-        if f.op == "ones":
-            return Poly(q.shape, {})
-    return None
-
-
-def _sqrt(n: Normalizer, q: Poly) -> Poly | None:
-    return hpower(n, q, Fraction(1, 2))
-
-
-def _softplus(n: Normalizer, q: Poly) -> Poly | None:
-    one = numeral(1) if q.shape.is_scalar else n.poly(T.ones(*q.shape))
-    e = h_fn(n, T.fn("exp", n.term(q)), [q])
-    inside = total(q.shape, [one, e])
-    return h_fn(n, T.fn("log", n.term(inside)), [inside])
-
-
-def _abs(n: Normalizer, q: Poly) -> Poly | None:
-    single = q.single
-    if single is None:
-        return None
-    (s, w), c = single
-    if all(n.nonnegative(a) for a, _ in s) and all(n.nonnegative(f) for f in w):
-        return q.scaled(Fraction(-1)) if c < 0 else q
-    return None
-
-
-_REWRITTEN: dict[str, Callable[[Normalizer, Poly], Poly | None]] = {
-    "exp": _exp,
-    "log": _log,
-    "sqrt": _sqrt,
-    "sigmoid": _sigmoid,
-    "softplus": _softplus,
-    "abs": _abs,
-}
 
 
 def opaque(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
