@@ -117,7 +117,7 @@ Parts = tuple[list[str], str, str, list[str]]
 def _gradient(module: Module, single: bool, turned: str, loss: Loss | None) -> Parts:
     before = ["result, derivatives = value_and_grad(*point)"]
     before += ["derivatives = (derivatives,)"] if single else []
-    after = [f"worst = max(worst, {module.names['error']}(result, value(*point), abs(result)))"]
+    after = [f"worst = {module.np}.maximum(worst, {module.names['error']}(result, value(*point), abs(result)))"]
     return before, f"value({AROUND})", f"{module.np}.vdot(derivative{turned}, d)", after
 
 
@@ -150,7 +150,7 @@ def _product_check(module: Module) -> list[str]:
         f"v = rng.standard_normal({np}.shape(point[i]))",
         f'product = {np}.ravel(hessian_vector_product(*point, v), order="F")',
         f"expected = {names['along']}(derivatives[0], v)",
-        f"worst = max(worst, {names['error']}(product, expected, 1.0))",
+        f"worst = {np}.maximum(worst, {names['error']}(product, expected, 1.0))",
     ]
 
 

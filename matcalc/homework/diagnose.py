@@ -10,270 +10,29 @@ correct.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 
 from matcalc.errors import MatcalcError
-from matcalc.homework.assumptions import Assumption, saving
+from matcalc.homework.assumptions import saving
+from matcalc.homework.background import Background
 from matcalc.homework.compare import Place, close
-from matcalc.homework.edits import Edit, Wardrobe, linear, slips_of, structural, wardrobe
-from matcalc.homework.forms import Form, at, build, call, form_of, places, put, text_of
-from matcalc.homework.mistakes import slips, undone
-from matcalc.homework.paths import Variant, variants
-from matcalc.homework.question import Question
+from matcalc.homework.edits import Edit, linear, slips_of, structural
+from matcalc.homework.forms import Form, at, build, call, form_of, put, text_of
+from matcalc.homework.paths import Variant
 from matcalc.homework.read import Answer
-from matcalc.homework.scalars import Scalars, ratio
+from matcalc.homework.scalars import ratio
+from matcalc.homework.search import MOST_FINDINGS, Search, sentence
 from matcalc.homework.verdict import Finding
+from matcalc.homework.writing import about_factor, multiplied, turned
 from matcalc.language import terms
-from matcalc.language.dims import Shape
-from matcalc.language.terms import Path, Term
+from matcalc.language.terms import Term
 from matcalc.numeric.evaluate import Array
-from matcalc.numeric.sample import CannotSample
 
-__all__ = ["Background", "diagnosis"]
+__all__ = ["diagnosis"]
 
-CONFIRMING = 4  # further points
-MOST_EDITS = 1_500  # of a well-shaped answer
-MOST_READ = 500  # of one whose pieces have to be read again
-MOST_FINDINGS = 3
-MOST_SUMMANDS = 40
-
-
-class Background:
-    """What is known of a question, whoever answers it: formulas, variants, scalars. Made once, when it is needed."""
-
-    def __init__(self, question: Question) -> None:
-        self.question = question
-        self._variants: list[Variant] | None = None
-        self._scalars: Scalars | None = None
-        self._wardrobe: Wardrobe | None = None
-        self._summands: list[Term] | None = None
-        self._slipped: list[tuple[str, str, Form]] | None = None
-        self.assumptions: dict[str, Assumption] = {}
-
-    @property
-    def variants(self) -> list[Variant]:
-        if self._variants is None:
-            self._variants = variants(self.question)
-        return self._variants
-
-    @property
-    def scalars(self) -> Scalars:
-        if self._scalars is None:
-            formula = self.question.formula
-            self._scalars = Scalars.of([*self.question.everything(), *([] if formula is None else [formula])])
-        return self._scalars
-
-    @property
-    def wardrobe(self) -> Wardrobe:
-        if self._wardrobe is None:
-            q = self.question
-            roots = [*q.everything(), *([] if q.formula is None else [q.formula])]
-            self._wardrobe = wardrobe(roots, q.symbols(), q.formula)
-        return self._wardrobe
-
-    @property
-    def summands(self) -> list[Term]:
-        """The summands of the right answer: as it is written, and multiplied out."""
-        if self._summands is None:
-            self._summands = list(_summands(self.question))
-        return self._summands
-
-    @property
-    def slipped(self) -> list[tuple[str, str, Form]]:
-        """What the right answer becomes by one slip: kind, sentence, form."""
-        if self._slipped is None:
-            self._slipped = list(_slipped(self.question))
-        return self._slipped
-
-
-def _summands(question: Question) -> Iterator[Term]:
-    from matcalc.rewriting.normal import normal_form
-
-    formula = question.formula
-    if formula is None:
-        return
-    seen: set[Term] = set()
-    forms = [formula]
-    expanded = question.expanded
-    if expanded is not None and expanded.size < 400:
-        try:
-            forms.append(normal_form(expanded, question.problem.facts))
-        except MatcalcError:
-            pass
-    for f in forms:
-        for t in _parts(f):
-            if t not in seen and len(seen) < MOST_SUMMANDS:
-                seen.add(t)
-                yield t
-
-
-def _parts(t: Term) -> Iterator[Term]:
-    """The summands of a term, with factors and signs around a sum carried to each."""
-    if t.op == "add":
-        for a in t.args:
-            yield from _parts(a)
-    elif t.op == "neg":
-        yield from (terms.neg(a) for a in _parts(t.args[0]))
-    elif t.op == "div":
-        yield from (terms.div(a, t.args[1]) for a in _parts(t.args[0]))
-    elif t.op == "mul" and any(a.op == "add" and not a.is_scalar for a in t.args):
-        i = next(i for i, a in enumerate(t.args) if a.op == "add" and not a.is_scalar)
-        for a in t.args[i].args:
-            yield terms.mul(*t.args[:i], a, *t.args[i + 1 :])
-    else:
-        yield t
-
-
-def _slipped(question: Question) -> Iterator[tuple[str, str, Form]]:
-    """The right answer with one slip made in it."""
-    formula = question.formula
-    if formula is None or formula.size > 200:
-        return
-    form = form_of(formula)
-    everywhere = list(places(form))
-    for slip in slips():
-        made = type(slip)(slip.id, slip.kind, slip.says, slip.written, slip.meant, slip.kinds)
-        for path, here in everywhere:
-            for _, _, new in undone(made, here):
-                yield slip.kind, slip.says, put(form, path, new)
-
-
-# ---------------------------------------------------------------------------------- the search
-@dataclass(slots=True)
-class Search:
-    """One wrong answer. ``value`` is None where its shapes do not fit."""
-
-    background: Background
-    answer: Answer
-    place: Place  # where it was seen to be wrong
-    value: Array | None
-    findings: list[Finding] = field(default_factory=list)
-    seen: set[Term] = field(default_factory=set)
-    tried: int = 0
-    candidates: list[tuple[Edit, int, Term]] = field(default_factory=list)  # well-shaped changes that are still wrong
-
-    @property
-    def question(self) -> Question:
-        return self.background.question
-
-    @property
-    def targets(self) -> list[tuple[str | None, Array]]:
-        return self.question.expectations(self.place)
-
-    @property
-    def last(self) -> int:
-        return len(self.answer.pieces) - 1
-
-    # ------------------------------------------------------------------------- believing
-    def places(self) -> Iterator[Place]:
-        """The points that a change is confirmed at."""
-        many = 0
-        for turn in range(3 * CONFIRMING):
-            try:
-                place = self.question.ground.place(turn)
-            except CannotSample:
-                return
-            if place is not None and place is not self.place:
-                yield place
-                many += 1
-            if many >= CONFIRMING:
-                return
-
-    def fits(self, term: Term, convention: str | None) -> bool:
-        """Whether a term is right at further points."""
-        compared = 0
-        for place in self.places():
-            try:
-                given, expected = place.value(term), self.question.expected(place, convention)
-            except MatcalcError:
-                return False
-            if expected is None or not (np.all(np.isfinite(expected)) and np.all(np.isfinite(given))):
-                continue
-            if not close(given, expected):
-                return False
-            compared += 1
-        return compared > 0
-
-    def hit(self, value: Array) -> Iterator[str | None]:
-        """The conventions in which a value at the first point is right."""
-        for name, expected in self.targets:
-            if value.shape == expected.shape and close(value, expected):
-                yield name
-
-    def right(self, term: Term) -> tuple[bool, str | None]:
-        """Whether a term is right, and in which convention."""
-        try:
-            value = self.place.value(term)
-        except MatcalcError:
-            return False, None
-        for name in self.hit(value):
-            if self.fits(term, name):
-                return True, name
-        return False, None
-
-    def found(self, kind: str, says: str, text: str, edit: Edit | None = None) -> None:
-        """Take up a finding."""
-        message = f"would be correct if written {text}: {says}" if says else f"would be correct if written {text}"
-        span = edit.before.span if edit is not None and edit.before is not None else None
-        if all(f.answer != text for f in self.findings):
-            self.findings.append(Finding(kind, message, text, span))
-
-    # --------------------------------------------------------------------------- trying
-    def try_edits(self, edits: Iterable[Edit], piece: int) -> None:
-        """Try changes of one piece; those that fit go into the findings."""
-        limit = MOST_EDITS if self.answer.term is not None else MOST_READ
-        good: list[tuple[Edit, str]] = []
-        for edit in edits:
-            if self.tried >= limit:
-                break
-            term = self._built(edit, piece)
-            if term is None:
-                continue
-            if self.right(term)[0]:
-                good.append((edit, self._text(edit, piece, term)))
-            else:
-                self.candidates.append((edit, piece, term))
-        self._take(good)
-
-    def _take(self, good: list[tuple[Edit, str]]) -> None:
-        """Take up the plainest changes, one for each place."""
-        taken: list[Path] = []
-        for edit, text in sorted(good, key=lambda g: len(g[1])):
-            if any(edit.path[: len(p)] == p[: len(edit.path)] for p in taken):
-                continue
-            taken.append(edit.path)
-            self.found(edit.kind, _sentence(edit), text, edit)
-
-    def _built(self, edit: Edit, piece: int) -> Term | None:
-        """The term after a change, where it is new and has one of the shapes that could be right."""
-        self.tried += 1
-        try:
-            term = self.answer.edited(piece, edit.form)
-        except MatcalcError:
-            return None
-        if term in self.seen:
-            return None
-        self.seen.add(term)
-        return term
-
-    def _text(self, edit: Edit, piece: int, term: Term) -> str:
-        if len(self.answer.pieces) == 1:
-            return str(term)
-        return self.answer.written(piece, text_of(edit.form))
-
-    def each_piece(self) -> Iterator[tuple[int, Form]]:
-        """The pieces that may be changed, the answer itself first."""
-        for i in reversed(range(len(self.answer.pieces))):
-            yield i, self.answer.pieces[i].form
-
-
-def _sentence(edit: Edit) -> str:
-    if edit.before is not None and edit.after is not None:
-        return f"{edit.says} ({text_of(edit.after)} in place of {text_of(edit.before)})"
-    return edit.says
+Stage = Callable[[Search], None]
 
 
 # ---------------------------------------------------------------------------------- the stages
@@ -287,7 +46,7 @@ def _whole_transpose(s: Search) -> None:
                 s.found("transpose", "this is the transpose of the derivative", s.answer.written(s.last, text_of(form)))
 
 
-def _slips(*kinds: str) -> object:
+def _slips(*kinds: str) -> Stage:
     def stage(s: Search) -> None:
         for i, form in s.each_piece():
             s.try_edits(slips_of(form, kinds), i)
@@ -303,8 +62,8 @@ def _whole_factor(s: Search) -> None:
         c = _factor(s, s.answer.term, name)
         if c is not None:
             form = s.answer.pieces[s.last].form
-            text = s.answer.written(s.last, text_of(_multiplied(c, form)))
-            s.found(*_about_factor(c, "the derivative"), text)
+            text = s.answer.written(s.last, text_of(multiplied(c, form)))
+            s.found(*about_factor(c, "the derivative"), text)
             return
 
 
@@ -321,56 +80,6 @@ def _factor(s: Search, term: Term, convention: str | None) -> Term | None:
             return None
         ratios.append((place, c))
     return s.background.scalars.named(ratios)
-
-
-def _about_factor(c: Term, what: str) -> tuple[str, str]:
-    """The kind of a finding about a factor, and what to say."""
-    if c is terms.neg(terms.number(1)):
-        return "sign", f"{what} has the wrong sign"
-    bare = c.args[0] if c.op == "neg" else c
-    sign = " and the sign is wrong" if c.op == "neg" else ""
-    if bare.op == "div" and bare.args[0] is terms.number(1):
-        return "factor", f"there is a factor {bare.args[1]} too many in {what}{sign}"
-    return "factor", f"the factor {bare} is missing in {what}{sign}"
-
-
-def _multiplied(c: Term, form: Form) -> Form:
-    """The form with a factor, written with the numbers together."""
-    if c.op == "neg":
-        inner = _multiplied(c.args[0], form)
-        return inner.args[0] if inner.op == "neg" else call("neg", inner)
-    if c is terms.number(1):
-        return form
-    if form.op == "neg":
-        return call("neg", _multiplied(c, form.args[0]))
-    if form.op == "mul":
-        first, rest = form.args[0], form.args[1:]
-        merged = _numbers(c, first)
-        if merged is not None:
-            return call("mul", *rest) if merged is terms.number(1) else call("mul", form_of(merged), *rest)
-    if c.op == "div" and c.args[0] is terms.number(1):
-        return call("div", form, form_of(c.args[1]))
-    return call("mul", form_of(c), form)
-
-
-def _numbers(c: Term, first: Form) -> Term | None:
-    """The product of two numbers, where both are."""
-    if c.op not in ("num", "div") or first.op != "leaf" and first.op != "div":
-        return None
-    try:
-        t = build(first)
-    except MatcalcError:
-        return None
-    a, b = _rational(c), _rational(t)
-    return None if a is None or b is None else terms.number(a * b)
-
-
-def _rational(t: Term) -> object:
-    if t.op == "num":
-        return t.data
-    if t.op == "div" and t.args[0].op == t.args[1].op == "num":
-        return t.args[0].data / t.args[1].data
-    return None
 
 
 def _left_out(s: Search) -> None:
@@ -413,22 +122,37 @@ def _variant_fits(s: Search, v: Variant, convention: str | None) -> bool:
 
 def _summand_missing(s: Search) -> None:
     """A summand of the right answer that is not there."""
+    _missing(s, s.background.summands)
+
+
+def _expanded_missing(s: Search) -> None:
+    """A summand of the right answer multiplied out that is not there."""
+    _missing(s, s.background.expanded_summands)
+
+
+def _missing(s: Search, summands: list[Term]) -> None:
     if s.value is None or s.answer.term is None:
         return
     for name, expected in s.targets:
         if name not in (None, "transpose") or expected.shape != s.value.shape:
             continue
         rest = expected - s.value
-        for t in s.background.summands:
+        for t in summands:
             new = t if name is None else terms.transpose(t)
-            try:
-                v = s.place.value(new)
-            except MatcalcError:
+            if not _is(s, new, rest) or not s.fits(terms.add(s.answer.term, new), name):
                 continue
-            if v.shape == rest.shape and close(v, rest) and s.fits(terms.add(s.answer.term, new), name):
-                form = call("add", s.answer.pieces[s.last].form, form_of(new))
-                s.found("missing-term", f"the term {new} is missing", s.answer.written(s.last, text_of(form)))
-                return
+            form = call("add", s.answer.pieces[s.last].form, form_of(new))
+            s.found("missing-term", f"the term {new} is missing", s.answer.written(s.last, text_of(form)))
+            return
+
+
+def _is(s: Search, t: Term, wanted: Array) -> bool:
+    """Whether a term has a value at the first point."""
+    try:
+        v = s.place.value(t)
+    except MatcalcError:
+        return False
+    return v.shape == wanted.shape and close(v, wanted)
 
 
 def _summand_wrong(s: Search) -> None:
@@ -489,8 +213,8 @@ def _tell_summand(
         new = put(form, path[:-1], rest)
         kind, says = "extra-term", f"the term {shown} is too many"
     else:
-        new = put(form, path, _multiplied(c, a))
-        kind, says = _about_factor(c, f"the term {shown}")
+        new = put(form, path, multiplied(c, a))
+        kind, says = about_factor(c, f"the term {shown}")
     try:
         term = s.answer.edited(i, new)
     except MatcalcError:
@@ -499,7 +223,7 @@ def _tell_summand(
         s.found(kind, says, s._text(Edit(kind, says, new, path), i, term), Edit(kind, says, new, path, a))
 
 
-def _others(*kinds: str) -> object:
+def _others(*kinds: str) -> Stage:
     def stage(s: Search) -> None:
         for i, form in s.each_piece():
             s.try_edits((e for e in structural(form, s.background.wardrobe) if not kinds or e.kind in kinds), i)
@@ -524,39 +248,34 @@ def _from_the_truth(s: Search) -> None:
 
 
 def _two_changes(s: Search) -> None:
-    """One of the changes that were tried, and besides a sign, a factor, a term or a transpose of the whole."""
-    for edit, piece, term in s.candidates:
-        if len(s.findings) >= 1:
+    """One of the slips that were tried, and besides a sign, a factor or a missing term of the whole."""
+    for edit, _, term in s.candidates:
+        if s.findings:
             return
+        if edit.kind in ("factor", "other"):
+            continue
         try:
             value = s.place.value(term)
         except MatcalcError:
             continue
-        name, expected = s.targets[0]
+        expected = s.targets[0][1]
         if value.shape != expected.shape or not np.all(np.isfinite(value)):
             continue
         second = _second_change(s, term, value, expected)
         if second is not None:
             says, whole = second
-            s.found(edit.kind, f"{_sentence(edit)}; and {says}", str(whole), edit)
+            s.found(edit.kind, f"{sentence(edit)}; and {says}", str(whole), edit)
 
 
 def _second_change(s: Search, term: Term, value: Array, expected: Array) -> tuple[str, Term] | None:
     if ratio(expected, value) is not None:
         c = _factor(s, term, None)
         if c is not None:
-            new = build(_multiplied(c, form_of(term)))
-            return _about_factor(c, "the derivative")[1], new
-    rest = expected - value
-    for t in s.background.summands:
-        try:
-            v = s.place.value(t)
-        except MatcalcError:
-            continue
-        if v.shape == rest.shape and close(v, rest):
-            new = terms.add(term, t)
-            if s.fits(new, None):
-                return f"the term {t} is missing", new
+            return about_factor(c, "the derivative")[1], build(multiplied(c, form_of(term)))
+    for t in s.background.summands if len(s.background.summands) > 1 else ():
+        new = terms.add(term, t)
+        if _is(s, t, expected - value) and s.fits(new, None):
+            return f"the term {t} is missing", new
     return None
 
 
@@ -576,6 +295,7 @@ STAGES = (
     _others("reduction"),
     _slips("other"),
     _others("factor", "other"),
+    _expanded_missing,
     _from_the_truth,
     _two_changes,
 )
@@ -594,27 +314,5 @@ def diagnosis(background: Background, answer: Answer, place: Place, value: Array
         if s.findings:
             break
     return [*s.findings[:MOST_FINDINGS], *saved]
-
-
-# -------------------------------------------------------------------------------------- writing
-def turned(form: Form) -> Form:
-    """The transpose of a form, as a person writes it: ``H'*G`` for ``G'*H``."""
-    if form.op == "transpose":
-        return form.args[0]
-    if form.op in ("add", "had"):
-        return call(form.op, *(turned(a) for a in form.args))
-    if form.op in ("neg", "div"):
-        return call(form.op, turned(form.args[0]), *form.args[1:])
-    if form.op == "mul":
-        numbers = [a for a in form.args if _is_number(a)]
-        return call("mul", *numbers, *(turned(a) for a in reversed(form.args) if not _is_number(a)))
-    return form if _is_number(form) else call("transpose", form)
-
-
-def _is_number(form: Form) -> bool:
-    from matcalc.homework.forms import shape_of
-
-    shape: Shape | None = shape_of(form)
-    return shape is not None and shape.is_scalar
 
 

@@ -238,6 +238,21 @@ def shape_of(form: Form) -> Shape | None:
         return None
 
 
+def _sum_of(*parts: Term) -> Term:
+    """A sum as the reader makes it: a number is added to every entry of a column."""
+    column = next((t for t in parts if t.shape.is_vector), None)
+    if column is None or not all(t.shape.cols is terms.ONE for t in parts):
+        return terms.add(*parts)
+    return terms.add(*(_spread(t, column) if t.is_scalar else t for t in parts))
+
+
+def _spread(t: Term, column: Term) -> Term:
+    if t.op == "neg":
+        return terms.neg(_spread(t.args[0], column))
+    ones = terms.ones(column.shape.rows)
+    return ones if t is terms.number(1) else terms.mul(t, ones)
+
+
 def _diagonal(t: Term) -> Term:
     return terms.make("diag" if t.shape.cols is terms.ONE else "diagvec", t)
 
@@ -255,7 +270,7 @@ def _power_of(a: Term, b: Term) -> Term:
 
 
 _MAKE: dict[str, Callable[..., Term]] = {
-    "add": terms.add,
+    "add": _sum_of,
     "mul": terms.mul,
     "had": terms.had,
     "hdiv": terms.hdiv,
@@ -279,8 +294,7 @@ def tree_of(form: Form) -> Node:
         parts = tuple(a.args[0] if s == "-" else a for a, s in zip(args, signs, strict=True))
         return Node("sum", span, parts, signs, depth=depth)
     if form.op in ("mul", "had", "div", "hdiv"):
-        sign = {"mul": "*", "had": ".*", "div": "/", "hdiv": "./"}[form.op]
-        return Node("chain", span, args, (sign,) * (len(args) - 1), depth=depth)
+        return Node("chain", span, args, (SIGNS[form.op],) * (len(args) - 1), depth=depth)
     if form.op in ("neg", "transpose"):
         return Node(form.op, span, args, depth=depth)
     if form.op in ("pow", "hpow"):
@@ -362,6 +376,7 @@ def text_of(form: Form) -> str:
     return _written(form)[0]
 
 
+SIGNS = {"mul": "*", "had": ".*", "div": "/", "hdiv": "./"}
 SUM, SIGN, PRODUCT, POWER, POSTFIX, ATOM = range(6)
 
 
@@ -385,10 +400,11 @@ def _written(form: Form) -> tuple[str, int]:
         return out, SUM
     if form.op == "neg":
         return "-" + inside(0, PRODUCT), SIGN
-    if form.op in ("mul", "had", "div", "hdiv"):
-        sign = {"mul": "*", "had": ".*", "div": "/", "hdiv": "./"}[form.op]
+    if form.op in SIGNS:
         others = [inside(i, POWER) for i in range(1, len(form.args))]
-        return sign.join([inside(0, PRODUCT), *others]), PRODUCT
+        first = form.args[0]
+        mixed = first.op in SIGNS and ({first.op, form.op} & {"had", "hdiv"}) and first.op != form.op
+        return SIGNS[form.op].join([inside(0, POWER if mixed else PRODUCT), *others]), PRODUCT
     if form.op in ("pow", "hpow"):
         return inside(0, POSTFIX) + ("^" if form.op == "pow" else ".^") + inside(1, ATOM), POWER
     if form.op == "transpose":

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matcalc.errors import MatcalcError
+from matcalc.homework.background import Background
 from matcalc.homework.compare import ROUNDING, Agreement, Place, agreement, close
 from matcalc.homework.counterexample import clash, counterexample
-from matcalc.homework.diagnose import Background, diagnosis
+from matcalc.homework.diagnose import diagnosis
 from matcalc.homework.meaning import Context, unreadable
 from matcalc.homework.question import LAYOUTS, UP_TO, Question
 from matcalc.homework.read import Answer, read_answer

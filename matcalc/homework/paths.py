@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 from matcalc.errors import MatcalcError
 from matcalc.homework.compare import Place
@@ -25,6 +26,7 @@ __all__ = ["Variant", "variants"]
 HELD = "·held"
 MOST_OCCURRENCES = 8
 MOST_SUBTERMS = 24
+MOST_PAIRS = 15
 SCALING = frozenset(("mul", "div", "neg", "add"))
 
 
@@ -68,7 +70,7 @@ def variants(question: Question) -> list[Variant]:
     """What may be left out: summands first, then whole paths, then single occurrences and subexpressions."""
     if question.wrt is None or question.kind == "hessian":
         return []
-    makers = (_summands, _definitions, _uses, _occurrences, _subexpressions)
+    makers = (_summands, _definitions, _uses, _pairs, _occurrences, _subexpressions)
     return [v for make in makers for v in make(question)]
 
 
@@ -123,6 +125,16 @@ def _definitions(question: Question) -> Iterator[Variant]:
                 f"the path through {d.name} is left out",
                 _with_symbol(_without(question.problem, d.name), d.name, d.symbol),
             )
+
+
+def _pairs(question: Question) -> Iterator[Variant]:
+    """Two definitions held constant at once."""
+    varying = _depends(question)
+    found = [d for d in question.problem.definitions if d.name in varying and d.name != question.wrt]
+    for a, b in list(combinations(found, 2))[:MOST_PAIRS]:
+        problem = _with_symbol(_without(question.problem, a.name), a.name, a.symbol)
+        problem = _with_symbol(_without(problem, b.name), b.name, b.symbol)
+        yield Variant("missing-path", f"the paths through {a.name} and {b.name} are left out", problem)
 
 
 def _without(problem: Problem, name: str) -> Problem:

@@ -215,7 +215,17 @@ def formula_call(r: Reading, node: Node, formula: Formula) -> Part:
         term = slope(term, formula.parameters[0])
     shown = ", ".join(formula.parameters)
     r.notes[f"{name}{chr(39) * order}({shown}) is {term} for every entry"] = None
-    return _applied(r, node, formula, term, [r.infer(a) for a in node.args])
+    parts = [r.infer(a) for a in node.args]
+    if formula.name in ("max", "min") and _is_number_first(r, parts):
+        parts.reverse()
+    return _applied(r, node, formula, term, parts)
+
+
+def _is_number_first(r: Reading, parts: list[Part]) -> bool:
+    """``max(0, X)``: the constant may stand on either side."""
+    first, second = parts
+    literal = all(n.kind in ("num", "neg") for n in first.node.walk())
+    return literal or (r.shape(first).is_scalar and not r.shape(second).is_scalar)
 
 
 def _applied(r: Reading, node: Node, formula: Formula, term: Term, parts: list[Part]) -> Part:

@@ -14,6 +14,7 @@ from matcalc.rewriting.polynomial import (
     MAX_POWER,
     MAX_PRODUCTS,
     Poly,
+    monomial_order,
     numeral,
 )
 

@@ -1,0 +1,107 @@
+"""What is known of a question, whoever answers it: the summands of the right answer, its variants, what a slip makes of it.
+
+Everything here is made once for a question, when the first wrong answer needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from matcalc.errors import MatcalcError
+from matcalc.homework.assumptions import Assumption
+from matcalc.homework.edits import Wardrobe, wardrobe
+from matcalc.homework.forms import Form, form_of, places, put
+from matcalc.homework.mistakes import Slip, slips, undone
+from matcalc.homework.paths import Variant, variants
+from matcalc.homework.question import Question
+from matcalc.homework.scalars import Scalars
+from matcalc.language import terms
+from matcalc.language.terms import Term
+from matcalc.rewriting.normal import normal_form
+
+__all__ = ["Background"]
+
+MOST_SUMMANDS = 40
+LARGEST_EXPANDED = 400  # nodes of a formula that is multiplied out
+LARGEST_SLIPPED = 200
+
+
+class Background:
+    """What does not depend on the answer."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.assumptions: dict[str, Assumption] = {}
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """The derivative with something left out."""
+        return variants(self.question)
+
+    @cached_property
+    def _roots(self) -> list[Term]:
+        formula = self.question.formula
+        return [*self.question.everything(), *([] if formula is None else [formula])]
+
+    @cached_property
+    def scalars(self) -> Scalars:
+        """The scalars that may be missing as factors."""
+        return Scalars.of(self._roots)
+
+    @cached_property
+    def wardrobe(self) -> Wardrobe:
+        """What may be put into an answer."""
+        return wardrobe(self._roots, self.question.symbols(), self.question.formula)
+
+    @cached_property
+    def summands(self) -> list[Term]:
+        """The summands of the right answer as it is written."""
+        formula = self.question.formula
+        return [] if formula is None else list(dict.fromkeys(_parts(formula)))[:MOST_SUMMANDS]
+
+    @cached_property
+    def expanded_summands(self) -> list[Term]:
+        """The summands of the right answer multiplied out."""
+        expanded = self.question.expanded
+        if expanded is None or expanded.size > LARGEST_EXPANDED:
+            return []
+        try:
+            return list(dict.fromkeys(_parts(normal_form(expanded, self.question.problem.facts))))[:MOST_SUMMANDS]
+        except MatcalcError:
+            return []
+
+    @cached_property
+    def slipped(self) -> list[tuple[str, str, Form]]:
+        """What the right answer becomes by one slip: kind, sentence, form."""
+        return list(_slipped(self.question))
+
+
+def _parts(t: Term) -> Iterator[Term]:
+    """The summands of a term, with factors and signs around a sum carried to each."""
+    if t.op == "add":
+        for a in t.args:
+            yield from _parts(a)
+    elif t.op == "neg":
+        yield from (terms.neg(a) for a in _parts(t.args[0]))
+    elif t.op == "div":
+        yield from (terms.div(a, t.args[1]) for a in _parts(t.args[0]))
+    elif t.op == "mul" and any(a.op == "add" and not a.is_scalar for a in t.args):
+        i = next(i for i, a in enumerate(t.args) if a.op == "add" and not a.is_scalar)
+        for a in t.args[i].args:
+            yield terms.mul(*t.args[:i], a, *t.args[i + 1 :])
+    else:
+        yield t
+
+
+def _slipped(question: Question) -> Iterator[tuple[str, str, Form]]:
+    formula = question.formula
+    if formula is None or formula.size > LARGEST_SLIPPED:
+        return
+    form = form_of(formula)
+    everywhere = list(places(form))
+    for slip in slips():
+        made = Slip(slip.id, slip.kind, slip.says, slip.written, slip.meant, slip.kinds)
+        for path, here in everywhere:
+            for _, _, new in undone(made, here):
+                yield slip.kind, slip.says, put(form, path, new)

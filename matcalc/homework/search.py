@@ -1,0 +1,170 @@
+"""The search for a change that makes a wrong answer right: what is tried, and when it is believed.
+
+Invariant: a finding is taken up only where the changed answer is right at several points of different sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from matcalc.errors import MatcalcError
+from matcalc.homework.background import Background
+from matcalc.homework.compare import Place, close
+from matcalc.homework.edits import Edit
+from matcalc.homework.forms import Form, build, shape_of, text_of
+from matcalc.homework.question import Question
+from matcalc.homework.read import Answer
+from matcalc.homework.verdict import Finding
+from matcalc.language.terms import Path, Term
+from matcalc.numeric.evaluate import Array
+from matcalc.numeric.sample import CannotSample
+
+__all__ = ["MOST_FINDINGS", "Search", "plain", "sentence"]
+
+CONFIRMING = 4  # further points
+MOST_EDITS = 1_500  # of a well-shaped answer
+MOST_READ = 800  # of one whose shapes do not fit
+MOST_FINDINGS = 3
+
+
+@dataclass(slots=True)
+class Search:
+    """One wrong answer. ``value`` is None where its shapes do not fit."""
+
+    background: Background
+    answer: Answer
+    place: Place  # where it was seen to be wrong
+    value: Array | None
+    findings: list[Finding] = field(default_factory=list)
+    seen: set[Term] = field(default_factory=set)
+    tried: int = 0
+    candidates: list[tuple[Edit, int, Term]] = field(default_factory=list)  # well-shaped changes that are still wrong
+
+    @property
+    def question(self) -> Question:
+        return self.background.question
+
+    @property
+    def targets(self) -> list[tuple[str | None, Array]]:
+        return self.question.expectations(self.place)
+
+    @property
+    def last(self) -> int:
+        return len(self.answer.pieces) - 1
+
+    # ------------------------------------------------------------------------- believing
+    def places(self) -> Iterator[Place]:
+        """The points that a change is confirmed at."""
+        many = 0
+        for turn in range(3 * CONFIRMING):
+            try:
+                place = self.question.ground.place(turn)
+            except CannotSample:
+                return
+            if place is not None and place is not self.place:
+                yield place
+                many += 1
+            if many >= CONFIRMING:
+                return
+
+    def fits(self, term: Term, convention: str | None) -> bool:
+        """Whether a term is right at further points."""
+        compared = 0
+        for place in self.places():
+            try:
+                given, expected = place.value(term), self.question.expected(place, convention)
+            except MatcalcError:
+                return False
+            if expected is None or not (np.all(np.isfinite(expected)) and np.all(np.isfinite(given))):
+                continue
+            if not close(given, expected):
+                return False
+            compared += 1
+        return compared > 0
+
+    def hit(self, value: Array) -> Iterator[str | None]:
+        """The conventions in which a value at the first point is right."""
+        for name, expected in self.targets:
+            if value.shape == expected.shape and close(value, expected):
+                yield name
+
+    def right(self, term: Term) -> tuple[bool, str | None]:
+        """Whether a term is right, and in which convention."""
+        try:
+            value = self.place.value(term)
+        except MatcalcError:
+            return False, None
+        for name in self.hit(value):
+            if self.fits(term, name):
+                return True, name
+        return False, None
+
+    def found(self, kind: str, says: str, text: str, edit: Edit | None = None) -> None:
+        """Take up a finding."""
+        message = f"would be correct if written {text}: {says}" if says else f"would be correct if written {text}"
+        span = edit.before.span if edit is not None and edit.before is not None else None
+        if all(f.answer != text for f in self.findings):
+            self.findings.append(Finding(kind, message, text, span))
+
+    # --------------------------------------------------------------------------- trying
+    def try_edits(self, edits: Iterable[Edit], piece: int) -> None:
+        """Try changes of one piece; those that fit go into the findings."""
+        limit = MOST_EDITS if self.answer.term is not None else MOST_READ
+        good: list[tuple[Edit, str]] = []
+        for edit in edits:
+            if self.tried >= limit:
+                break
+            term = self._built(edit, piece)
+            if term is None:
+                continue
+            if self.right(term)[0]:
+                good.append((edit, self._text(edit, piece, term)))
+            else:
+                self.candidates.append((edit, piece, term))
+        self._take(good)
+
+    def _take(self, good: list[tuple[Edit, str]]) -> None:
+        """Take up the plainest changes, one for each place."""
+        taken: list[Path] = []
+        for edit, text in sorted(good, key=lambda g: len(g[1])):
+            if any(edit.path[: len(p)] == p[: len(edit.path)] for p in taken):
+                continue
+            taken.append(edit.path)
+            self.found(edit.kind, sentence(edit), text, edit)
+
+    def _built(self, edit: Edit, piece: int) -> Term | None:
+        """The term after a change, where it is new and has one of the shapes that could be right."""
+        self.tried += 1
+        try:
+            term = self.answer.edited(piece, edit.form)
+        except MatcalcError:
+            return None
+        if term in self.seen:
+            return None
+        self.seen.add(term)
+        return term
+
+    def _text(self, edit: Edit, piece: int, term: Term) -> str:
+        if len(self.answer.pieces) == 1:
+            return str(term)
+        return self.answer.written(piece, text_of(edit.form))
+
+    def each_piece(self) -> Iterator[tuple[int, Form]]:
+        """The pieces that may be changed, the answer itself first."""
+        for i in reversed(range(len(self.answer.pieces))):
+            yield i, self.answer.pieces[i].form
+
+
+def sentence(edit: Edit) -> str:
+    """What a change is, with what it changes."""
+    if edit.before is not None and edit.after is not None:
+        return f"{edit.says} ({plain(edit.after)} in place of {plain(edit.before)})"
+    return edit.says
+
+
+def plain(form: Form) -> str:
+    """A form as text, with its sizes worked out where it has a shape."""
+    return str(build(form)) if shape_of(form) is not None else text_of(form)
