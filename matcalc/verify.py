@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from matcalc.calculus.derive import Derivation
 from matcalc.calculus.moves import READINGS
-from matcalc.errors import FailedCertificate, MatcalcError
+from matcalc.errors import CannotDerive, FailedCertificate, MatcalcError
 from matcalc.language.terms import Term, inner, make, mul, replace, transpose
 from matcalc.numeric.certify import Certificate, certify, check_steps
 from matcalc.numeric.sample import CannotSample
@@ -57,6 +57,11 @@ def _certified(derivation: Derivation, answers: Mapping[str, Term], structure: s
     )
     if certificate.status == "failed":
         name = max(certificate.errors, key=lambda n: certificate.errors[n])
+        if any("no finite value" in note for note in certificate.notes):
+            raise CannotDerive(
+                f"the formula by {name} has no value where the problem has one, since a matrix in it can never be "
+                f"inverted: {answers[name]}"
+            )
         raise FailedCertificate(
             f"the answer by {name} is contradicted by the numerical derivative of the problem "
             f"(relative error {certificate.errors[name]:.0e}): {answers[name]}",

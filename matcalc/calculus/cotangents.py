@@ -26,7 +26,7 @@ from matcalc.language.terms import Term, differential, subterms
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.steps import Step
 
-__all__ = ["OBJECTIVE", "Part", "eliminated", "leaf_differentials", "parts_of", "solved", "walked"]
+__all__ = ["OBJECTIVE", "Part", "contributions", "eliminated", "leaf_differentials", "parts_of", "solved", "walked"]
 
 OBJECTIVE = -1  # the source of what comes from the objective itself
 

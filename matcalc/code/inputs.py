@@ -128,14 +128,19 @@ def _expected(dims: Dims, sizes: Sizes, known: Mapping[str, str], own: str) -> t
 
 
 def _misfit(i: Input, sizes: Sizes, known: Mapping[str, str], misfit: str) -> str:
-    if not i.dims:
-        return f'raise {misfit}("{i.name}", "a number", {i.name})'
-    text, formatted = _expected(i.dims, sizes, known, i.name)
-    return f'raise {misfit}("{i.name}", {"f" if formatted else ""}"shape {text}", {i.name})'
+    """The statement that raises, indented under its condition."""
+    text, formatted = _expected(i.dims, sizes, known, i.name) if i.dims else ("", False)
+    expected = f'{"f" if formatted else ""}"shape {text}"' if i.dims else '"a number"'
+    arguments = f'"{i.name}", {expected}, {i.name}'
+    if len(arguments) + len(misfit) < 80:
+        return f"    raise {misfit}({arguments})"
+    if len(arguments) < 84:
+        return f"    raise {misfit}(\n        {arguments}\n    )"
+    return f'    raise {misfit}(\n        "{i.name}",\n        {expected},\n        {i.name},\n    )'
 
 
 def _dimension_check(i: Input, sizes: Sizes, misfit: str, known: Mapping[str, str]) -> str:
-    return f"if {i.name}.ndim != {len(i.dims)}:\n    {_misfit(i, sizes, known, misfit)}"
+    return f"if {i.name}.ndim != {len(i.dims)}:\n{_misfit(i, sizes, known, misfit)}"
 
 
 def _check_one(i: Input, sizes: Sizes, misfit: str, known: dict[str, str]) -> list[str]:
@@ -150,7 +155,7 @@ def _check_one(i: Input, sizes: Sizes, misfit: str, known: dict[str, str]) -> li
         out[1:] = [f"{', '.join(sizes[d.as_name or ''] for d in i.dims)} = {i.name}.shape"]
     if not plain:
         shape = shape_text(i.dims, sizes) if i.dims else "()"
-        out.append(f"if {i.name}.shape != {shape}:\n    {_misfit(i, sizes, known, misfit)}")
+        out.append(f"if {i.name}.shape != {shape}:\n{_misfit(i, sizes, known, misfit)}")
     return out
 
 

@@ -103,9 +103,9 @@ def lifted(t: Term, given: Mapping[str, Term], shape: Shape) -> Term:
     if not any(not a.is_scalar for a in args):
         return _sum(args) if t.op == "add" else terms.rebuild(t, args) if args else t
     if t.op == "add":
-        return _sum([a if not a.is_scalar or a is ZERO else _spread(a, shape) for a in args])
+        return _sum([a if not a.is_scalar or _is_zero(a) else _spread(a, shape) for a in args])
     if t.op == "neg":
-        return terms.neg(args[0])
+        return args[0].args[0] if args[0].op == "neg" else terms.neg(args[0])
     if t.op == "mul":
         return terms.had(*args)
     if t.op == "div":
@@ -122,8 +122,12 @@ def lifted(t: Term, given: Mapping[str, Term], shape: Shape) -> Term:
 
 def _sum(args: Iterable[Term]) -> Term:
     """The sum, without a zero that a parameter stands for."""
-    kept = [a for a in args if a is not ZERO and not (a.op == "neg" and a.args[0] is ZERO)]
+    kept = [a for a in args if not _is_zero(a)]
     return terms.add(*kept) if len(kept) > 1 else kept[0] if kept else ZERO
+
+
+def _is_zero(t: Term) -> bool:
+    return t is ZERO or (t.op == "neg" and t.args[0] is ZERO)
 
 
 def _spread(c: Term, shape: Shape) -> Term:

@@ -1,0 +1,201 @@
+"""The steps of a backward derivation that no rule of the book can state: they speak of a whole program.
+
+``dL`` is a form in the changes of everything that varies.  The *tangent recurrences* say how the changes of members
+follow from each other; each, paired with its cotangent, is zero and may be added.  The *indices are shifted* until every
+change stands at its own index; what belongs to one change is *collected*; and the *cotangents are chosen* such that
+nothing is left but the changes of the variables.
+
+Invariant: a move here gives a term of the same value wherever the members satisfy their equations and the cotangents
+their recurrences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from matcalc.calculus.chain import Chain
+from matcalc.calculus.cotangents import OBJECTIVE, Part, contributions, solved
+from matcalc.calculus.indices import Binder, Range
+from matcalc.calculus.recurrence import System, formula
+from matcalc.calculus.segments import Cotangent, Segment, cotangent_of
+from matcalc.language import terms
+from matcalc.language.binders import bind, substitute_index
+from matcalc.language.dims import dim
+from matcalc.language.terms import Path, Term, differential, put
+from matcalc.rewriting.engine import Setting
+from matcalc.rewriting.steps import Step
+
+__all__ = ["CHAIN_MOVES", "CHAIN_READINGS", "Backward", "chain_move", "raw_cotangents"]
+
+Given = Mapping[str, Term]
+
+
+@dataclass(frozen=True, slots=True)
+class Backward(Setting):
+    """What is known while a backward derivation runs: the system, and the forms its formulas went through."""
+
+    system: System | None = None
+    forms: Mapping[str, Mapping[Term, Term]] = field(default_factory=dict)  # by rule: before -> after
+
+    @property
+    def known(self) -> System:
+        assert self.system is not None
+        return self.system
+
+
+def raw_cotangents(system: System) -> list[Cotangent]:
+    """The formulas of every cotangent before any is put into another."""
+    chain, names = system.chain, system.cotangents
+    return [cotangent_of(chain, i, names[i], system.raw, names) for i in sorted(names, reverse=True)]
+
+
+# ------------------------------------------------------------------------- tangent recurrences
+def _constraints(system: System) -> Iterator[Term]:
+    """For every equation that varies: its cotangent, paired with a change that is zero."""
+    for i, cotangent in system.cotangents.items():
+        e = system.chain.equations[i]
+        change = terms.inner(cotangent, differential(e.term))
+        own = terms.inner(terms.neg(cotangent), differential(e.target))
+        yield _closed(terms.add(change, own), e.binders)
+
+
+def _closed(t: Term, binders: tuple[Binder, ...]) -> Term:
+    for b in reversed(binders):
+        t = bind("sumover", b.name, b.low, b.high, t)
+    return t
+
+
+def _tangent_recurrence(t: Term, given: Given, setting: Backward) -> Term | None:
+    """The changes of members follow from each other: what is added is zero."""
+    return terms.add(t, *_constraints(setting.known))
+
+
+# ---------------------------------------------------------------------------------- shifting
+def _shifted(t: Term, given: Given, setting: Backward) -> Term | None:
+    """Every sum over an index such that the change in it stands at the index of the sum."""
+    return terms.add(*(_at_own_index(setting.known, p) for p in _parts(setting.known.chain, t)))
+
+
+def _parts(chain: Chain, t: Term) -> Iterator[Part]:
+    taken = {*chain.families, *(f.index for f in chain.families.values())}
+    for leaf, binders, term in contributions(t, (), taken):
+        yield Part(leaf, OBJECTIVE, binders, term)
+
+
+def _at_own_index(system: System, p: Part) -> Term:
+    if not p.is_member:
+        return _closed(terms.inner(p.term, differential(p.target)), p.binders)
+    p = solved(system.chain, p)
+    return _members(p.range, p.binders[0].name, terms.inner(p.summed, differential(p.target)))
+
+
+def _members(where: Range, index: str, body: Term) -> Term:
+    """A sum over a range of one index; at one position, what is summed."""
+    if where.is_point:
+        return substitute_index(body, index, where.low)
+    return bind("sumover", index, where.low, where.high, body)
+
+
+# -------------------------------------------------------------------------------- collecting
+def _collected(t: Term, given: Given, setting: Backward) -> Term | None:
+    """What is paired with the change of one member, for the ranges where the same formula holds."""
+    system = setting.known
+    out = [_bracket(system, c, s) for c in raw_cotangents(system) for s in c.segments]
+    return terms.add(*out, *_left(system, t))
+
+
+def _bracket(system: System, c: Cotangent, s: Segment) -> Term:
+    e = system.chain.equations[c.equation]
+    if not c.index:
+        return terms.inner(terms.sub(formula(s, e.target, ""), c.target), differential(e.target))
+    member = system.chain.families[e.name].member(dim(c.index)) if not e.index else e.target
+    own, target = c.target, member
+    if s.range.is_point:
+        own, target = (substitute_index(x, c.index, s.range.low) for x in (own, target))
+        return terms.inner(terms.sub(formula(s, target, c.index), own), differential(target))
+    body = terms.inner(terms.sub(formula(s, target, c.index), own), differential(target))
+    return bind("sumover", c.index, s.range.low, s.range.high, body)
+
+
+def _left(system: System, t: Term) -> Iterator[Term]:
+    """What is paired with the changes of variables: it stays as it is."""
+    defined = {e.name for e in system.chain.equations}
+    for s in t.args if t.op == "add" else (t,):
+        leaf = s
+        while leaf.op == "sumover":
+            leaf = leaf.args[0]
+        if leaf.op == "inner":
+            name = leaf.args[1].args[0].data
+            if (name if isinstance(name, str) else name[0]) not in defined:
+                yield s
+
+
+def _chosen(t: Term, given: Given, setting: Backward) -> Term | None:
+    """The cotangents are such that the changes of members drop out."""
+    left = list(_left(setting.known, t))
+    return terms.add(*left) if left else terms.number(0)
+
+
+# ------------------------------------------------------------------------------------ reading
+def _read_part(t: Term, given: Given, setting: Setting) -> Term | None:
+    """The gradient by one of several variables: what its change is paired with."""
+    change = given["d"]
+    found = [s.args[0] for s in (t.args if t.op == "add" else (t,)) if s.op == "inner" and s.args[1] is change]
+    return terms.add(*found) if found else None
+
+
+def _read_cotangent(t: Term, given: Given, setting: Setting) -> Term | None:
+    """What is paired with the change of a member, added."""
+    return _read_part(t, given, setting)
+
+
+def _read_member(t: Term, given: Given, setting: Backward) -> Term | None:
+    return setting.forms["read-member"].get(t)
+
+
+def _form(rule: str) -> Callable[[Term, Given, Backward], Term | None]:
+    return lambda t, given, setting: setting.forms[rule].get(t)
+
+
+CHAIN_READINGS = frozenset(("read-part", "choose-cotangent", "read-member"))
+CHAIN_MOVES: dict[str, Callable[[Term, Given, Backward], Term | None]] = {
+    "tangent-recurrence": _tangent_recurrence,
+    "shift-index": _shifted,
+    "collect-members": _collected,
+    "drop-members": _chosen,
+    "choose-cotangent": _read_cotangent,
+    "read-part": _read_part,
+    "read-member": _read_member,
+    "put-in-cotangents": _form("put-in-cotangents"),
+    "fold-members": _form("fold-members"),
+}
+
+REASONS = {
+    "tangent-recurrence": "the changes of the members follow from each other: paired with any cotangent, nothing is added",
+    "shift-index": "every sum is counted by the index of the change in it",
+    "collect-members": "what is paired with the change of the same member is added",
+    "drop-members": "the cotangents are chosen such that the changes of the members drop out",
+    "choose-cotangent": "the cotangent is what the change is paired with",
+    "read-part": "read off the gradient",
+    "read-member": "read off the gradient by one member",
+    "put-in-cotangents": "cotangents that are used once are put in",
+    "fold-members": "by definition",
+}
+
+
+def chain_move(
+    name: str,
+    line: Term,
+    setting: Backward,
+    given: Given | None = None,
+    label: str = "",
+    reason: str = "",
+    level: int = 1,
+    path: Path = (),
+) -> Step:
+    """The step that makes a move of this module."""
+    new = CHAIN_MOVES[name](line, given or {}, setting)
+    assert new is not None, name
+    after = put(line, path, new)
+    return Step(name, line, after, reason or REASONS[name], label, path, bindings=dict(given or {}), level=level)
