@@ -42,6 +42,7 @@ PRIVATE = (
     "slope",
     "error",
     "error_at",
+    "scale",
     "along",
     "gradient",
     "linear_value",

@@ -28,6 +28,7 @@ class Check:
     predicted: str  # the derivative's prediction along d
     after: tuple[str, ...]  # further comparisons
     tolerance: str
+    doubt: str  # how far differences of two step sizes may differ at a usable point
     by_values: bool  # whether gradients have to come from values
     is_matrix: bool  # whether the derivatives are Jacobians or Hessians
     variables: str
@@ -86,6 +87,7 @@ def check_of(
         tolerance="1e-6" if kind != "hessian" or has_gradient else "1e-4",
         by_values=kind == "hessian" and not has_gradient,
         is_matrix=kind in ("jacobian", "hessian"),
+        doubt="1e-5" if kind != "hessian" or has_gradient else "1e-3",
         variables=f"({', '.join(rows)}{',' if len(rows) == 1 else ''})",
         structures=kinds,
         sizes=_sizes_text(sizes),

@@ -38,7 +38,7 @@ def relative_error(a: Array, b: Array, floor: float) -> float:
     if a.shape != b.shape or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
         return float("inf")
     scale = max(float(np.max(np.abs(a), initial=0.0)), float(np.max(np.abs(b), initial=0.0)), floor)
-    return float(np.max(np.abs(a - b), initial=0.0)) / scale
+    return float(np.max(np.abs(a - b), initial=0.0)) / scale if scale else 0.0  # both are zero
 
 
 def stacked_members(members: Mapping[int, Array]) -> Array:
