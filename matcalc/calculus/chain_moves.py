@@ -158,13 +158,13 @@ def _form(rule: str) -> Callable[[Term, Given, Backward], Term | None]:
     return lambda t, given, setting: setting.forms[rule].get(t)
 
 
-CHAIN_READINGS = frozenset(("read-part", "choose-cotangent", "read-member"))
+CHAIN_READINGS = frozenset(("read-part", "read-cotangent", "read-member"))
 CHAIN_MOVES: dict[str, Callable[[Term, Given, Backward], Term | None]] = {
     "tangent-recurrence": _tangent_recurrence,
     "shift-index": _shifted,
     "collect-members": _collected,
-    "drop-members": _chosen,
-    "choose-cotangent": _read_cotangent,
+    "choose-cotangent": _chosen,
+    "read-cotangent": _read_cotangent,
     "read-part": _read_part,
     "read-member": _read_member,
     "put-in-cotangents": _form("put-in-cotangents"),
@@ -175,8 +175,8 @@ REASONS = {
     "tangent-recurrence": "the changes of the members follow from each other: paired with any cotangent, nothing is added",
     "shift-index": "every sum is counted by the index of the change in it",
     "collect-members": "what is paired with the change of the same member is added",
-    "drop-members": "the cotangents are chosen such that the changes of the members drop out",
-    "choose-cotangent": "the cotangent is what the change is paired with",
+    "choose-cotangent": "the cotangents are chosen such that the changes of the members drop out",
+    "read-cotangent": "the cotangent is what the change is paired with",
     "read-part": "read off the gradient",
     "read-member": "read off the gradient by one member",
     "put-in-cotangents": "cotangents that are used once are put in",

@@ -52,7 +52,8 @@ class Background:
     @cached_property
     def wardrobe(self) -> Wardrobe:
         """What may be put into an answer."""
-        return wardrobe(self._roots, self.question.symbols(), self.question.formula)
+        defined = frozenset(d.symbol for d in self.question.problem.definitions)
+        return wardrobe(self._roots, self.question.symbols(), self.question.formula, defined)
 
     @cached_property
     def summands(self) -> list[Term]:

@@ -46,9 +46,12 @@ class Wardrobe:
     names: tuple[Term, ...] = ()
     factors: tuple[Term, ...] = ()
     entry_factors: tuple[Term, ...] = ()
+    defined: frozenset[Term] = frozenset()  # the names that are intermediate values
 
 
-def wardrobe(roots: Iterable[Term], names: Iterable[Term], truth: Term | None) -> Wardrobe:
+def wardrobe(
+    roots: Iterable[Term], names: Iterable[Term], truth: Term | None, defined: frozenset[Term] = frozenset()
+) -> Wardrobe:
     """What the terms of a problem and its right answer offer."""
     arguments: dict[Term, None] = {}
     names = tuple(names)
@@ -66,7 +69,7 @@ def wardrobe(roots: Iterable[Term], names: Iterable[Term], truth: Term | None) -
             factors.setdefault(n)
             factors.setdefault(terms.transpose(n))
     points = dict.fromkeys([*names, *arguments])
-    return Wardrobe(tuple(points), names, tuple(factors), tuple(entries))
+    return Wardrobe(tuple(points), names, tuple(factors), tuple(entries), defined)
 
 
 # ------------------------------------------------------------------------------------ slips
@@ -172,9 +175,9 @@ def _other_name(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
     if here.op != "leaf" or not isinstance(here.item, Term) or here.item.op not in ("sym", "elem"):
         return
     inside = any(at(form, path[:i]).op in POINTS for i in range(len(path)))
-    kind = "wrong-point" if inside else "other"
     for other in offers.names:
         if other is not here.item:
+            kind = "wrong-point" if inside or {other, here.item} & offers.defined else "other"
             yield kind, f"{other} is meant, not {here.item}", leaf(other), True
 
 

@@ -33,7 +33,7 @@ from matcalc.numeric.evaluate import Array
 from matcalc.numeric.sample import CannotSample
 from matcalc.rewriting.normal import equal
 
-__all__ = ["Judge", "certificate_of"]
+__all__ = ["Judge", "Strictness", "certificate_of"]
 
 LARGEST_PROVED = 1_500  # nodes of terms whose normal forms are compared
 METHODS = {True: "complex step", False: "central differences"}
@@ -57,8 +57,14 @@ class Strictness:
 class Judge:
     """One question, asked of many answers."""
 
-    def __init__(
-        self,
+    def __init__(self, question: Question, strictness: Strictness = Strictness()) -> None:
+        self.question = question
+        self.strictness = strictness
+        self.background = Background(question)
+
+    @classmethod
+    def of(
+        cls,
         problem: Problem,
         wrt: str | None = None,
         order: int = 1,
@@ -67,15 +73,16 @@ class Judge:
         strict: bool = False,
         up_to: Iterable[str] = (),
         seed: int = 0,
-    ) -> None:
+    ) -> Judge:
+        """A judge from what a user says. Raises MatcalcError for an option that does not exist."""
         if layout is not None and layout not in LAYOUTS:
             raise MatcalcError(f"layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
-        wrong = [u for u in up_to if u not in UP_TO]
+        given = frozenset((up_to,) if isinstance(up_to, str) else up_to)
+        wrong = sorted(given - set(UP_TO))
         if wrong:
             raise MatcalcError(f"what may be left open is {' or '.join(UP_TO)}, not {wrong[0]!r}")
-        self.question = Question(problem, wrt, order, layout, structure, seed)
-        self.strictness = Strictness(strict, layout is not None, frozenset(up_to))
-        self.background = Background(self.question)
+        question = Question(problem, wrt, order, layout, structure, seed)
+        return cls(question, Strictness(strict, layout is not None, given))
 
     # ------------------------------------------------------------------------------- reading
     def context(self) -> Context:

@@ -36,7 +36,11 @@ Expectation = tuple[str | None, Array]  # the convention (None: as asked) and th
 
 
 class Question:
-    """One question about one problem: the value (``wrt`` None), the first or the second derivative by a name."""
+    """One question about one problem: a value (``wrt`` None), the first or the second derivative by a name.
+
+    ``target`` is the term whose value is asked for (default: the objective), which may have differentials of the names in
+    ``varying``.
+    """
 
     def __init__(
         self,
@@ -47,6 +51,8 @@ class Question:
         structure: str = "projected",
         seed: int = 0,
         derived: dict[str, Derived] | None = None,
+        target: Term | None = None,
+        varying: Sequence[str] = (),
     ) -> None:
         self.problem = problem
         self.wrt = wrt
@@ -55,7 +61,8 @@ class Question:
         self.structure = structure
         self.seed = seed
         self.derived = {} if derived is None else derived
-        self.ground = Ground(problem, seed, derived=self.derived)
+        self.target = problem.objective if target is None else target
+        self.ground = Ground(problem, seed, varying, self.derived)
         self._found: dict[int, tuple[list[Expectation], bool]] = {}
         if wrt is not None:
             problem.variable(wrt)
@@ -82,7 +89,7 @@ class Question:
         """The left side of the answer: ``grad(f, x)``."""
         name = self.problem.objective_name
         if self.wrt is None:
-            return name
+            return name if self.target is self.problem.objective else str(self.target)
         word = {"gradient": "grad", "hessian": "hess"}.get(self.kind, "jac")
         return f"{word}({name}, {self.wrt})"
 
@@ -90,7 +97,7 @@ class Question:
     def shape(self) -> Shape:
         """The shape of the answer that is asked for."""
         if self.wrt is None:
-            return self.problem.objective.shape
+            return self.target.shape
         kind = {"slope": "gradient"}.get(self.kind, self.kind)
         shape = shape_of_derivative(kind, self.problem.objective.shape, self.variable.shape)
         return shape.transposed if self._is_turned else shape
@@ -130,7 +137,7 @@ class Question:
 
     def _computed(self, place: Place) -> tuple[list[Expectation], bool]:
         if self.wrt is None:
-            return [(None, place.value(self.problem.objective))], True
+            return [(None, place.value(self.target))], place.is_exact(self.target)
         if self.kind == "hessian":
             found = hessian_at(self.problem, place.point, self.wrt)
             return self._stackings([(None, found.value)], place), found.exact
@@ -215,7 +222,7 @@ class Question:
 
     def _derived(self) -> Term | None:
         if self.wrt is None:
-            return self.problem.objective
+            return self.target
         bodies = (self.problem.objective, *(d.term for d in self.problem.definitions))
         if sum(b.size for b in bodies) > LARGEST_DERIVED:
             return None
@@ -238,7 +245,8 @@ class Question:
 
     def everything(self) -> list[Term]:
         """The objective and the bodies of the definitions."""
-        return [self.problem.objective, *(d.term for d in self.problem.definitions)]
+        bodies = [self.problem.objective, *(d.term for d in self.problem.definitions)]
+        return bodies if self.target is self.problem.objective else [self.target, *bodies]
 
     def symbols(self) -> list[Term]:
         """The symbols and definitions that an answer may use."""

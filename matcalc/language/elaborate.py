@@ -109,7 +109,18 @@ def _problem(program: Program, done: Attempt, chosen: Mapping[str, str]) -> Prob
     functions = {n: f for n, f in reading.functions.items() if n in program.functions or n in program.names.functions}
     notes = notes_of(program, reading, symbols, functions, chosen)
     named = isinstance(program.objective, Defining)
-    problem = Problem(program.text, objective, name, program.wrt, symbols, functions, statements, tuple(notes), named, reading.formulas)
+    problem = Problem(
+        program.text,
+        objective,
+        name,
+        program.wrt,
+        symbols,
+        functions,
+        statements,
+        tuple(notes),
+        named,
+        reading.formulas,
+    )
     return with_entrywise_notes(problem)
 
 

@@ -24,7 +24,18 @@ from matcalc.language.shapes import entrywise_misfit
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
 
-__all__ = ["FORMULAS", "COMPARISONS", "check_formula", "formula_call", "indicator", "lifted", "parameter_names", "slope"]
+__all__ = [
+    "COMPARISONS",
+    "FORMULAS",
+    "SPELLINGS",
+    "check_formula",
+    "formula_call",
+    "formula_of",
+    "indicator",
+    "lifted",
+    "parameter_names",
+    "slope",
+]
 
 ZERO, ONE = terms.number(0), terms.number(1)
 

@@ -18,6 +18,7 @@ import numpy as np
 from matcalc.language.problem import Problem, Statement
 from matcalc.language.terms import Term
 from matcalc.numeric.derivative import (
+    DISAGREE,
     Objective,
     Structure,
     Survey,
@@ -157,7 +158,9 @@ def _settled(question: Question, turn: int) -> tuple[Sample, dict[str, Measure]]
         worst = max((m.error for m in found.values()), default=0.0)
         if best is None or worst < best[0]:
             best = (worst, sample, found)
-        if WRONG < worst < float("inf") or all(m.right for m in found.values()):
+        # Where the two ways to differentiate disagree, the function may only be too steep for differences here.
+        clear = not any(m.note == DISAGREE for m in found.values())
+        if (clear and WRONG < worst < float("inf")) or all(m.right for m in found.values()):
             return sample, found
     assert best is not None
     return best[1], best[2]

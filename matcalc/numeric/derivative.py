@@ -83,6 +83,9 @@ def some_directions(shape: tuple[int, int], kind: str | None, rng: np.random.Gen
 
 
 # ------------------------------------------------------------------------------- derivatives
+DISAGREE = "the complex step and central differences disagree: differences were used"
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """How a derivative can be found at a point. ``floor``: derivatives far below it are rounding.
@@ -162,6 +165,4 @@ class Objective:
             return Survey(False, FLOOR * largest, "an operation is not analytic: central differences were used")
         if relative_error(one, self.derivative(along, False), FLOOR * max(largest, rates)) < AGREEMENT:
             return Survey(True, FLOOR * rates)
-        return Survey(
-            False, FLOOR * largest, "the complex step and central differences disagree: differences were used"
-        )
+        return Survey(False, FLOOR * largest, DISAGREE)

@@ -109,7 +109,7 @@ def declaration(symbol: Symbol | Function) -> str:
 def given(problem: Problem) -> list[str]:
     """The declarations that were made; what was read off the formula is in the problem's notes."""
     every: list[Symbol | Function] = [*problem.symbols.values(), *problem.functions.values()]
-    return [declaration(s) for s in every if not s.assumed]
+    return [*(declaration(s) for s in every if not s.assumed), *map(str, problem.formulas.values())]
 
 
 READINGS = {"projected": "projected onto the variable's subspace", "entries": "by the independent entries"}

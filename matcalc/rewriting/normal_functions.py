@@ -162,6 +162,24 @@ def _softplus(n: Normalizer, q: Poly) -> Poly | None:
     return h_fn(n, T.fn("log", n.term(inside)), [inside])
 
 
+def _swish(n: Normalizer, q: Poly) -> Poly | None:
+    """``t*sigmoid(t)``, multiplied out where sums are."""
+    if n.opaque:
+        return None
+    return n.entrywise([q, h_fn(n, T.fn("sigmoid", n.term(q)), [q])], q.shape)
+
+
+def _gelu(n: Normalizer, q: Poly) -> Poly | None:
+    """``t*(1 + erf(t/sqrt(2)))/2``, multiplied out where sums are."""
+    if n.opaque:
+        return None
+    root = n.raised(numeral(Fraction(2)), Fraction(-1, 2))
+    inside = n.product(root, q)
+    one = numeral(1) if q.shape.is_scalar else n.poly(T.ones(*q.shape))
+    both = total(q.shape, [one, h_fn(n, T.fn("erf", n.term(inside)), [inside])])
+    return n.entrywise([q, both], q.shape).scaled(Fraction(1, 2))
+
+
 def _abs(n: Normalizer, q: Poly) -> Poly | None:
     single = q.single
     if single is None:
@@ -178,5 +196,7 @@ _REWRITTEN: dict[str, Callable[[Normalizer, Poly], Poly | None]] = {
     "sqrt": _sqrt,
     "sigmoid": _sigmoid,
     "softplus": _softplus,
+    "swish": _swish,
+    "gelu": _gelu,
     "abs": _abs,
 }

@@ -1,0 +1,319 @@
+"""Telling a backward derivation: the lines to ``dL`` in the changes of the variables, the recurrences of the cotangents,
+and the gradients in terms of them.
+
+Everything that is printed is what a step leads to: the right side of a recurrence, too, is the last line of its own
+short derivation.
+
+Invariants: the statements are in the order in which they can be run; what holds only for longer lengths is noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from matcalc.calculus.adjoint import reverse
+from matcalc.calculus.chain import Chain, Equation, Family, reads
+from matcalc.calculus.chain_moves import Backward, chain_move, raw_cotangents
+from matcalc.calculus.cotangents import OBJECTIVE, Part, leaf_differentials
+from matcalc.calculus.differential import Tables
+from matcalc.calculus.folding import folded
+from matcalc.calculus.indices import Range
+from matcalc.calculus.moves import move
+from matcalc.calculus.recurrence import Gradient, System, at_range, formula, statements_of, system_of
+from matcalc.calculus.segments import Cotangent, Segment, sweeps
+from matcalc.errors import CannotDerive
+from matcalc.language import terms
+from matcalc.language.binders import bind, substitute_index
+from matcalc.language.dims import dim
+from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement
+from matcalc.language.terms import Term, differential
+from matcalc.rewriting.present import present
+from matcalc.rewriting.steps import Step
+
+__all__ = ["Lines", "Pass", "Told", "backward", "needs_backward"]
+
+FEW = 2  # equations: the lines of larger programs are told as parts of one line
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The derivation of one formula: of a cotangent's or a gradient's members at the indices of a range."""
+
+    label: str
+    steps: tuple[Step, ...]
+    index: str = ""
+    range: Range | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The backward pass: statements to be run after the program's own, and the derivations of what they say."""
+
+    statements: tuple[Statement, ...]
+    checking: tuple[Statement, ...]  # with everything that occurs in the lines
+    lines: tuple[Lines, ...]
+    families: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)  # gradients by members
+    least: int = 1
+    setting: Backward = field(default_factory=Backward)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The lines for every variable, and the backward pass they refer to."""
+
+    lines: Mapping[str, tuple[Step, ...]]
+    back: Pass
+    notes: tuple[str, ...] = ()
+
+
+def needs_backward(problem: Problem, names: Sequence[str]) -> bool:
+    """Whether a problem has members that are defined, or is to be derived by a family."""
+    loops = any(not isinstance(s, Definition) for s in problem.statements)
+    return loops or any(n in problem.symbols and problem.symbols[n].index is not None for n in names)
+
+
+def backward(problem: Problem, names: Sequence[str], book: Tables) -> Told:
+    """The derivation of the gradients by some names."""
+    if not problem.objective.is_scalar:
+        raise CannotDerive("only a scalar objective is derived through recurrences and by families")
+    return _Telling(problem, system_of(problem, names, book), book).told()
+
+
+class _Telling:
+    """The lines of one system, made one after the other."""
+
+    def __init__(self, problem: Problem, system: System, book: Tables) -> None:
+        self.problem = problem
+        self.system = system
+        self.book = book
+        self.chain: Chain = system.chain
+        self.forms: dict[str, dict[Term, Term]] = {"put-in-cotangents": {}, "fold-members": {}, "read-member": {}}
+        base = system.setting
+        self.setting = Backward(base.facts, base.varying, base.definitions, system, self.forms)
+        self.known = (problem.objective, *(e.term for e in self.chain.equations))
+        self.raw = raw_cotangents(system) if system.cotangents else []
+
+    # -------------------------------------------------------------------------- all of it
+    def told(self) -> Told:
+        lines: list[Lines] = []
+        final: dict[tuple[str, Range], Term] = {}
+        for sweep in self.system.sweeps:
+            for c in sweep.members:
+                for s in c.segments[::-1] if c.down else c.segments:
+                    made = self.cotangent(c, s)
+                    lines.append(made)
+                    final[c.name, s.range] = made.steps[-1].after
+        statements = tuple(statements_of(self.system, lambda c, s: final[c.name, s.range]))
+        own, families = self.gradients()
+        used = {n for s in (*statements, *(t for f in families.values() for t in f)) for n in _free(s)}
+        used |= {n for steps in own.values() for n in steps[-1].after.free}
+        named = tuple(_introduced(e) for e in self.system.introduced if e.name in used)
+        every = tuple(_introduced(e) for e in self.system.introduced)
+        checking = (*every, *self.raw_statements(statements), *statements)
+        least = self.system.least
+        back = Pass((*named, *statements), checking, tuple(lines), families, least, self.setting)
+        return Told(own, back, tuple(self.notes(named)))
+
+    def notes(self, named: Sequence[Statement]) -> Iterator[str]:
+        least = self.system.least
+        if least > 1:
+            ends = [d for e in self.chain.equations if e.range is not None for d in e.range]
+            lengths = dict.fromkeys(n for d in ends for n in d.names())
+            yield f"for {', '.join(f'{n} >= {least}' for n in lengths)}"
+
+    def raw_statements(self, final: Sequence[Statement]) -> Iterator[Statement]:
+        """The cotangents that were put into others, which still occur in the lines."""
+        defined = {n for s in final for n in _targets(s)}
+        loose = [c for c in self.raw if c.name not in defined or self.is_own_position(c, defined)]
+        system = replace(self.system, sweeps=sweeps(self.chain, self.raw))
+        written = statements_of(system, lambda c, s: formula(s, c.target, c.index))
+        if loose:
+            yield from written
+
+    def is_own_position(self, c: Cotangent, defined: set[str]) -> bool:
+        return c.equation not in self.system.needed
+
+    # -------------------------------------------------------------------------- the recurrences
+    def cotangent(self, c: Cotangent, s: Segment) -> Lines:
+        """The short derivation of a cotangent's formula on one range."""
+        e = self.chain.equations[c.equation]
+        target, own = self.at(c.target, c.index, s.range), e.target
+        if c.index and not e.index:
+            own = self.chain.families[e.name].member(s.range.low)
+        elif c.index and e.index != c.index:
+            own = substitute_index(own, e.index, dim(c.index))
+        own = self.at(own, c.index, s.range)
+        raw = self.raw_segment(c, s)
+        steps: list[Step] = []
+        label = str(target)
+        if raw is not None:
+            parts = [self.at(p.summed, self.chain.families[e.name].index if c.index else "", s.range, c.index) for p in raw.parts]
+            change = differential(own)
+            line = terms.add(*(terms.inner(p, change) for p in parts)) if parts else terms.number(0)
+            if parts:
+                steps.append(chain_move("read-cotangent", line, self.setting, {"d": change}, label))
+        steps += self.finished(s, c.target, c.index, label, steps[-1].after if steps else None)
+        return Lines(label, tuple(steps), c.index if not s.range.is_point else "", s.range if c.index else None)
+
+    def at(self, t: Term, index: str, where: Range, new: str = "") -> Term:
+        """A term at the index of a range, or at its only position."""
+        if not index:
+            return t
+        if where.is_point:
+            return substitute_index(t, index, where.low)
+        return substitute_index(t, index, dim(new)) if new and new != index else t
+
+    def raw_segment(self, c: Cotangent, s: Segment) -> Segment | None:
+        """What the cotangent was on this range before others were put in."""
+        for r in self.raw:
+            if r.equation == c.equation:
+                inside = [x for x in r.segments if not c.index or self.chain.order.within(s.range, x.range)]
+                return inside[0] if inside else None
+        return None
+
+    def finished(self, s: Segment, like: Term, index: str, label: str, start: Term | None) -> list[Step]:
+        """From the raw formula to the printed one: cotangents put in, definitions folded, written well."""
+        steps: list[Step] = []
+        put = formula(s, like, index)
+        first = put if start is None else start
+        if put is not first:
+            self.forms["put-in-cotangents"][first] = put
+            steps.append(chain_move("put-in-cotangents", first, self.setting, label=label))
+        short = formula(Segment(s.range, tuple(folded(self.chain, p) for p in s.parts)), like, index)
+        if short is not put:
+            self.forms["fold-members"][put] = short
+            steps.append(chain_move("fold-members", put, self.setting, label=label, level=2))
+        steps += self.presented(short, label)
+        if not steps and start is None:
+            steps.append(Step("collect", put, put, "by addition", label))
+        return steps
+
+    def presented(self, t: Term, label: str) -> list[Step]:
+        new, parts = present(t, self.setting.facts, {}, self.known)
+        if new is t:
+            return []
+        inner = tuple(replace(p, level=2) for p in parts)
+        if len(inner) == 1:
+            return [replace(inner[0], label=label, level=1)]
+        reason = "; ".join(dict.fromkeys(p.reason for p in inner))
+        return [Step("simplify", t, new, reason, label, substeps=inner)]
+
+    # ---------------------------------------------------------------------------- the gradients
+    def gradients(self) -> tuple[dict[str, tuple[Step, ...]], dict[str, tuple[Statement, ...]]]:
+        shared = self.shared()
+        lines: dict[str, tuple[Step, ...]] = {}
+        families: dict[str, tuple[Statement, ...]] = {}
+        last = shared[-1].after
+        for name, g in self.system.gradients.items():
+            first = shared if not lines else ()
+            if g.index:
+                steps, families[name] = self.by_members(g, last)
+            else:
+                steps = self.by_symbol(g, last)
+            lines[name] = (*first, *steps)
+        return lines, families
+
+    def by_symbol(self, g: Gradient, last: Term) -> list[Step]:
+        """The gradient by a variable, read off the last line of ``dL``."""
+        label = f"grad({self.problem.objective_name}, {g.name})"
+        (s,) = g.segments
+        if not s.parts:
+            zero = terms.zeros(*g.variable.shape)
+            self.forms["read-member"][last] = zero
+            return [chain_move("read-member", last, self.setting, label=label, reason=f"{g.name} does not occur in {self.problem.objective_name}")]
+        defined = any(e.name == g.name for e in self.chain.equations)
+        if defined:
+            return self.finished(s, g.variable, "", label, None)
+        read = chain_move("read-part", last, self.setting, {"d": differential(g.variable)}, label)
+        return [read, *self.finished(s, g.variable, "", label, read.after)]
+
+    def by_members(self, g: Gradient, last: Term) -> tuple[list[Step], tuple[Statement, ...]]:
+        """The gradient by each member of a family; the lines are those of the longest range."""
+        name = f"grad_{g.name}"
+        told: list[Lines] = []
+        for s in g.segments:
+            member = self.at(g.variable, g.index, s.range)
+            label = f"grad({self.problem.objective_name}, {member})"
+            raw = self.raw_members(g, s)
+            steps = self.finished(s, g.variable, g.index, label, raw)
+            told.append(Lines(label, tuple(steps), g.index, s.range))
+        target = terms.element(name, dim(g.index), g.variable.shape)
+        statements = tuple(at_range(target, t.steps[-1].after, g.index, t.range or Range(dim(0), dim(0)), False) for t in told)
+        main = next((t for t in told if t.range is not None and not t.range.is_point), told[0])
+        start = main.steps[0].before
+        self.forms["read-member"][last] = start
+        read = chain_move("read-member", last, self.setting, label=main.label)
+        steps = [read, *(s for s in main.steps if s.before is not s.after)]
+        return steps, statements
+
+    def raw_members(self, g: Gradient, s: Segment) -> Term | None:
+        return None
+
+    # ------------------------------------------------------------------------------ the lines of dL
+    def shared(self) -> list[Step]:
+        """From ``d(L)`` to a form in the changes of the variables alone."""
+        label = f"d({self.problem.objective_name})"
+        start = move("differential", self.problem.objective, self.setting, label=label, level=1)
+        assert start is not None
+        opened = move("unit-cotangent", start.after, self.setting)
+        assert opened is not None
+        steps = [start, *_opened(start, opened, self.system.walks[OBJECTIVE], label)]
+        if not self.system.cotangents:
+            return steps
+        inner = self.through_the_program(steps[-1].after, label)
+        if len(self.system.cotangents) <= FEW:
+            return [*steps, *inner]
+        reason = "the changes of the members follow from each other; the cotangents are chosen such that they drop out"
+        parts = tuple(replace(s, level=2) for s in inner)
+        return [*steps, Step("adjoint-recurrence", inner[0].before, inner[-1].after, reason, label, substeps=parts)]
+
+    def through_the_program(self, line: Term, label: str) -> list[Step]:
+        steps = [chain_move("tangent-recurrence", line, self.setting, label=label)]
+        done: set[Term] = set()
+        for e in self.chain.equations:
+            done |= leaf_differentials(e.term, self.setting) | {differential(e.target)}
+        done |= leaf_differentials(self.problem.objective, self.setting)
+        steps += reverse(steps[-1].after, self.book, self.setting, done, label)
+        for name in ("shift-index", "collect-members", "choose-cotangent"):
+            made = chain_move(name, steps[-1].after, self.setting, label=label, reason=self.reason(name))
+            if made.after is not made.before:
+                steps.append(made)
+        return steps
+
+    def reason(self, name: str) -> str:
+        if name != "collect-members":
+            return ""
+        zeros = dict.fromkeys(str(z) for c in self.raw for z in c.zeros)
+        told = f", with {', '.join(f'{z} = 0' for z in zeros)}" if zeros else ""
+        return f"what is paired with the change of the same member is added{told}"
+
+
+def _opened(start: Step, opened: Step, walk: Sequence[Step], label: str) -> list[Step]:
+    """The lines of the objective's walk; that a number is its inner product with 1 is part of the first."""
+    if not walk:
+        return [replace(opened, label=label, level=1)]
+    lines = [replace(s, label=label) for s in walk]
+    parts = (opened, *(lines[0].substeps or (replace(lines[0], level=2),)))
+    lines[0] = replace(lines[0], before=start.after, substeps=parts)
+    return lines
+
+
+def _introduced(e: Equation) -> Statement:
+    assert e.range is not None
+    return Block(e.index, e.range.low, e.range.high, (Boundary(e.target, e.term),), down=e.down)
+
+
+def _lines_of(s: Statement) -> tuple[Definition | Boundary, ...]:
+    return s.body if isinstance(s, Block) else (s,)
+
+
+def _free(s: Statement) -> set[str]:
+    return {n for line in _lines_of(s) for n in line.term.free}
+
+
+def _targets(s: Statement) -> set[str]:
+    return {line.name if isinstance(line, Definition) else str(line.target.data[0]) for line in _lines_of(s)}
+
+
+_ = (Family, Part, bind, reads)

@@ -1,0 +1,120 @@
+"""The lines of a derivation: declarations, definitions, chains of equalities and their continuations, remarks.
+
+Plain text and LaTeX end in the same statements, whose sides are text of the plain language.  Words before a statement
+(*let*, *where*, *therefore*) and numbers of lines are put aside.
+
+Invariant: nothing is given a meaning here; every side knows its place in the text that was given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from matcalc.errors import MatcalcError, Span
+from matcalc.homework.meaning import without_fractions
+from matcalc.homework.read import sides, statements
+
+__all__ = ["Line", "Side", "plain_lines"]
+
+WORDS = re.compile(
+    r"(?:(?:let|where|with|set|define|denote|put|write|then|so|thus|hence|therefore|and|but|now|since|because|i\.e\.|that is|"
+    r"it follows that|we have|we get|we obtain|gives?|implies|finally|also|next|first|proof|solution|step \d+|here)\b[:,]?\s*"
+    r"|∴\s*|⇒\s*|=>\s*|⟹\s*|-\s+(?=\w+\s*[=(])|\(\w{1,3}\)\s+(?=\S)|\d{1,3}[.):]\s+|[*•]\s+)",
+    re.IGNORECASE,
+)
+DECLARATION = re.compile(r"\s*[^\W\d]\w*(?:\[\w+\])?(?:\s*,\s*[^\W\d]\w*)*\s*:(?!=)\s*(?P<what>.+)", re.DOTALL)
+SHAPED = re.compile(r"\s*(?:scalar\b|function\b|elementwise\b|\(|[\w*+\- ]+(?:[×x,].*)?$|\w+\s+(?:symmetric|skew|diagonal|orthogonal|posdef|invertible|positive|constant))")
+DERIVE = re.compile(r"\s*derive\s+(\w+)\s+wrt\s+(.+)")
+
+
+def _same(span: Span) -> Span:
+    return span
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of an equation: a part of a text of the plain language, and where it came from."""
+
+    text: str
+    start: int
+    stop: int
+    place: Callable[[Span], Span] = _same
+    error: MatcalcError | None = None  # why it could not be read
+
+    @property
+    def words(self) -> str:
+        """The side as it is written in the plain language."""
+        return self.text[self.start : self.stop]
+
+    @property
+    def is_empty(self) -> bool:
+        return self.start >= self.stop and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One statement. ``kind``: equation, expression, declaration or derive. ``continues``: it begins with an equals sign."""
+
+    number: int
+    text: str
+    kind: str
+    sides: tuple[Side, ...] = ()
+    continues: bool = False
+
+
+def plain_lines(text: str | Sequence[str]) -> tuple[str, list[Line]]:
+    """The text as a whole and its statements. Of a list, every item is one line."""
+    if isinstance(text, str):
+        whole = text.lstrip("\n")
+        starts: list[int] | None = None
+    else:
+        items = [str(t).replace("\n", " ") for t in text]
+        whole = "\n".join(items)
+        starts = None
+    plain = without_fractions(whole)
+    return whole, list(_lines(whole, plain, starts))
+
+
+def _lines(whole: str, plain: str, starts: list[int] | None) -> Iterator[Line]:
+    for span in statements(plain):
+        number = whole.count("\n", 0, span.start) + 1
+        begin = _after_words(plain, span)
+        shown = whole[span.start : span.end]
+        rest = plain[begin : span.end]
+        if not rest:
+            yield Line(number, shown, "remark")
+            continue
+        if DERIVE.fullmatch(rest):
+            yield Line(number, shown, "derive", (Side(plain, begin, span.end),))
+            continue
+        if _declares(rest):
+            yield Line(number, shown, "declaration", (Side(plain, begin, span.end),))
+            continue
+        found = [Side(plain, s.start, s.end) for s in sides(plain, Span(begin, span.end))]
+        if len(found) == 1:
+            yield Line(number, shown, "expression", tuple(found))
+        elif found[0].is_empty:
+            yield Line(number, shown, "equation", tuple(found[1:]), continues=True)
+        else:
+            yield Line(number, shown, "equation", tuple(found))
+
+
+def _declares(text: str) -> bool:
+    match = DECLARATION.fullmatch(text)
+    return match is not None and "=" not in text and SHAPED.match(match["what"]) is not None
+
+
+def _after_words(text: str, span: Span) -> int:
+    """Where the mathematics begins."""
+    begin = span.start
+    for _ in range(4):
+        match = WORDS.match(text, begin, span.end)
+        if match is None or match.end() == begin:
+            break
+        rest = text[match.end() : span.end].lstrip()
+        if rest.startswith(("=", "(")) and text[begin : match.end()].strip().isalpha():
+            break  # a name, not a word
+        begin = match.end()
+    return begin
