@@ -1,5 +1,4 @@
-"""Telling a backward derivation: the lines to ``dL`` in the changes of the variables, the recurrences of the cotangents,
-and the gradients in terms of them.
+"""Telling a backward derivation: ``dL`` in the changes of the variables, the cotangents' recurrences, the gradients.
 
 Everything that is printed is what a step leads to: the right side of a recurrence, too, is the last line of its own
 short derivation.
@@ -13,25 +12,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from matcalc.calculus.adjoint import reverse
-from matcalc.calculus.chain import Chain, Equation, Family, reads
+from matcalc.calculus.chain import Chain, Equation
 from matcalc.calculus.chain_moves import Backward, chain_move, raw_cotangents
-from matcalc.calculus.cotangents import OBJECTIVE, Part, leaf_differentials
+from matcalc.calculus.conventions import conventions_of
+from matcalc.calculus.cotangents import OBJECTIVE, leaf_differentials
 from matcalc.calculus.differential import Tables
 from matcalc.calculus.folding import folded
 from matcalc.calculus.indices import Range
+from matcalc.calculus.methods import Question
 from matcalc.calculus.moves import move
 from matcalc.calculus.recurrence import Gradient, System, at_range, formula, statements_of, system_of
 from matcalc.calculus.segments import Cotangent, Segment, sweeps
 from matcalc.errors import CannotDerive
 from matcalc.language import terms
-from matcalc.language.binders import bind, substitute_index
-from matcalc.language.dims import dim
+from matcalc.language.binders import substitute_index
+from matcalc.language.dims import Shape, dim
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement
 from matcalc.language.terms import Term, differential
 from matcalc.rewriting.present import present
 from matcalc.rewriting.steps import Step
 
-__all__ = ["Lines", "Pass", "Told", "backward", "needs_backward"]
+__all__ = ["Lines", "Pass", "Told", "defined_shapes", "needs_backward", "through_recurrences"]
 
 FEW = 2  # equations: the lines of larger programs are told as parts of one line
 
@@ -41,9 +42,11 @@ class Lines:
     """The derivation of one formula: of a cotangent's or a gradient's members at the indices of a range."""
 
     label: str
+    term: Term  # what the steps lead to
     steps: tuple[Step, ...]
     index: str = ""
     range: Range | None = None
+    setting: Backward = field(default_factory=Backward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Told:
     lines: Mapping[str, tuple[Step, ...]]
     back: Pass
     notes: tuple[str, ...] = ()
+    conventions: tuple[str, ...] = ()
 
 
 def needs_backward(problem: Problem, names: Sequence[str]) -> bool:
@@ -73,11 +77,41 @@ def needs_backward(problem: Problem, names: Sequence[str]) -> bool:
     return loops or any(n in problem.symbols and problem.symbols[n].index is not None for n in names)
 
 
-def backward(problem: Problem, names: Sequence[str], book: Tables) -> Told:
+def through_recurrences(problem: Problem, names: Sequence[str], book: Tables, order: int, layout: str) -> Told:
     """The derivation of the gradients by some names."""
     if not problem.objective.is_scalar:
         raise CannotDerive("only a scalar objective is derived through recurrences and by families")
-    return _Telling(problem, system_of(problem, names, book), book).told()
+    if order == 2:
+        raise CannotDerive("second derivatives through recurrences and by families are not derived")
+    if layout != "gradient":
+        raise CannotDerive("gradients through recurrences and by families are in the shape of the variable only")
+    for n in names:
+        if not problem.facts.get(n, frozenset()).isdisjoint(("symmetric", "skew", "diagonal", "posdef")):
+            raise CannotDerive(f"gradients by a structured variable ({n}) through recurrences are not derived")
+    told = _Telling(problem, system_of(problem, names, book), book).told()
+    return replace(told, conventions=tuple(dict.fromkeys(_conventions(problem, names, book, told))))
+
+
+def _conventions(problem: Problem, names: Sequence[str], book: Tables, told: Told) -> Iterator[str]:
+    bodies = [problem.objective, *(e.term for e in told.back.setting.known.chain.equations)]
+    shapes = defined_shapes(problem)
+    for n in names:
+        s = problem.symbols.get(n)
+        name = n if s is None or s.index is None else f"{n}[{s.index}]"
+        variable = terms.symbol(name, *(shapes[n] if s is None else s.shape))
+        for body in bodies:
+            q = Question(problem.objective_name, body, variable, told.back.setting, book)
+            yield from conventions_of(q, "gradient", "gradient", "projected")
+
+
+def defined_shapes(problem: Problem) -> dict[str, Shape]:
+    """The names that the statements define, with the shapes of what is first defined."""
+    out: dict[str, Shape] = {}
+    for s in problem.statements:
+        for line in _lines_of(s):
+            name = line.name if isinstance(line, Definition) else str(line.target.data[0])
+            out.setdefault(name, line.term.shape)
+    return out
 
 
 class _Telling:
@@ -103,7 +137,7 @@ class _Telling:
                 for s in c.segments[::-1] if c.down else c.segments:
                     made = self.cotangent(c, s)
                     lines.append(made)
-                    final[c.name, s.range] = made.steps[-1].after
+                    final[c.name, s.range] = made.term
         statements = tuple(statements_of(self.system, lambda c, s: final[c.name, s.range]))
         own, families = self.gradients()
         used = {n for s in (*statements, *(t for f in families.values() for t in f)) for n in _free(s)}
@@ -148,13 +182,15 @@ class _Telling:
         steps: list[Step] = []
         label = str(target)
         if raw is not None:
-            parts = [self.at(p.summed, self.chain.families[e.name].index if c.index else "", s.range, c.index) for p in raw.parts]
+            index = self.chain.families[e.name].index if c.index else ""
+            parts = [self.at(p.summed, index, s.range, c.index) for p in raw.parts]
             change = differential(own)
             line = terms.add(*(terms.inner(p, change) for p in parts)) if parts else terms.number(0)
             if parts:
                 steps.append(chain_move("read-cotangent", line, self.setting, {"d": change}, label))
-        steps += self.finished(s, c.target, c.index, label, steps[-1].after if steps else None)
-        return Lines(label, tuple(steps), c.index if not s.range.is_point else "", s.range if c.index else None)
+        more, term = self.finished(s, c.target, c.index, label, steps[-1].after if steps else None)
+        index = "" if s.range.is_point else c.index
+        return Lines(label, term, (*steps, *more), index, s.range if c.index else None, self.setting)
 
     def at(self, t: Term, index: str, where: Range, new: str = "") -> Term:
         """A term at the index of a range, or at its only position."""
@@ -172,7 +208,9 @@ class _Telling:
                 return inside[0] if inside else None
         return None
 
-    def finished(self, s: Segment, like: Term, index: str, label: str, start: Term | None) -> list[Step]:
+    def finished(
+        self, s: Segment, like: Term, index: str, label: str, start: Term | None
+    ) -> tuple[list[Step], Term]:
         """From the raw formula to the printed one: cotangents put in, definitions folded, written well."""
         steps: list[Step] = []
         put = formula(s, like, index)
@@ -185,9 +223,7 @@ class _Telling:
             self.forms["fold-members"][put] = short
             steps.append(chain_move("fold-members", put, self.setting, label=label, level=2))
         steps += self.presented(short, label)
-        if not steps and start is None:
-            steps.append(Step("collect", put, put, "by addition", label))
-        return steps
+        return steps, steps[-1].after if steps else put
 
     def presented(self, t: Term, label: str) -> list[Step]:
         new, parts = present(t, self.setting.facts, {}, self.known)
@@ -221,34 +257,52 @@ class _Telling:
         if not s.parts:
             zero = terms.zeros(*g.variable.shape)
             self.forms["read-member"][last] = zero
-            return [chain_move("read-member", last, self.setting, label=label, reason=f"{g.name} does not occur in {self.problem.objective_name}")]
+            reason = f"{g.name} does not occur in {self.problem.objective_name}"
+            return [chain_move("read-member", last, self.setting, label=label, reason=reason)]
         defined = any(e.name == g.name for e in self.chain.equations)
         if defined:
-            return self.finished(s, g.variable, "", label, None)
+            return self.by_definition(formula(s, g.variable, ""), g, s, label)
         read = chain_move("read-part", last, self.setting, {"d": differential(g.variable)}, label)
-        return [read, *self.finished(s, g.variable, "", label, read.after)]
+        return [read, *self.finished(s, g.variable, "", label, read.after)[0]]
+
+    def by_definition(self, raw: Term, g: Gradient, s: Segment, label: str) -> list[Step]:
+        """The gradient by a name that the program defines: its cotangent."""
+        change = differential(g.variable)
+        read = chain_move("read-cotangent", terms.inner(raw, change), self.setting, {"d": change}, label)
+        return [read, *self.finished(s, g.variable, "", label, raw)[0]]
 
     def by_members(self, g: Gradient, last: Term) -> tuple[list[Step], tuple[Statement, ...]]:
         """The gradient by each member of a family; the lines are those of the longest range."""
         name = f"grad_{g.name}"
         told: list[Lines] = []
+        starts: list[Term] = []
         for s in g.segments:
             member = self.at(g.variable, g.index, s.range)
             label = f"grad({self.problem.objective_name}, {member})"
             raw = self.raw_members(g, s)
-            steps = self.finished(s, g.variable, g.index, label, raw)
-            told.append(Lines(label, tuple(steps), g.index, s.range))
+            start = formula(s, g.variable, g.index) if raw is None else raw
+            steps, term = self.finished(s, g.variable, g.index, label, start)
+            starts.append(start)
+            told.append(Lines(label, term, tuple(steps), g.index, s.range, self.setting))
         target = terms.element(name, dim(g.index), g.variable.shape)
-        statements = tuple(at_range(target, t.steps[-1].after, g.index, t.range or Range(dim(0), dim(0)), False) for t in told)
-        main = next((t for t in told if t.range is not None and not t.range.is_point), told[0])
-        start = main.steps[0].before
-        self.forms["read-member"][last] = start
-        read = chain_move("read-member", last, self.setting, label=main.label)
-        steps = [read, *(s for s in main.steps if s.before is not s.after)]
-        return steps, statements
+        statements = tuple(
+            at_range(target, t.term, g.index, s.range, False) for t, s in zip(told, g.segments, strict=True)
+        )
+        i = next((i for i, s in enumerate(g.segments) if not s.range.is_point), 0)
+        if any(e.name == g.name for e in self.chain.equations):
+            change = differential(self.at(g.variable, g.index, g.segments[i].range))
+            line = terms.inner(starts[i], change)
+            read = chain_move("read-cotangent", line, self.setting, {"d": change}, told[i].label)
+        else:
+            self.forms["read-member"][last] = starts[i]
+            read = chain_move("read-member", last, self.setting, label=told[i].label)
+        return [read, *told[i].steps], statements
 
     def raw_members(self, g: Gradient, s: Segment) -> Term | None:
-        return None
+        """What the gradient by members was on this range before cotangents were put in."""
+        raw = self.system.raw_gradients[g.name]
+        inside = [x for x in raw.segments if self.chain.order.within(s.range, x.range)]
+        return formula(Segment(s.range, inside[0].parts), g.variable, g.index) if inside else None
 
     # ------------------------------------------------------------------------------ the lines of dL
     def shared(self) -> list[Step]:
@@ -316,4 +370,3 @@ def _targets(s: Statement) -> set[str]:
     return {line.name if isinstance(line, Definition) else str(line.target.data[0]) for line in _lines_of(s)}
 
 
-_ = (Family, Part, bind, reads)

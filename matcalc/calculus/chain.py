@@ -271,8 +271,9 @@ def _check_read(chain: Chain, e: Equation | None, read: Read) -> None:
         chain.order.at_most(family.range.low, ends.low)
         chain.order.at_most(ends.high, family.range.high)
     if not inside:
-        between = f"at {ends.low}" if ends.is_point else f"down to {read.family}[{ends.low}] and up to {read.family}[{ends.high}]"
-        message = f"{who} reads {what}, {between.replace(' - ', '-')}, but {read.family} is defined for {family.range}"
+        first, last = (f"{read.family}[{end}]".replace(" ", "") for end in ends)
+        between = f"that is {first}" if ends.is_point else f"down to {first} and up to {last}"
+        message = f"{who} reads {what}, {between}, but {read.family} is defined for {family.range}"
         raise _refused(chain, f"{message}: a boundary value is missing", span)
     if e is not None:
         _check_order(chain, e, read, ends, who, what)

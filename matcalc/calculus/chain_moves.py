@@ -1,9 +1,9 @@
 """The steps of a backward derivation that no rule of the book can state: they speak of a whole program.
 
 ``dL`` is a form in the changes of everything that varies.  The *tangent recurrences* say how the changes of members
-follow from each other; each, paired with its cotangent, is zero and may be added.  The *indices are shifted* until every
-change stands at its own index; what belongs to one change is *collected*; and the *cotangents are chosen* such that
-nothing is left but the changes of the variables.
+follow from each other; each, paired with its cotangent, is zero and may be added.  The *indices are shifted* until
+every change stands at its own index; what belongs to one change is *collected*; and the *cotangents are chosen* such
+that nothing is left but the changes of the variables.
 
 Invariant: a move here gives a term of the same value wherever the members satisfy their equations and the cotangents
 their recurrences.
@@ -102,7 +102,7 @@ def _collected(t: Term, given: Given, setting: Backward) -> Term | None:
     """What is paired with the change of one member, for the ranges where the same formula holds."""
     system = setting.known
     out = [_bracket(system, c, s) for c in raw_cotangents(system) for s in c.segments]
-    return terms.add(*out, *_left(system, t))
+    return terms.add(*out, *_variables(system))
 
 
 def _bracket(system: System, c: Cotangent, s: Segment) -> Term:
@@ -118,22 +118,25 @@ def _bracket(system: System, c: Cotangent, s: Segment) -> Term:
     return bind("sumover", c.index, s.range.low, s.range.high, body)
 
 
-def _left(system: System, t: Term) -> Iterator[Term]:
-    """What is paired with the changes of variables: it stays as it is."""
+def _variables(system: System) -> Iterator[Term]:
+    """What is paired with the changes of the variables."""
     defined = {e.name for e in system.chain.equations}
-    for s in t.args if t.op == "add" else (t,):
-        leaf = s
-        while leaf.op == "sumover":
-            leaf = leaf.args[0]
-        if leaf.op == "inner":
-            name = leaf.args[1].args[0].data
-            if (name if isinstance(name, str) else name[0]) not in defined:
-                yield s
+    for name, g in system.raw_gradients.items():
+        if name in defined:
+            continue
+        for s in g.segments:
+            if not s.parts:
+                continue
+            if not g.index:
+                yield terms.inner(formula(s, g.variable, ""), differential(g.variable))
+            else:
+                at = substitute_index(g.variable, g.index, s.range.low) if s.range.is_point else g.variable
+                yield _members(s.range, g.index, terms.inner(formula(s, at, g.index), differential(at)))
 
 
 def _chosen(t: Term, given: Given, setting: Backward) -> Term | None:
     """The cotangents are such that the changes of members drop out."""
-    left = list(_left(setting.known, t))
+    left = list(_variables(setting.known))
     return terms.add(*left) if left else terms.number(0)
 
 
@@ -172,7 +175,7 @@ CHAIN_MOVES: dict[str, Callable[[Term, Given, Backward], Term | None]] = {
 }
 
 REASONS = {
-    "tangent-recurrence": "the changes of the members follow from each other: paired with any cotangent, nothing is added",
+    "tangent-recurrence": "the changes of members follow from each other: what is added is zero for any cotangents",
     "shift-index": "every sum is counted by the index of the change in it",
     "collect-members": "what is paired with the change of the same member is added",
     "choose-cotangent": "the cotangents are chosen such that the changes of the members drop out",

@@ -1,7 +1,7 @@
 """What reaches a variable: the parts of its gradient, one for each way from the objective through an equation.
 
-Every equation has a cotangent with a name, ``delta_h[t]`` for ``h[t] = ...``.  One reverse walk over its right side gives
-parts that are linear in that name; a part of a member ``h[t-1]`` is solved for the index, so that it reads
+Every equation has a cotangent with a name, ``delta_h[t]`` for ``h[t] = ...``.  One reverse walk over its right side
+gives parts that are linear in that name; a part of a member ``h[t-1]`` is solved for the index, so that it reads
 ``delta_h[t+1]`` and holds for one index less: the shift of the range *is* the first and the last step.
 
 Invariants: a part is linear in the cotangent of its source (or, from the objective, free of cotangents); binders are
@@ -78,7 +78,9 @@ def walked(t: Term, cotangent: Term, book: Tables, setting: Setting, label: str)
     return list(reverse(line, book, setting, leaf_differentials(t, setting), label))
 
 
-def contributions(line: Term, around: tuple[Binder, ...], taken: set[str]) -> Iterator[tuple[Term, tuple[Binder, ...], Term]]:
+def contributions(
+    line: Term, around: tuple[Binder, ...], taken: set[str]
+) -> Iterator[tuple[Term, tuple[Binder, ...], Term]]:
     """What a line says: for every inner product with a change its leaf, the binders around it, and the cotangent."""
     if line.op == "add":
         for a in line.args:

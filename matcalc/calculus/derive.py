@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from matcalc.calculus.backward import Pass, defined_shapes, needs_backward, through_recurrences
+from matcalc.calculus.chain_moves import CHAIN_MOVES, CHAIN_READINGS
 from matcalc.calculus.conventions import conventions_of, everything, kind_of_structure, structured
 from matcalc.calculus.differential import Tables, tables
 from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, presented, started
@@ -46,6 +48,7 @@ class Derivation:
     rules: RuleBook = field(default_factory=rule_book)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     certificate: Any = None
+    back: Pass | None = None  # of a program with recurrences, or of a derivative by a family
 
     @property
     def answers(self) -> dict[str, Term]:
@@ -86,6 +89,8 @@ def derive(
     names = _names(problem, wrt)
     book = tables(rules if rules is not None else rule_book())
     asked = _Asked(_with_objective(problem), book, method, order, layout, structure)
+    if needs_backward(problem, names):
+        return _through_recurrences(asked, names)
     told = {name: _told(asked, name) for name in names}
     by_name = any(problem.objective_name in t.steps[-1].after.free for t in told.values())
     return Derivation(
@@ -117,8 +122,17 @@ def replayed(derivation: Derivation) -> bool:
     for name, steps in derivation.lines.items():
         check_chain(steps)
         for s in steps:
-            replay(s, derivation.rules, derivation.settings[name], MOVES, READINGS)
+            replay(s, derivation.rules, derivation.settings[name], ALL_MOVES, ALL_READINGS)
+    back = derivation.back
+    for lines in back.lines if back is not None else ():
+        check_chain(lines.steps)
+        for s in lines.steps:
+            replay(s, derivation.rules, lines.setting, ALL_MOVES, ALL_READINGS)
     return True
+
+
+ALL_MOVES = {**MOVES, **CHAIN_MOVES}
+ALL_READINGS = READINGS | CHAIN_READINGS
 
 
 # ------------------------------------------------------------------------ the question
@@ -157,9 +171,6 @@ def _require(what: str, given: object, allowed: Sequence[object]) -> None:
 
 
 def _require_supported(problem: Problem) -> None:
-    for s in problem.statements:
-        if not isinstance(s, Definition):
-            raise CannotDerive("recurrences and indexed families are not differentiated yet")
     if problem.objective.tangent:
         raise CannotDerive("the objective has a differential in it: derive what it is the differential of")
 
@@ -179,13 +190,30 @@ def _names(problem: Problem, wrt: str | Sequence[str] | None) -> tuple[str, ...]
             listed = ", ".join(free) or "none"
             raise MatcalcError("by which variable?", hint=f"say wrt=...; the names of the problem are {listed}")
         names = tuple(free)
+    defined = defined_shapes(problem)
     for n in names:
-        if n not in problem.symbols and all(d.name != n for d in problem.definitions):
-            listed = ", ".join((*problem.symbols, *(d.name for d in problem.definitions)))
+        if n not in problem.symbols and n not in defined:
+            listed = ", ".join((*problem.symbols, *defined))
             raise MatcalcError(f"there is no {n!r} in the problem", hint=f"its names are {listed}")
-        if n in problem.symbols and problem.symbols[n].index is not None:
-            raise CannotDerive(f"{n} is an indexed family: derivatives by families are not derived yet")
     return tuple(dict.fromkeys(names))
+
+
+def _through_recurrences(asked: _Asked, names: tuple[str, ...]) -> Derivation:
+    """The gradients of a program with recurrences, or by families."""
+    problem = asked.problem
+    told = through_recurrences(problem, names, asked.book, asked.order, asked.layout)
+    return Derivation(
+        problem=problem,
+        lines=told.lines,
+        method=asked.method,
+        methods=dict.fromkeys(names, "backward"),
+        structure=asked.structure,
+        conventions=told.conventions,
+        notes=(*problem.notes, *told.notes),
+        rules=asked.book.rules,
+        settings=dict.fromkeys(names, told.back.setting),
+        back=told.back,
+    )
 
 
 def _setting(problem: Problem, name: str) -> Setting:

@@ -1,7 +1,7 @@
 """Integer expressions as indices: their order, ranges of them, and solving an index for a bound one.
 
-A length (``T``, ``k``) is at least ``least``; what does not follow from that alone is *undecided* and never a guess: the
-caller may assume longer lengths, and has to say so.
+A length (``T``, ``k``) is at least ``least``; what does not follow from that alone is *undecided* and never a guess:
+the caller may assume longer lengths, and has to say so.
 
 Invariant: a comparison that returns is true for all lengths that are allowed.
 """

@@ -57,6 +57,7 @@ class System:
     parts: tuple[Part, ...]  # after it
     sweeps: tuple[Sweep, ...]
     gradients: Mapping[str, Gradient]
+    raw_gradients: Mapping[str, Gradient]  # before elimination
     introduced: tuple[Equation, ...] = ()
     needed: frozenset[int] = frozenset()  # the equations whose cotangents are left
     least: int = field(default=1)
@@ -99,9 +100,19 @@ def _system(problem: Problem, names: tuple[str, ...], book: Tables, order: Order
     cotangents = {i: terms.replace(t, _renaming(t, called)) for i, t in cotangents.items()}
     walks = {i: tuple(_renamed_step(s, called) for s in steps) for i, steps in walks.items()}
     left = [cotangent_of(chain, i, cotangents[i], parts, cotangents) for i in sorted(needed, key=lambda i: (-i,))]
-    gradients = {n: _gradient(chain, n, parts) for n in names}
     return System(
-        chain, setting, names, cotangents, walks, tuple(raw), tuple(parts), sweeps(chain, left), gradients, introduced, needed
+        chain=chain,
+        setting=setting,
+        names=names,
+        cotangents=cotangents,
+        walks=walks,
+        raw=tuple(raw),
+        parts=tuple(parts),
+        sweeps=sweeps(chain, left),
+        gradients={n: _gradient(chain, n, parts) for n in names},
+        raw_gradients={n: _gradient(chain, n, raw) for n in names},
+        introduced=introduced,
+        needed=needed,
     )
 
 

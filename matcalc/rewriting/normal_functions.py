@@ -173,8 +173,7 @@ def _gelu(n: Normalizer, q: Poly) -> Poly | None:
     """``t*(1 + erf(t/sqrt(2)))/2``, multiplied out where sums are."""
     if n.opaque:
         return None
-    root = n.raised(numeral(Fraction(2)), Fraction(-1, 2))
-    inside = n.product(root, q)
+    inside = n.poly(T.div(n.term(q), T.fn("sqrt", T.number(2))))
     one = numeral(1) if q.shape.is_scalar else n.poly(T.ones(*q.shape))
     both = total(q.shape, [one, h_fn(n, T.fn("erf", n.term(inside)), [inside])])
     return n.entrywise([q, both], q.shape).scaled(Fraction(1, 2))
