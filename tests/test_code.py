@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import matcalc
 from matcalc.code.emit import emit
 from matcalc.code.load import load_module
 from matcalc.code.names import parameter_names, safe_name
@@ -593,3 +594,12 @@ def test_random_gradients_of_sums_check_themselves() -> None:
         answer = " + ".join(f"({g[2]['x']})" for g in chosen)
         _, _, module = gradient_module(text, "", {"x": answer})
         assert module._self_check()
+
+
+def test_entries_of_a_variable_without_structure_are_all_independent() -> None:
+    """``structure="entries"`` changes nothing for a plain matrix, also not what the module checks."""
+    declared = "X: n×n invertible; S: n×n symmetric"
+    d = matcalc.derive("logdet(X) + tr(A*S)", wrt=["X", "S"], declare=declared, structure="entries")
+    source = d.code()
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

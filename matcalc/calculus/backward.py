@@ -16,7 +16,7 @@ from matcalc.calculus.chain import Chain, Equation
 from matcalc.calculus.chain_moves import Backward, chain_move, raw_cotangents
 from matcalc.calculus.conventions import conventions_of
 from matcalc.calculus.cotangents import OBJECTIVE, leaf_differentials
-from matcalc.calculus.differential import Tables
+from matcalc.calculus.differential import ROUTINE, Tables
 from matcalc.calculus.folding import folded
 from matcalc.calculus.indices import Range
 from matcalc.calculus.methods import Question
@@ -29,11 +29,13 @@ from matcalc.language.binders import substitute_index
 from matcalc.language.dims import Shape, dim
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement
 from matcalc.language.terms import Term, differential
+from matcalc.rewriting.cost import cost
 from matcalc.rewriting.present import present
 from matcalc.rewriting.steps import Step
 
 __all__ = ["Lines", "Pass", "Told", "defined_shapes", "needs_backward", "through_recurrences"]
 
+BETTER = 0.05  # cheaper than this a form must be to be written instead of the one that came out
 FEW = 2  # equations: the lines of larger programs are told as parts of one line
 
 
@@ -122,7 +124,7 @@ class _Telling:
         self.system = system
         self.book = book
         self.chain: Chain = system.chain
-        self.forms: dict[str, dict[Term, Term]] = {"put-in-cotangents": {}, "fold-members": {}, "read-member": {}}
+        self.forms: dict[str, dict[Term, Term]] = {"put-in-cotangents": {}, "fold-members": {}}
         base = system.setting
         self.setting = Backward(base.facts, base.varying, base.definitions, system, self.forms)
         self.known = (problem.objective, *(e.term for e in self.chain.equations))
@@ -227,7 +229,7 @@ class _Telling:
 
     def presented(self, t: Term, label: str) -> list[Step]:
         new, parts = present(t, self.setting.facts, {}, self.known)
-        if new is t:
+        if new is t or cost(new) > cost(t) - BETTER:
             return []
         inner = tuple(replace(p, level=2) for p in parts)
         if len(inner) == 1:
@@ -255,10 +257,9 @@ class _Telling:
         label = f"grad({self.problem.objective_name}, {g.name})"
         (s,) = g.segments
         if not s.parts:
-            zero = terms.zeros(*g.variable.shape)
-            self.forms["read-member"][last] = zero
+            given = {"zero": terms.zeros(*g.variable.shape), "d": differential(g.variable)}
             reason = f"{g.name} does not occur in {self.problem.objective_name}"
-            return [chain_move("read-member", last, self.setting, label=label, reason=reason)]
+            return [chain_move("is-absent", last, self.setting, given, label, reason)]
         defined = any(e.name == g.name for e in self.chain.equations)
         if defined:
             return self.by_definition(formula(s, g.variable, ""), g, s, label)
@@ -294,8 +295,10 @@ class _Telling:
             line = terms.inner(starts[i], change)
             read = chain_move("read-cotangent", line, self.setting, {"d": change}, told[i].label)
         else:
-            self.forms["read-member"][last] = starts[i]
-            read = chain_move("read-member", last, self.setting, label=told[i].label)
+            where = g.segments[i].range
+            change = differential(self.at(g.variable, g.index, where))
+            given = {"d": change, "low": terms.size(where.low)}
+            read = chain_move("read-member", last, self.setting, given, told[i].label)
         return [read, *told[i].steps], statements
 
     def raw_members(self, g: Gradient, s: Segment) -> Term | None:
@@ -328,7 +331,7 @@ class _Telling:
         for e in self.chain.equations:
             done |= leaf_differentials(e.term, self.setting) | {differential(e.target)}
         done |= leaf_differentials(self.problem.objective, self.setting)
-        steps += reverse(steps[-1].after, self.book, self.setting, done, label)
+        steps += _with_routine(list(reverse(steps[-1].after, self.book, self.setting, done, label)), label)
         for name in ("shift-index", "collect-members", "choose-cotangent"):
             made = chain_move(name, steps[-1].after, self.setting, label=label, reason=self.reason(name))
             if made.after is not made.before:
@@ -347,10 +350,35 @@ def _opened(start: Step, opened: Step, walk: Sequence[Step], label: str) -> list
     """The lines of the objective's walk; that a number is its inner product with 1 is part of the first."""
     if not walk:
         return [replace(opened, label=label, level=1)]
-    lines = [replace(s, label=label) for s in walk]
+    lines = _with_routine(list(walk), label)
     parts = (opened, *(lines[0].substeps or (replace(lines[0], level=2),)))
     lines[0] = replace(lines[0], before=start.after, substeps=parts)
     return lines
+
+
+def _with_routine(walk: list[Step], label: str) -> list[Step]:
+    """The lines of a walk; one in which nothing but routine happens is part of the next."""
+    out: list[Step] = []
+    held: list[Step] = []
+    for s in walk:
+        held.append(s)
+        parts = s.substeps or (s,)
+        routine = all(p.rule in ROUTINE or p.rule.startswith("adjoint-") for p in parts)
+        if not routine or s is walk[-1]:
+            if routine and out and len(held) == 1:
+                held.insert(0, out.pop())
+            out.append(_joined(held, label))
+            held = []
+    return out
+
+
+def _joined(steps: Sequence[Step], label: str) -> Step:
+    """Several lines as one, named by the one that is not routine."""
+    if len(steps) == 1:
+        return replace(steps[0], label=label)
+    parts = tuple(p for s in steps for p in (s.substeps or (replace(s, level=2),)))
+    told = next((s for s in steps if s.rule not in ("linear-transform", "linearity")), steps[-1])
+    return Step(told.rule, steps[0].before, steps[-1].after, told.reason, label, substeps=parts)
 
 
 def _introduced(e: Equation) -> Statement:

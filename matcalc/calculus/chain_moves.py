@@ -20,9 +20,9 @@ from matcalc.calculus.indices import Binder, Range
 from matcalc.calculus.recurrence import System, formula
 from matcalc.calculus.segments import Cotangent, Segment, cotangent_of
 from matcalc.language import terms
-from matcalc.language.binders import bind, substitute_index
+from matcalc.language.binders import bind, instantiate, substitute_index
 from matcalc.language.dims import dim
-from matcalc.language.terms import Path, Term, differential, put
+from matcalc.language.terms import Path, Term, differential, put, subterms
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.steps import Step
 
@@ -87,14 +87,14 @@ def _at_own_index(system: System, p: Part) -> Term:
     if not p.is_member:
         return _closed(terms.inner(p.term, differential(p.target)), p.binders)
     p = solved(system.chain, p)
-    return _members(p.range, p.binders[0].name, terms.inner(p.summed, differential(p.target)))
+    return _members(p.range, p.binders[0].name, p.summed, p.target)
 
 
-def _members(where: Range, index: str, body: Term) -> Term:
-    """A sum over a range of one index; at one position, what is summed."""
+def _members(where: Range, index: str, term: Term, member: Term) -> Term:
+    """The inner products with the changes of members, summed over a range; at one position, the one there."""
     if where.is_point:
-        return substitute_index(body, index, where.low)
-    return bind("sumover", index, where.low, where.high, body)
+        return terms.inner(*(substitute_index(t, index, where.low) for t in (term, differential(member))))
+    return bind("sumover", index, where.low, where.high, terms.inner(term, differential(member)))
 
 
 # -------------------------------------------------------------------------------- collecting
@@ -131,7 +131,7 @@ def _variables(system: System) -> Iterator[Term]:
                 yield terms.inner(formula(s, g.variable, ""), differential(g.variable))
             else:
                 at = substitute_index(g.variable, g.index, s.range.low) if s.range.is_point else g.variable
-                yield _members(s.range, g.index, terms.inner(formula(s, at, g.index), differential(at)))
+                yield _members(s.range, g.index, formula(s, at, g.index), g.variable)
 
 
 def _chosen(t: Term, given: Given, setting: Backward) -> Term | None:
@@ -154,14 +154,27 @@ def _read_cotangent(t: Term, given: Given, setting: Setting) -> Term | None:
 
 
 def _read_member(t: Term, given: Given, setting: Backward) -> Term | None:
-    return setting.forms["read-member"].get(t)
+    """The gradient by one member of a range, which begins at ``low``: what its change is paired with under the sum."""
+    change = given["d"]
+    index = change.args[0].data[1].names()
+    for s in t.args if t.op == "add" else (t,):
+        if s.op == "sumover" and index and terms.size(s.data[0]) is given["low"]:
+            s = instantiate(s, dim(index[0]))
+        if s.op == "inner" and s.args[1] is change:
+            return s.args[0]
+    return None
+
+
+def _absent(t: Term, given: Given, setting: Backward) -> Term | None:
+    """The gradient by a variable whose change is not there."""
+    return given["zero"] if given["d"] not in set(subterms(t)) else None
 
 
 def _form(rule: str) -> Callable[[Term, Given, Backward], Term | None]:
     return lambda t, given, setting: setting.forms[rule].get(t)
 
 
-CHAIN_READINGS = frozenset(("read-part", "read-cotangent", "read-member"))
+CHAIN_READINGS = frozenset(("read-part", "read-cotangent", "read-member", "is-absent"))
 CHAIN_MOVES: dict[str, Callable[[Term, Given, Backward], Term | None]] = {
     "tangent-recurrence": _tangent_recurrence,
     "shift-index": _shifted,
@@ -170,6 +183,7 @@ CHAIN_MOVES: dict[str, Callable[[Term, Given, Backward], Term | None]] = {
     "read-cotangent": _read_cotangent,
     "read-part": _read_part,
     "read-member": _read_member,
+    "is-absent": _absent,
     "put-in-cotangents": _form("put-in-cotangents"),
     "fold-members": _form("fold-members"),
 }
@@ -182,6 +196,7 @@ REASONS = {
     "read-cotangent": "the cotangent is what the change is paired with",
     "read-part": "read off the gradient",
     "read-member": "read off the gradient by one member",
+    "is-absent": "the variable does not occur",
     "put-in-cotangents": "cotangents that are used once are put in",
     "fold-members": "by definition",
 }

@@ -187,14 +187,14 @@ def _the_tighter(order: Order, new: Dim, old: Dim, index: str, guard: Range, is_
 
 
 # ----------------------------------------------------------------------------------- elimination
-def eliminated(chain: Chain, parts: list[Part], kept: set[int], cotangent: dict[int, Term]) -> list[Part]:
+def eliminated(chain: Chain, parts: list[Part], wanted: Sequence[str], cotangent: dict[int, Term]) -> list[Part]:
     """The parts without the cotangents that are used once and do not refer to themselves: these are put in.
 
-    ``kept`` are equations whose cotangents are wanted; ``cotangent`` has the name of each, at the equation's index.
+    ``wanted`` are names that gradients are asked by; ``cotangent`` has a name for each equation, at its index.
     """
     gone: set[int] = set()
     while True:
-        waiting = [i for i in cotangent if i not in kept and i not in gone]
+        waiting = [i for i in cotangent if chain.equations[i].name not in wanted and i not in gone]
         single = next((i for i in waiting if _is_single(chain, parts, i, cotangent[i])), None)
         if single is None:
             return parts
@@ -202,7 +202,16 @@ def eliminated(chain: Chain, parts: list[Part], kept: set[int], cotangent: dict[
         (use,) = [p for p in parts if p.source == single]
         made = _put_in(chain, use, cotangent[single], parts, chain.equations[single])
         i = parts.index(use)
-        parts = [*parts[:i], *made, *parts[i + 1 :]]
+        left = [chain.equations[j] for j in cotangent if j not in gone]
+        name = chain.equations[single].name
+        parts = [p for p in (*parts[:i], *made, *parts[i + 1 :]) if p.name != name or _is_needed(chain, p, left, wanted)]
+
+
+def _is_needed(chain: Chain, p: Part, left: Sequence[Equation], wanted: Sequence[str]) -> bool:
+    """Whether a part reaches an equation whose cotangent is left, or a name that a gradient is asked by."""
+    if p.name in wanted:
+        return True
+    return any(e.name == p.name and (e.range is None or chain.order.may_meet(p.range, e.range)) for e in left)
 
 
 def _is_single(chain: Chain, parts: Sequence[Part], i: int, cotangent: Term) -> bool:

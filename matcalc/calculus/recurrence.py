@@ -92,8 +92,7 @@ def _system(problem: Problem, names: tuple[str, ...], book: Tables, order: Order
         around = () if number == OBJECTIVE else chain.equations[number].binders
         raw += parts_of(chain, number, line, around)
     raw, cotangents = _reached(chain, raw, cotangents)
-    asked = {i for i, e in enumerate(chain.equations) if e.name in names}
-    parts = eliminated(chain, list(raw), asked, dict(cotangents))
+    parts = eliminated(chain, list(raw), names, dict(cotangents))
     needed = frozenset(p.source for p in parts) - {OBJECTIVE}
     called = _called(chain, cotangents, needed, problem)
     raw, parts = [_renamed_part(p, called) for p in raw], [_renamed_part(p, called) for p in parts]

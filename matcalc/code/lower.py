@@ -25,7 +25,7 @@ from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.dims import SCALAR
 from matcalc.language.elaborate import parse_expression
 from matcalc.language.functions import FUNCTIONS
-from matcalc.language.ops import OPS
+from matcalc.language.ops import COLWISE, OPS, ROWWISE
 from matcalc.language.terms import Term
 
 __all__ = ["Scope", "lower_terms"]
@@ -234,11 +234,22 @@ def _kron(g: Graph, t: Term, args: Sequence[Node]) -> Node:
 
 
 def _softmax(g: Graph, t: Term, args: Sequence[Node]) -> Node:
-    return functions.softmax(g, args[0], None) if args[0].dims else g.num(1)
+    x = args[0]
+    if t.data is None or not x.is_matrix:
+        of_numbers = not x.dims or (t.data is not None and t.args[0].shape.is_vector == (t.data == ROWWISE))
+        return g.ones(x.dims) if of_numbers else functions.softmax(g, x, None)
+    return functions.softmax(g, x, AXES[t.data])
 
 
 def _logsumexp(g: Graph, t: Term, args: Sequence[Node]) -> Node:
-    return functions.logsumexp(g, args[0], None) if args[0].dims else args[0]
+    x = args[0]
+    if t.data is None or not x.is_matrix:
+        of_numbers = not x.dims or (t.data is not None and t.args[0].shape.is_vector == (t.data == ROWWISE))
+        return x if of_numbers else functions.logsumexp(g, x, None)
+    return functions.logsumexp(g, x, AXES[t.data])
+
+
+AXES = {ROWWISE: 1, COLWISE: 0}
 
 
 def _norm1(g: Graph, t: Term, args: Sequence[Node]) -> Node:

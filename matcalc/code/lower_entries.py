@@ -228,7 +228,9 @@ def softmax(g: Graph, z: Node, axis: int | None) -> Node:
     """Softmax of a vector, or of the rows (axis 1) or columns (axis 0) of a matrix."""
     if (z, axis) in g.plan.exponentials:
         e, total, _ = shifted_exponential(g, z, axis)
-        return prod(g, 1, [e], [along(g, total, z.dims, axis)])
+        node = prod(g, 1, [e], [along(g, total, z.dims, axis)])
+        g.memo.setdefault("softmax", {})[node] = (e.args[0], total, axis)  # its logarithm must not be that of 0
+        return node
     return g.node("softmax", (z,), axis, z.dims)
 
 

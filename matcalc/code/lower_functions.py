@@ -91,6 +91,9 @@ def _log(g: Graph, x: Node) -> Node:
     if x.op == "softmax":
         z = x.args[0]
         return add(g, [z, neg(g, along(g, logsumexp(g, z, x.data), z.dims, x.data))])
+    if x in g.memo.get("softmax", {}):
+        below, total, axis = g.memo["softmax"][x]
+        return add(g, [below, neg(g, along(g, g.node("fn", (total,), "log", total.dims), x.dims, axis))])
     if x.op == "det":
         known = is_posdef(g, x.args[0])  # then the determinant is positive
         return log_determinant(g, x.args[0]) if known else g.node("logdet_positive", x.args, None, ())

@@ -12,6 +12,7 @@ from matcalc.code.nodes import Node
 from matcalc.errors import ShapeError
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE, Shape
+from matcalc.language.ops import COLWISE, ROWWISE
 from matcalc.language.terms import Term
 
 __all__ = ["formula"]
@@ -114,7 +115,9 @@ def _norm(node: Node, args: Sequence[Term]) -> Term:
 
 
 def _softmax(node: Node, args: Sequence[Term]) -> Term | None:
-    return T.make(node.op, args[0]) if node.data is None and node.args[0].is_vector else None
+    if node.data is None:
+        return T.make(node.op, args[0]) if node.args[0].is_vector else None
+    return T.make(node.op, args[0], data=ROWWISE if node.data == 1 else COLWISE)
 
 
 def _made(op: str) -> Callable[[Node, Sequence[Term]], Term]:

@@ -64,11 +64,11 @@ def check_of(
         "backward": _backward,
     }[kind](module, single, turned, loss)
     before, function, predicted, after = parts
-    if structure == "entries" and kind in ("gradient", "backward"):
-        predicted = f"{np}.sum({np}.tril(derivative{turned} * d)) if d.ndim == 2 else {np}.vdot(derivative{turned}, d)"
     position = {i.symbol: k for k, i in enumerate(module.inputs)}
     structures = {x: _structure(problem, x) for x in answers}
     kinds = tuple(dict.fromkeys(s for s in structures.values() if s))
+    if kinds and structure == "entries" and kind in ("gradient", "backward"):  # one entry stands for all it moves
+        predicted = f"{np}.sum({np}.tril(derivative{turned} * d)) if structure else {np}.vdot(derivative{turned}, d)"
     rows = [f'({position[x]}, "{s}")' if kinds else str(position[x]) for x, s in structures.items()]
     names = size_names([i.dims for i in module.inputs])
     fixed = [d.value for i in module.inputs for d in i.dims if d.value is not None]
@@ -196,4 +196,6 @@ def _sample(module: Module, problem: Problem, i: Input, name: str) -> list[str]:
             out.append(f"{name} = {np}.linalg.qr({name})[0]")
     if "positive" in has or ("posdef" in has and len(i.dims) < 2):
         out.append(f"{name} = {np}.abs({name}) + 0.1")
+    if "stochastic" in has and i.dims:
+        out.append(f"{name} = {np}.abs({name}) / {np}.abs({name}).sum(axis=-1, keepdims=True)")
     return out

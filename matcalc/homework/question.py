@@ -39,7 +39,7 @@ class Question:
     """One question about one problem: a value (``wrt`` None), the first or the second derivative by a name.
 
     ``target`` is the term whose value is asked for (default: the objective), which may have differentials of the names in
-    ``varying``.
+    ``varying``; ``hint`` is a formula for it, believed only where the numbers confirm it.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class Question:
         derived: dict[str, Derived] | None = None,
         target: Term | None = None,
         varying: Sequence[str] = (),
+        ground: Ground | None = None,
+        hint: Term | None = None,
     ) -> None:
         self.problem = problem
         self.wrt = wrt
@@ -62,7 +64,8 @@ class Question:
         self.seed = seed
         self.derived = {} if derived is None else derived
         self.target = problem.objective if target is None else target
-        self.ground = Ground(problem, seed, varying, self.derived)
+        self.ground = Ground(problem, seed, varying, self.derived) if ground is None else ground
+        self.hint = hint
         self._found: dict[int, tuple[list[Expectation], bool]] = {}
         if wrt is not None:
             problem.variable(wrt)
@@ -222,7 +225,7 @@ class Question:
 
     def _derived(self) -> Term | None:
         if self.wrt is None:
-            return self.target
+            return self.target if self.hint is None else self.hint
         bodies = (self.problem.objective, *(d.term for d in self.problem.definitions))
         if sum(b.size for b in bodies) > LARGEST_DERIVED:
             return None

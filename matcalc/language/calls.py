@@ -16,6 +16,7 @@ from matcalc.language.dims import ONE, SCALAR, Dim, Shape
 from matcalc.language.formulas import FORMULAS, SPELLINGS, formula_call, formula_of, indicator
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.opaque import differential, elementwise, gradient, hessian, jacobian, opaque
+from matcalc.language.ops import COLWISE, ROWWISE
 from matcalc.language.operators import integer, kronecker, not_of_scalar
 from matcalc.language.reading import Misfit, Part, Reading, reads
 from matcalc.language.shapes import entrywise_misfit
@@ -74,23 +75,59 @@ def _is_column(r: Reading, part: Part) -> bool:
     return r.shape(part).cols is ONE
 
 
-def _of_vector(op: str, to_scalar: bool) -> Made:
-    def made(r: Reading, node: Node) -> Part:
-        part = _argument(r, node)
-        shape = r.shape(part)
-        if shape.is_matrix:
-            hint = "for every row of X: exp(X)./(exp(X)*ones(n)*ones(n)')" if op == "softmax" else ""
-            raise _wrong(r, node, part, "a vector", hint)
-        return _apply(op, node, part, SCALAR if to_scalar else shape)
+def _softmax(r: Reading, node: Node) -> Part:
+    """``softmax(x)`` of a vector, ``softmax(X, rowwise)`` of every row of a matrix; ``log_softmax`` is its logarithm."""
+    part, axis = _of_vectors(r, node)
+    if node.data[0] == "softmax":
+        return _apply("softmax", node, part, part.shape, axis)
 
-    return made
+    def build() -> Term:
+        x = part.build()
+        total = terms.make("logsumexp", x, data=axis)
+        if axis is None:
+            return terms.sub(x, terms.mul(total, terms.ones(*x.shape)))
+        if axis == ROWWISE:
+            return terms.sub(x, terms.mul(total, terms.transpose(terms.ones(x.shape.cols))))
+        return terms.sub(x, terms.mul(terms.ones(x.shape.rows), terms.transpose(total)))
+
+    return Part(node, part.shape, build)
+
+
+def _logsumexp(r: Reading, node: Node) -> Part:
+    part, axis = _of_vectors(r, node)
+    if axis is None:
+        return _apply("logsumexp", node, part, SCALAR)
+    return _apply("logsumexp", node, part, Shape(part.shape.rows if axis == ROWWISE else part.shape.cols, ONE), axis)
+
+
+def _of_vectors(r: Reading, node: Node) -> tuple[Part, str | None]:
+    """The argument, a vector, or a matrix of which every row or column is taken by itself."""
+    part = _argument(r, node)
+    name = node.data[0]
+    if len(node.args) == 1:
+        if r.shape(part).is_matrix:
+            raise _wrong(r, node, part, "a vector", f"of every row of X: {name}(X, rowwise), of every column: colwise")
+        return part, None
+    axis = node.args[1]
+    if name != "logsumexp" and axis.kind == "name" and axis.data in ("rows", "cols"):
+        raise ParseError(
+            f"{name}(X, {axis.data}) can be read in two ways",
+            span=axis.span,
+            source=r.text,
+            hint=f"{name}(X, rowwise): every row by itself; {name}(X, colwise): every column by itself",
+        )
+    return part, _axis(r, node)
 
 
 # ------------------------------------------------------- reductions and norms
+# What a second argument says a reduction runs over: the rows (one number for every column) or the columns.
+AXES = {"rows": COLWISE, "cols": ROWWISE, ROWWISE: ROWWISE, COLWISE: COLWISE}
+
+
 def _axis(r: Reading, node: Node) -> str:
     axis = node.args[1]
-    if axis.kind == "name" and axis.data in ("rows", "cols"):
-        return str(axis.data)
+    if axis.kind == "name" and axis.data in AXES:
+        return AXES[axis.data]
     raise ParseError(
         f"the second argument of {node.data[0]} is rows or cols",
         span=axis.span,
@@ -104,16 +141,16 @@ def _along(part: Part, axis: str, node: Node) -> Part:
 
     def build() -> Term:
         x = part.build()
-        if axis == "rows":
+        if axis == COLWISE:
             return terms.mul(terms.transpose(x), terms.ones(x.shape.rows))
         return terms.mul(x, terms.ones(x.shape.cols))
 
-    return Part(node, Shape(part.shape.cols if axis == "rows" else part.shape.rows, ONE), build)
+    return Part(node, Shape(part.shape.cols if axis == COLWISE else part.shape.rows, ONE), build)
 
 
 def _count(x: Term, axis: str = "") -> Term:
     """How many entries are summed over, as a number."""
-    sizes = {"rows": x.shape.rows, "cols": x.shape.cols, "": x.shape.rows * x.shape.cols}
+    sizes = {COLWISE: x.shape.rows, ROWWISE: x.shape.cols, "": x.shape.rows * x.shape.cols}
     return terms.size(sizes[axis])
 
 
@@ -150,7 +187,7 @@ def _var(r: Reading, node: Node) -> Part:
         x, mu = part.build(), mean.build()
         if not axis:
             spread = terms.mul(mu, terms.ones(*x.shape))
-        elif axis == "rows":
+        elif axis == COLWISE:
             spread = terms.mul(terms.ones(x.shape.rows), terms.transpose(mu))
         else:
             spread = terms.mul(mu, terms.transpose(terms.ones(x.shape.cols)))
@@ -305,8 +342,9 @@ CALLS: dict[str, Call] = {
     "unvec": Call((3,), _unvec),
     "kron": Call(tuple(range(2, 9)), _kron),
     "inner": Call((2,), _inner),
-    "softmax": Call((1,), _of_vector("softmax", False)),
-    "logsumexp": Call((1,), _of_vector("logsumexp", True)),
+    "softmax": Call((1, 2), _softmax),
+    "log_softmax": Call((1, 2), _softmax),
+    "logsumexp": Call((1, 2), _logsumexp),
     "ones": Call((1, 2), _filled("ones")),
     "zeros": Call((1, 2), _filled("zeros")),
     "eye": Call((1,), _eye),

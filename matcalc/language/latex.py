@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from matcalc.language.dims import ONE, Dim
 from matcalc.language.functions import FUNCTIONS
-from matcalc.language.ops import ADD, MUL, NEG, OPS, POST, POW
+from matcalc.language.ops import ADD, COLWISE, MUL, NEG, OPS, POST, POW, ROWWISE
 from matcalc.language.printing import ATOM, NAME, Piece, bind, decimal_text, positions, post_order
 from matcalc.language.terms import Term, size_names
 from matcalc.language.unicode import GREEK
@@ -197,6 +197,11 @@ def _jacobian(t: Term, args: Sequence[Piece]) -> Piece:
     return Piece(f"J_{{{name_latex(t.data[0])}{by}}}" + paren(", ".join(p.text for p in args)))
 
 
+def _softmax(t: Term, args: Sequence[Piece]) -> Piece:
+    of = {ROWWISE: r"_{\mathrm{rows}}", COLWISE: r"_{\mathrm{columns}}"}.get(t.data, "")
+    return Piece(rf"\operatorname{{{t.op}}}{of}" + paren(args[0].text))
+
+
 def _unvec(t: Term, args: Sequence[Piece]) -> Piece:
     rows, cols = (dim_latex(d) for d in t.data)
     return Piece(rf"\operatorname{{vec}}_{{{rows} \times {cols}}}^{{-1}}" + paren(args[0].text))
@@ -264,8 +269,8 @@ SET: dict[str, Write] = {
     "norm1": _norm("1"),
     "norm2": _norm("2"),
     "normF": _norm("F"),
-    "softmax": _applied(r"\operatorname{softmax}"),
-    "logsumexp": _applied(r"\operatorname{logsumexp}"),
+    "softmax": _softmax,
+    "logsumexp": _softmax,
     "fn": _fn,
     "call": _call,
     "grad": _derivative(r"\nabla"),

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from matcalc.errors import ShapeError
 from matcalc.language.dims import ONE, SCALAR, Atom, Dim, Shape, dim
 
-__all__ = ["OPS", "Notation", "Op"]
+__all__ = ["COLWISE", "OPS", "ROWWISE", "Notation", "Op"]
 
 Linear = Literal["", "joint", "each", "first"]
 ShapeRule = Callable[[Any, Sequence[Shape]], Shape]
@@ -123,6 +123,21 @@ def _vector_only(name: str, scalar: bool) -> ShapeRule:
         return SCALAR if scalar else shapes[0]
 
     return rule
+
+
+# A softmax or log-sum-exp of a matrix says which vectors it is of; of one vector it says nothing (None).
+ROWWISE, COLWISE = "rowwise", "colwise"
+
+
+def _softmax(data: Any, shapes: Sequence[Shape]) -> Shape:
+    return shapes[0] if data in (ROWWISE, COLWISE) else _vector_only("softmax", False)(data, shapes)
+
+
+def _logsumexp(data: Any, shapes: Sequence[Shape]) -> Shape:
+    """One number for every row, or for every column, in a column vector."""
+    if data in (ROWWISE, COLWISE):
+        return Shape(shapes[0].rows if data == ROWWISE else shapes[0].cols, ONE)
+    return _vector_only("logsumexp", True)(data, shapes)
 
 
 def _column(name: str, result: Callable[[Shape], Shape]) -> ShapeRule:
@@ -259,8 +274,8 @@ _TABLE = [
     Op("norm1", 1, _to_scalar, _call_n("norm1", r"\|"), analytic=False),
     Op("norm2", 1, _vector_only("norm2", True), _call_n("norm2", r"\|"), analytic=False),
     Op("normF", 1, _to_scalar, _call_n("normF", r"\|"), analytic=False),
-    Op("softmax", 1, _vector_only("softmax", False), _call_n("softmax")),
-    Op("logsumexp", 1, _vector_only("logsumexp", True), _call_n("logsumexp")),
+    Op("softmax", 1, _softmax, _call_n("softmax")),  # data: None, "rowwise" or "colwise"
+    Op("logsumexp", 1, _logsumexp, _call_n("logsumexp")),
     # functions
     Op("fn", 1, _identity, _call_n("")),  # data: (name, order of the derivative)
     Op("call", None, _call, _call_n("")),  # data: (name, rows, cols): an opaque function of whole arguments

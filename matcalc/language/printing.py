@@ -167,6 +167,10 @@ def _call_by_name(t: Term, args: Sequence[Piece], style: Style) -> Piece:
     return Piece(f"{OPS[t.op].notation.text}({_listed(args)})")
 
 
+def _softmax(t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    return Piece(f"{t.op}({args[0].text}{'' if t.data is None else f', {t.data}'})")
+
+
 def _unvec(t: Term, args: Sequence[Piece], style: Style) -> Piece:
     return Piece(f"unvec({args[0].text}, {dim_text(t.data[0], style)}, {dim_text(t.data[1], style)})")
 
@@ -223,6 +227,8 @@ WRITE: dict[str, Callable[[Term, Sequence[Piece], Style], Piece]] = {
     "pow": _power,
     "hpow": _power,
     "transpose": _transpose,
+    "softmax": _softmax,
+    "logsumexp": _softmax,
     "unvec": _unvec,
     "fn": _fn,
     "call": _call,
@@ -234,7 +240,7 @@ WRITE: dict[str, Callable[[Term, Sequence[Piece], Style], Piece]] = {
     "stack": _binder,
 } | dict.fromkeys(
     ("kron", "inner", "inv", "det", "logdet", "tr", "sum", "diag", "diagvec", "vec", "norm1", "norm2", "normF")
-    + ("softmax", "logsumexp", "d"),
+    + ("d",),
     _call_by_name,
 )
 

@@ -17,7 +17,7 @@ from matcalc.language.terms import Term, symbol
 __all__ = ["PROPERTIES", "Block", "Boundary", "Definition", "Formula", "Function", "Problem", "Symbol"]
 
 PROPERTIES = frozenset(
-    ("symmetric", "skew", "diagonal", "orthogonal", "posdef", "invertible", "positive", "constant")
+    ("symmetric", "skew", "diagonal", "orthogonal", "posdef", "invertible", "positive", "constant", "stochastic")
 )
 
 

@@ -87,14 +87,16 @@ def power(x: Array, exponent: Array) -> Array:
     return out if k >= 0 else 1.0 / out
 
 
-def softmax(x: Array) -> Array:
-    e = np.exp(x - np.max(np.real(x)))
-    return np.asarray(e / np.sum(e))
+def softmax(x: Array, axis: int | None = None) -> Array:
+    """Of all entries, or along an axis."""
+    e = np.exp(x - np.max(np.real(x), axis=axis, keepdims=True))
+    return np.asarray(e / np.sum(e, axis=axis, keepdims=True))
 
 
-def logsumexp(x: Array) -> Any:
-    top = np.max(np.real(x))
-    return top + np.log(np.sum(np.exp(x - top)))
+def logsumexp(x: Array, axis: int | None = None) -> Array:
+    """Of all entries (1×1), or along an axis (one column)."""
+    top = np.max(np.real(x), axis=axis, keepdims=True)
+    return np.asarray(top + np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True))).reshape(-1, 1)
 
 
 # ---------------------------------------------------------------------------------- matrices

@@ -72,9 +72,17 @@ def _diagonal(rng: Rng, n: int, has: frozenset[str]) -> Array:
     return np.diag(np.sign(entries) if "orthogonal" in has else entries)
 
 
+def _stochastic(rng: Rng, shape: tuple[int, int]) -> Array:
+    """Positive entries; a column adds up to one, and so does every row of anything else."""
+    value = rng.uniform(0.35, 1.35, shape)
+    return np.asarray(value / value.sum(axis=0 if shape[1] == 1 else 1, keepdims=True))
+
+
 def draw_value(rng: Rng, shape: tuple[int, int], properties: frozenset[str], scheme: Scheme) -> Array:
     """A value of a shape with the given properties; ``scheme`` narrows what is not fixed by them."""
     n = shape[0]
+    if "stochastic" in properties:
+        return _stochastic(rng, shape)
     if scheme.get("mixed"):
         size = float(rng.choice((0.1, 0.4, 1.0, 3.0)))
         turns: tuple[dict[str, Any], ...] = (
@@ -108,7 +116,7 @@ STRUCTURED: dict[str, Callable[[Rng, int, frozenset[str]], Array]] = {
     "skew": _skew,
     "symmetric": _symmetric,
 }
-DRAWN = STRUCTURED.keys() | {"orthogonal", "posdef", "invertible", "positive", "constant"}
+DRAWN = STRUCTURED.keys() | {"orthogonal", "posdef", "invertible", "positive", "constant", "stochastic"}
 if DRAWN != PROPERTIES:
     raise AssertionError(f"properties that cannot be drawn: {sorted(DRAWN ^ PROPERTIES)}")
 

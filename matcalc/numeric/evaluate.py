@@ -20,7 +20,7 @@ from matcalc.errors import MatcalcError
 from matcalc.language.binders import BINDERS
 from matcalc.language.dims import Atom, Dim
 from matcalc.language.functions import FUNCTIONS
-from matcalc.language.ops import OPS
+from matcalc.language.ops import COLWISE, OPS, ROWWISE
 from matcalc.language.terms import Term, subterms
 from matcalc.numeric import analytic
 from matcalc.numeric.analytic import Array
@@ -38,6 +38,7 @@ __all__ = [
     "size_of",
 ]
 
+AXES = {None: None, ROWWISE: 1, COLWISE: 0}  # along which an operation on rows or columns runs
 STEP = 1e-20  # of the complex step: no subtraction, so as small as one likes
 
 
@@ -362,8 +363,8 @@ EVALUATE: dict[str, Callable[[Term, Sequence[Array], Point], Array]] = {
     "norm1": lambda t, a, p: _scalar(np.sum(analytic.elementwise("abs", a[0]))),
     "norm2": lambda t, a, p: _scalar(analytic.norm(a[0])),
     "normF": lambda t, a, p: _scalar(analytic.norm(a[0])),
-    "softmax": lambda t, a, p: analytic.softmax(a[0]),
-    "logsumexp": lambda t, a, p: _scalar(analytic.logsumexp(a[0])),
+    "softmax": lambda t, a, p: analytic.softmax(a[0], AXES[t.data]),
+    "logsumexp": lambda t, a, p: analytic.logsumexp(a[0], AXES[t.data]),
     "fn": _function,
     "call": _call,
     "grad": _gradient,

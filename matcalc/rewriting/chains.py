@@ -51,6 +51,13 @@ def simplify(n: Normalizer, word: Word) -> tuple[Word, bool]:
             continue
         if out:
             g = out[-1]
+            if n.adds_to_one(g, f):
+                out.pop()
+                if f.op == "ones" and g.shape.rows is not ONE_DIM:
+                    out.append(T.ones(g.shape.rows))
+                elif f.op != "ones" and f.shape.cols is not ONE_DIM:
+                    out.append(T.transpose(T.ones(f.shape.cols)))
+                continue
             if f.op == "diag" and g.op == "diag":
                 out[-1] = T.make("diag", n.merged(g.args[0], f.args[0]))
                 if out[-1].args[0].op == "ones":
@@ -63,7 +70,7 @@ def simplify(n: Normalizer, word: Word) -> tuple[Word, bool]:
                 out.pop()
                 continue
         out.append(f)
-    if not out and word:
+    if not out and word and word[0].shape.rows is not ONE_DIM:
         out.append(T.eye(word[0].shape.rows))
     return tuple(out), len(out) < len(word)
 
@@ -99,6 +106,8 @@ def chain(n: Normalizer, word: Word, shape: Shape) -> Poly:
         word, changed = n.simplify(word)
         if not changed:
             break
+    if not word:
+        return numeral(F1)
     if len(word) == 1 and word[0].op == "eye":
         return numeral(F1) if shape.is_scalar else n.unit(word, shape)
     segments: list[Word] = []

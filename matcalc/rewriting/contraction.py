@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE, SCALAR, Shape
 from matcalc.language.terms import Term
-from matcalc.rewriting.polynomial import Poly, Word, order, total
+from matcalc.rewriting.polynomial import Poly, Word, numeral, order, total
 
 if TYPE_CHECKING:
     from matcalc.rewriting.normal import Normalizer
@@ -42,6 +42,9 @@ def contract(n: Normalizer, v: Poly) -> Poly:
 def _contract(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> Poly:
     if not table:
         return n.size(shape.rows)
+    alone = next(iter(table)) if list(table.values()) == [F1] else None
+    if alone is not None and alone.op != "mul" and n.adds_to_one(n.flip(alone), T.ones(shape.rows)):
+        return numeral(F1)
     ends = _two_ends(n, table)
     if ends is not None:
         word, changed = n.simplify(ends)

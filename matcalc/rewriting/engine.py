@@ -122,6 +122,12 @@ def _nonzero(t: Term, s: Setting) -> Verdict:
     return _is_positive(t, s)
 
 
+def _stochastic(t: Term, s: Setting) -> Verdict:
+    if t.op == "softmax":
+        return t.data == ("rowwise" if t.shape.is_matrix else None) or None
+    return _has("stochastic")(t, s) or None
+
+
 def _by_shape(test: Callable[[Shape], bool]) -> Decider:
     return lambda t, s: test(t.shape)
 
@@ -140,6 +146,7 @@ CONDITIONS: dict[str, Decider] = {
     "positive": _is_positive,
     "nonzero": _nonzero,
     "integer": _is_integer,
+    "stochastic": _stochastic,
     "constant": lambda t, s: s.constant(t),
 }
 

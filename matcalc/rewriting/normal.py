@@ -356,6 +356,7 @@ class Normalizer:
     nonnegative = signs.nonnegative
     positive_definite = signs.positive_definite
     has = signs.has
+    adds_to_one = signs.adds_to_one
 
     # Powers of scalars, and the relations between functions of one argument (sigmoid with exp, step with relu)
     raised = powers.raised

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE, SCALAR, Shape
 from matcalc.language.functions import FUNCTIONS
+from matcalc.language.ops import COLWISE, ROWWISE
 from matcalc.language.terms import Term
 from matcalc.rewriting.entry_powers import exponential, hpower
 from matcalc.rewriting.polynomial import (
@@ -35,18 +36,40 @@ def h_sum(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
 
 
 def h_softmax(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
+    arg = n.term(p[0])
+    if t.data is not None and arg.op == "transpose":  # the rows of X' are the columns of X
+        return n.transposed(n.poly(T.make("softmax", arg.args[0], data=TURNED[t.data])))
     if n.opaque:  # a bare exp may overflow where softmax does not
-        if t.shape.rows is ONE:
+        if t.shape.rows is ONE and t.data is None:
             return n.transposed(n.poly(T.make("softmax", T.transpose(t.args[0]))))
-        return n.unit((T.make("softmax", n.term(p[0])),), t.shape)
+        return n.unit((T.make("softmax", arg, data=t.data),), t.shape)
     e = h_fn(n, T.fn("exp", t.args[0]), p)
-    return n.product(n.raised(h_sum(n, t, [e]), Fraction(-1)), e)
+    if t.data is None:
+        return n.product(n.raised(h_sum(n, t, [e]), Fraction(-1)), e)
+    exponentials = n.term(e)
+    below = T.make("diag", T.hdiv(T.number(1), _sums(exponentials, t.data)))
+    return n.poly(T.mul(below, exponentials) if t.data == ROWWISE else T.mul(exponentials, below))
 
 
 def h_logsumexp(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
+    arg = n.term(p[0])
+    if t.data is not None and arg.op == "transpose":
+        return n.poly(T.make("logsumexp", arg.args[0], data=TURNED[t.data]))
     if n.opaque:
-        return n.atom(T.make("logsumexp", n.term(p[0])))
-    return logarithm(n, h_sum(n, t, [h_fn(n, T.fn("exp", t.args[0]), p)]))
+        made = T.make("logsumexp", arg, data=t.data)
+        return n.atom(made) if t.shape.is_scalar else n.unit((made,), t.shape)
+    e = h_fn(n, T.fn("exp", t.args[0]), p)
+    if t.data is None:
+        return logarithm(n, h_sum(n, t, [e]))
+    return n.poly(T.fn("log", _sums(n.term(e), t.data)))
+
+
+TURNED = {ROWWISE: COLWISE, COLWISE: ROWWISE}
+
+
+def _sums(x: Term, axis: str) -> Term:
+    """The sum of every row, or of every column, as a column."""
+    return T.mul(x, T.ones(x.shape.cols)) if axis == ROWWISE else T.mul(T.transpose(x), T.ones(x.shape.rows))
 
 
 def logarithm(n: Normalizer, p: Poly) -> Poly:

@@ -1,9 +1,11 @@
-"""Signs: what is known to be nonnegative, from the facts and from the form of a canonical term."""
+"""What is known from the facts and from the form of a canonical term: signs, and sums that are one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matcalc.language.dims import ONE
+from matcalc.language.ops import COLWISE, ROWWISE
 from matcalc.language.terms import Term
 from matcalc.rewriting.polynomial import as_rational
 
@@ -53,3 +55,22 @@ def positive_definite(n: Normalizer, f: Term) -> bool:
 def has(n: Normalizer, f: Term, fact: str) -> bool:
     base = f.args[0] if f.op == "transpose" else f
     return base.op == "sym" and fact in n.facts.get(base.data, frozenset())
+
+
+def adds_to_one(n: Normalizer, g: Term, f: Term) -> bool:
+    """Whether ``g*f`` is a sum along ones that is known to be one: of the rows of g, or of the columns of f."""
+    if f.op == "ones":
+        return _rows_add_to_one(n, g)
+    return g.op == "transpose" and g.args[0].op == "ones" and _rows_add_to_one(n, n.flip(f))
+
+
+def _rows_add_to_one(n: Normalizer, f: Term) -> bool:
+    turned = f.op == "transpose"
+    base = f.args[0] if turned else f
+    if base.op == "softmax":
+        if base.data is None:
+            return turned
+        return bool(base.data == (COLWISE if turned else ROWWISE))
+    if base.op != "sym" or "stochastic" not in n.facts.get(base.data, frozenset()):
+        return False
+    return turned if base.shape.cols is ONE else not turned

@@ -1,0 +1,422 @@
+"""A derivation judged line by line.
+
+Every side of an equation is compared with what the chain's left side means for the problem, and with the side before it.  The
+first line that is not right is the wrong one; a line that follows correctly from a wrong one "follows"; a line that is right
+although the one before was wrong is "right again".
+
+Invariants: a line is called wrong only where its value differs from what its left side means; a line that cannot be read
+breaks the chain and is not held against the lines after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from matcalc.errors import MatcalcError, ParseError, ShapeError, Span
+from matcalc.homework.compare import Ground
+from matcalc.homework.consequence import Wrong, follows, same_value
+from matcalc.homework.forms import form_of, form_of_tree
+from matcalc.homework.grade import Judge, Strictness
+from matcalc.homework.meaning import LOSSES, Context, unreadable
+from matcalc.homework.posing import NAME, is_differential_name, pose
+from matcalc.homework.question import Question
+from matcalc.homework.read import Answer, Piece
+from matcalc.homework.statements import Line, Side
+from matcalc.homework.verdict import Finding, Judged, Verdict
+from matcalc.language import terms
+from matcalc.language.problem import Problem
+from matcalc.language.syntax import parse_tree
+from matcalc.language.terms import Term, differential, make, mul, subterms, transpose
+
+__all__ = ["judge_lines"]
+
+BAD = ("wrong", "follows", "unreadable", "undecided")
+ZERO = (terms.number(0),)
+
+
+def judge_lines(
+    whole: str,
+    lines: Sequence[Line],
+    problem: Problem | None = None,
+    wrt: Sequence[str] = (),
+    declare: Iterable[str] = (),
+    strictness: Strictness = Strictness(),
+    structure: str = "projected",
+    seed: int = 0,
+) -> Verdict:
+    """The verdict on the lines of a derivation. Without a problem, the lines themselves say what it is about."""
+    given: frozenset[int] = frozenset()
+    if problem is None:
+        posed = pose(lines, declare, wrt)
+        problem, given = posed.problem, posed.given
+    course = Course(problem, tuple(wrt), strictness, structure, seed, given)
+    for i, line in enumerate(lines):
+        course.take(i, line, lines)
+    return course.verdict(whole)
+
+
+@dataclass(slots=True)
+class Course:
+    """A derivation on its way: the chain that is open, and what was wrong so far."""
+
+    problem: Problem
+    wrt: tuple[str, ...]
+    strictness: Strictness
+    structure: str
+    seed: int
+    given: frozenset[int]
+    context: Context = field(init=False)
+    head: Term | None = None  # what the open chain is about
+    before: Term | None = None  # the side before, where it was read
+    before_right: bool = True
+    hint: Term | None = None  # the last right side of the chain
+    varying: tuple[str, ...] = ()
+    posed: bool = False  # an equation was set, after which equations are conditions
+    wrong: list[Wrong] = field(default_factory=list)
+    results: list[Judged] = field(default_factory=list)
+    first: Verdict | None = None  # on the first wrong side
+    grounds: dict[tuple[str, ...], Ground] = field(default_factory=dict)
+    judges: dict[Term, Judge] = field(default_factory=dict)
+    certificates: list[object] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.context = Context(self.problem, differentials=True)
+
+    # ------------------------------------------------------------------------------- lines
+    def take(self, i: int, line: Line, lines: Sequence[Line]) -> None:
+        """Judge one line."""
+        if line.kind in ("remark", "declaration", "derive"):
+            self._told(line, "definition" if line.kind == "declaration" else "remark")
+            return
+        if line.kind == "expression":
+            self._begin_with(line, lines, i)
+            return
+        sides = list(line.sides)
+        if not line.continues:
+            opened = self._open(i, line, sides, lines)
+            if opened is None:
+                return
+            sides = opened
+        elif self.head is None and self.before is None:
+            self._told(line, "unreadable", "there is no line that this one goes on from")
+            return
+        self._told_all(line, [self._side(line, s) for s in sides])
+
+    def _told(self, line: Line, mark: str, message: str = "", span: Span | None = None) -> None:
+        self.results.append(Judged(line.number, line.text, mark, message, span=span))  # type: ignore[arg-type]
+
+    def _told_all(self, line: Line, judged: list[Judged]) -> None:
+        """One line from its sides: the worst of them speaks."""
+        order = ("wrong", "unreadable", "undecided", "follows", "remark", "right again", "right", "definition")
+        if judged:
+            self.results.append(min(judged, key=lambda j: order.index(j.mark)))
+
+    def _begin_with(self, line: Line, lines: Sequence[Line], i: int) -> None:
+        """An expression by itself: the beginning of a chain, or a remark."""
+        following = lines[i + 1] if i + 1 < len(lines) else None
+        if following is None or not following.continues:
+            self._told(line, "remark")
+            return
+        try:
+            self._start(self._read(line.sides[0]), i, lines)
+            self._told(line, "remark")
+        except MatcalcError as error:
+            self._break()
+            self._told(line, "unreadable", unreadable(error), error.span)
+
+    # ------------------------------------------------------------------------------ chains
+    def _open(self, i: int, line: Line, sides: list[Side], lines: Sequence[Line]) -> list[Side] | None:
+        """Begin a chain; the sides that are left to judge, None where the line is done."""
+        left = sides[0]
+        name = left.words.strip()
+        if left.error is None and NAME.fullmatch(name) and self._is_new(name):
+            return self._define(i, line, name, sides, lines)
+        try:
+            head = self._read(left)
+        except MatcalcError as error:
+            self._break()
+            span = left.place(error.span) if error.span is not None else None
+            self._told(line, "unreadable", unreadable(error), span)
+            return None
+        self._start(head, i, lines)
+        if i in self.given:
+            self.before = self.hint = head
+            if len(sides) == 2:
+                self._told(line, "definition")
+                return None
+            return sides[2:]
+        return sides[1:]
+
+    def _is_new(self, name: str) -> bool:
+        known = self.context.is_known(name) or (name in LOSSES and self.problem.objective.is_scalar and name not in self.context.own)
+        if known and not self.context.is_known(name):
+            return True  # L, where the problem calls its objective f: a definition, as good as any
+        if known or is_differential_name(name, self._names()):
+            return False
+        return self.context.variable(name) is None
+
+    def _names(self) -> list[str]:
+        return [*self.problem.symbols, *(d.name for d in self.problem.definitions), self.problem.objective_name, *self.context.own]
+
+    def _define(self, i: int, line: Line, name: str, sides: list[Side], lines: Sequence[Line]) -> list[Side] | None:
+        try:
+            body = self._read(sides[1])
+        except MatcalcError as error:
+            self._break()
+            span = sides[1].place(error.span) if error.span is not None else None
+            self._told(line, "unreadable", unreadable(error), span)
+            return None
+        if not body.tangent:
+            self.context.define(name, body)
+        self._start(body, i, lines)
+        self.before = self.hint = body
+        if len(sides) == 2:
+            self._told(line, "definition")
+            return None
+        return sides[2:]
+
+    def _start(self, head: Term, i: int, lines: Sequence[Line]) -> None:
+        self.head, self.before, self.hint, self.before_right = head, None, None, True
+        self.varying = self._varying(i, lines)
+
+    def _break(self) -> None:
+        self.head = self.before = self.hint = None
+
+    def _varying(self, i: int, lines: Sequence[Line]) -> tuple[str, ...]:
+        """The names with a differential in a chain: those that occur under ``d``, else those that are asked for."""
+        found: dict[str, None] = {}
+        sides = list(lines[i].sides[1:])
+        for line in lines[i + 1 :]:
+            if not line.continues:
+                break
+            sides += line.sides
+        for side in sides:
+            try:
+                t = self._read(side)
+            except MatcalcError:
+                continue
+            for s in subterms(t):
+                if s.op == "d":
+                    found.update(dict.fromkeys(sorted(s.args[0].free)))
+        inputs = [n for n in self.problem.symbols if n in found]
+        defined = [d for d in self.problem.definitions if d.name in found]
+        for d in defined:  # d(R) of a definition: something it depends on varies
+            below = self._inputs_of(d.name)
+            if not any(n in inputs for n in below):
+                inputs += [n for n in below if "constant" not in self.problem.symbols[n].properties]
+        if self.wrt:
+            inputs = [*self.wrt, *(n for n in inputs if n not in self.wrt)]
+        names = inputs or list(self.problem.wrt) or [n for n, s in self.problem.symbols.items() if "constant" not in s.properties]
+        usable = [n for n in dict.fromkeys(names) if n in self.problem.symbols and self.problem.symbols[n].index is None]
+        return tuple(usable)
+
+    def _inputs_of(self, name: str) -> list[str]:
+        bodies = {d.name: d.term for d in self.problem.definitions}
+        out: dict[str, None] = {}
+        todo = [name]
+        while todo:
+            for n in sorted(bodies[todo.pop()].free):
+                if n in bodies:
+                    todo.append(n)
+                elif n in self.problem.symbols:
+                    out[n] = None
+        return list(out)
+
+    # -------------------------------------------------------------------------------- sides
+    def _read(self, side: Side) -> Term:
+        if side.error is not None:
+            raise side.error
+        tree = parse_tree(side.text, side.start, side.stop)
+        shape = self.head.shape if self.head is not None else None
+        return self.context.written_out(self.context.read(tree, side.text, shape))
+
+    def _answer(self, side: Side) -> Answer:
+        """A side as an answer. Raises ParseError for what is not of the language."""
+        if side.error is not None:
+            raise side.error
+        tree = parse_tree(side.text, side.start, side.stop)
+        shape = self.head.shape if self.head is not None else None
+        try:
+            term = self.context.written_out(self.context.read(tree, side.text, shape))
+        except ShapeError as error:
+            form = form_of_tree(tree, self.context.names())
+            return Answer(side.words, (Piece(None, form),), self.context, None, error, shape)
+        return Answer(side.words, (Piece(None, form_of(term), term),), self.context, term, None, shape)
+
+    def _side(self, line: Line, side: Side) -> Judged:
+        try:
+            answer = self._answer(side)
+        except MatcalcError as error:
+            self.before = None
+            span = side.place(error.span) if error.span is not None else None
+            return self._judged(line, "unreadable", unreadable(error), span=span)
+        if self.head is None:  # the left side could not be read: compare with what could
+            assert self.before is not None
+            self.head = self.before
+        if answer.term in ZERO and self.head not in ZERO:
+            return self._condition(line, side, answer)
+        verdict = self._verdict(answer)
+        return self._marked(line, side, answer, verdict)
+
+    def _condition(self, line: Line, side: Side, answer: Answer) -> Judged:
+        """``... = 0`` is a condition unless the left side is 0 indeed."""
+        verdict = self._verdict(answer)
+        if verdict.status == "correct":
+            return self._marked(line, side, answer, verdict)
+        self.posed = True
+        self.before = None
+        return self._judged(line, "remark", "an equation that is set, not one that holds")
+
+    def _verdict(self, answer: Answer) -> Verdict:
+        try:
+            return self._judge().judge(answer)
+        except MatcalcError as error:
+            return Verdict("undecided", message=error.message)
+
+    def _judge(self) -> Judge:
+        """The judge of the open chain: of a derivative by its own question, of anything else by its value."""
+        assert self.head is not None
+        head = self.head
+        made = self.judges.get(head)
+        if made is not None:
+            return made
+        d = self.context.derived.get(head.data) if head.op == "sym" else None
+        if d is not None and d.by.op == "sym" and d.kind != "hessian":
+            asked = replace(self.problem, objective=d.body)
+            question = Question(
+                asked, d.by.data, 1, self._layout(), self.structure, self.seed, self.context.derived
+            )
+            self.judges[head] = made = Judge(question, self.strictness)
+            return made
+        ground = self.grounds.get(self.varying)
+        if ground is None:
+            ground = Ground(self.problem, self.seed, self.varying, self.context.derived)
+            self.grounds[self.varying] = ground
+        hint = self.hint or self._differential(head)
+        question = Question(self.problem, None, derived=self.context.derived, target=head, ground=ground, hint=hint)
+        return Judge(question, self.strictness)
+
+    def _layout(self) -> str | None:
+        return None
+
+    def _differential(self, head: Term) -> Term | None:
+        """The formula for ``d(f)``: the gradient beside the differential, for every name that varies."""
+        if head.op != "d" or not head.args[0].is_scalar or head.args[0].op in ("sym", "elem"):
+            return None
+        parts = []
+        for name in self.varying:
+            asked = Question(replace(self.problem, objective=head.args[0]), name, seed=self.seed)
+            if asked.formula is None:
+                return None
+            change = differential(self.problem.variable(name))
+            product = mul(transpose(asked.formula), change)
+            parts.append(product if product.is_scalar else make("tr", product))
+        return terms.add(*parts) if parts else None
+
+    # -------------------------------------------------------------------------------- marks
+    def _marked(self, line: Line, side: Side, answer: Answer, verdict: Verdict) -> Judged:
+        if verdict.certificate is not None:
+            self.certificates.append(verdict.certificate)
+        span = side.place(Span(side.start, side.stop))
+        if verdict.status == "correct":
+            mark = "right" if self.before_right else "right again"
+            self.before, self.before_right, self.hint = answer.term, True, answer.term
+            return self._judged(line, mark, equal_up_to=verdict.equal_up_to)
+        if verdict.status == "wrong":
+            return self._wrong(line, side, answer, verdict, span)
+        if self.posed and self.head is not None and not self._is_named(self.head):
+            self.before = answer.term
+            return self._judged(line, "remark", "holds where the equation does that was set")
+        self.before = answer.term
+        return self._judged(line, verdict.status, verdict.message, span=span)
+
+    def _is_named(self, head: Term) -> bool:
+        """Whether a left side means something by itself: a derivative, a differential, a name."""
+        return head.op in ("sym", "d") or head is self.problem.objective
+
+    def _wrong(self, line: Line, side: Side, answer: Answer, verdict: Verdict, span: Span) -> Judged:
+        assert self.head is not None
+        if self.posed and not self._is_named(self.head):
+            self.before = answer.term
+            return self._judged(line, "undecided", "after an equation was set to 0 this holds only where it does")
+        if answer.term is not None and self._follows(answer.term):
+            self._remember(answer.term)
+            self.before, self.before_right = answer.term, False
+            return self._judged(line, "follows", "follows from a wrong line")
+        self._remember(answer.term)
+        self.before, self.before_right = answer.term, False
+        if self.first is None:
+            self.first = verdict
+        message = verdict.message.partition("\n")[0].removeprefix("error: ")
+        findings = tuple(self._moved(f, side) for f in verdict.diagnosis)
+        return self._judged(line, "wrong", message, findings=findings, span=span)
+
+    def _moved(self, finding: Finding, side: Side) -> Finding:
+        """A finding with its place in the whole text."""
+        return finding if finding.span is None else replace(finding, span=side.place(finding.span))
+
+    def _follows(self, term: Term) -> bool:
+        assert self.head is not None
+        if self.before is not None and not self.before_right:
+            ground = self._judge().question.ground
+            if same_value(ground, term, self.before):
+                return True
+        return any(follows(w, self.head, term, self.problem, self.context, self.seed) for w in self.wrong)
+
+    def _remember(self, term: Term | None) -> None:
+        if term is not None and self.head is not None:
+            self.wrong.append(Wrong(self.head, term, self.varying))
+
+    def _judged(
+        self,
+        line: Line,
+        mark: str,
+        message: str = "",
+        equal_up_to: str | None = None,
+        findings: tuple[Finding, ...] = (),
+        span: Span | None = None,
+    ) -> Judged:
+        return Judged(line.number, line.text, mark, message, equal_up_to, findings, span)  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------------------------ at the end
+    def verdict(self, whole: str) -> Verdict:
+        """The verdict on all lines."""
+        marks = [j.mark for j in self.results]
+        judged = [m for m in marks if m not in ("definition", "remark")]
+        status = next((s for s in ("wrong", "unreadable", "undecided") if s in marks), "correct")
+        message = ""
+        if not judged:
+            status, message = "undecided", "there is no line with something to check"
+        elif status == "wrong" and judged[-1] in ("right", "right again"):
+            message = "the last line is right"
+        else:
+            message = next((j.message.partition("\n")[0] for j in self.results if j.mark == status), "")
+        line = next((j.number for j in self.results if j.mark == "wrong"), None)
+        up_to = next((j.equal_up_to for j in self.results if j.equal_up_to is not None), None)
+        first = self.first if status == "wrong" else None
+        findings = next((list(j.findings) for j in self.results if j.mark == "wrong"), [])
+        worst = max(
+            self.certificates, key=lambda c: (c.status != "verified", c.worst_error or 0.0), default=None  # type: ignore[attr-defined]
+        )
+        return Verdict(
+            status,  # type: ignore[arg-type]
+            up_to if status == "correct" else None,
+            line,
+            findings,
+            first.counterexample if first is not None else None,
+            first.certificate if first is not None else worst,
+            message,
+            tuple(self.results),
+            tuple(self.context.notes),
+            self.problem.text,
+            first.asked if first is not None else "",
+            whole,
+            expected=first.expected if first is not None else "",
+        )
+
+
+def require_lines(lines: Sequence[Line]) -> None:
+    """Refuse a text without any line to judge."""
+    if not lines:
+        raise ParseError("there are no lines", hint="write f = ..., d(f) = ... or grad(f, x) = ...")

@@ -1,0 +1,169 @@
+"""The problem that a derivation is about, where only its lines are given.
+
+Declarations, definitions and the expressions that are differentiated or set equal are read together as one program, so that
+sizes are inferred from all of them.  The objective is what the lines take derivatives of.
+
+Invariant: a line that does not fit into the program is left out of it (and is judged as unreadable later), it never makes the
+others unreadable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from matcalc.errors import MatcalcError, ParseError
+from matcalc.homework.meaning import LOSSES, QUOTIENT
+from matcalc.homework.statements import Line, Side
+from matcalc.language.elaborate import parse_problem
+from matcalc.language.functions import ALIASES, FUNCTIONS
+from matcalc.language.problem import Definition, Problem
+from matcalc.language.syntax import Node, parse_tree
+
+__all__ = ["NAME", "Posed", "is_differential_name", "pose"]
+
+NAME = re.compile(r"[^\W\d]\w*")
+DERIVATIVES = ("grad", "jac", "hess", "d")
+HIDDEN = "h__"
+
+
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """The problem, and the lines that define its names."""
+
+    problem: Problem
+    given: frozenset[int]  # places in the list of lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Seed:
+    """Something that belongs into the program: a definition, or an expression under a hidden name."""
+
+    name: str
+    body: str
+    line: int
+
+
+def pose(lines: Sequence[Line], declare: Iterable[str], wrt: Sequence[str]) -> Posed:
+    """The problem of a derivation. Raises MatcalcError where there is none to be found."""
+    declarations = [*declare, *(line.sides[0].words for line in lines if line.kind == "declaration")]
+    seeds = list(_seeds(lines))
+    if not seeds:
+        raise ParseError("there is no line to judge", hint="write f = ..., d(f) = ... or grad(f, x) = ...")
+    kept, problem = _together(seeds, declarations)
+    wanted = _objective(kept, lines)
+    return Posed(_with_objective(problem, wanted), frozenset(s.line for s in kept if not s.name.startswith(HIDDEN)))
+
+
+def _seeds(lines: Sequence[Line]) -> Iterator[_Seed]:
+    defined: set[str] = set()
+    many = 0
+    for i, line in enumerate(lines):
+        if line.kind not in ("equation", "expression") or line.continues or line.sides[0].error is not None:
+            continue
+        left = line.sides[0]
+        name = left.words.strip()
+        if NAME.fullmatch(name) and line.kind == "equation":
+            if name not in defined and not is_differential_name(name, defined) and line.sides[1].error is None:
+                defined.add(name)
+                yield _Seed(name, line.sides[1].words, i)
+            continue
+        for body in _expressions(left, defined):
+            many += 1
+            yield _Seed(f"{HIDDEN}{many}", body, i)
+
+
+def is_differential_name(name: str, defined: Iterable[str]) -> bool:
+    """Whether a name such as ``df`` or ``dL_dW`` is a differential or a derivative of known names."""
+    if QUOTIENT.fullmatch(name):
+        return True
+    return len(name) > 1 and name[0] == "d" and (name[1:] in set(defined) or name[1:] in LOSSES)
+
+
+def _expressions(side: Side, defined: Iterable[str]) -> Iterator[str]:
+    """The expressions of a left side: what is under ``d``, ``grad``, ..., or the whole."""
+    try:
+        tree = parse_tree(side.text, side.start, side.stop)
+    except MatcalcError:
+        return
+    calls = [n for n in tree.walk() if n.kind == "call" and n.data[0] in DERIVATIVES]
+    if not calls:
+        yield side.words
+        return
+    for call in calls:
+        first = call.args[0]
+        if first.kind != "name":
+            yield side.text[first.span.start : first.span.end]
+
+
+def _together(seeds: list[_Seed], declarations: list[str]) -> tuple[list[_Seed], Problem]:
+    """The seeds that can be read together, in their order, and the program they make."""
+    try:
+        return seeds, _program(seeds, declarations)
+    except MatcalcError as error:
+        first = error
+    kept: list[_Seed] = []
+    problem: Problem | None = None
+    for seed in seeds:
+        try:
+            problem = _program([*kept, seed], declarations)
+            kept.append(seed)
+        except MatcalcError:
+            continue
+    if problem is None:
+        raise first
+    return kept, problem
+
+
+def _program(seeds: list[_Seed], declarations: list[str]) -> Problem:
+    text = "\n".join([*declarations, *(f"{s.name} = {' '.join(s.body.split())}" for s in seeds)])
+    return parse_problem(text)
+
+
+# -------------------------------------------------------------------------------- the objective
+def _objective(kept: list[_Seed], lines: Sequence[Line]) -> str:
+    """The name of what is differentiated: named under a derivative, else the last definition, else the first expression."""
+    names = {s.name for s in kept}
+    for line in lines:
+        for side in line.sides:
+            for name in _differentiated(side):
+                if name in names:
+                    return name
+    own = [s.name for s in kept if not s.name.startswith(HIDDEN)]
+    hidden = [s.name for s in kept if s.name.startswith(HIDDEN)]
+    return own[-1] if own else hidden[0]
+
+
+def _differentiated(side: Side) -> Iterator[str]:
+    """The names under derivatives in a side."""
+    words = side.words.strip()
+    quotient = QUOTIENT.search(words)
+    if quotient is not None:
+        yield quotient.group(1)
+    if NAME.fullmatch(words) and words[0] == "d" and words not in FUNCTIONS and words not in ALIASES:
+        yield words[1:]
+    try:
+        tree: Node | None = parse_tree(side.text, side.start, side.stop) if side.error is None else None
+    except MatcalcError:
+        tree = None
+    for n in tree.walk() if tree is not None else ():
+        if n.kind == "call" and n.data[0] in ("grad", "hess") and n.args[0].kind == "name":
+            yield str(n.args[0].data)
+    if tree is not None and tree.kind == "call" and tree.data[0] in ("d", "jac") and tree.args[0].kind == "name":
+        yield str(tree.args[0].data)
+
+
+def _with_objective(problem: Problem, name: str) -> Problem:
+    """The program with another objective: definitions that come after it are not the problem's."""
+    every = (*problem.definitions, Definition(problem.objective_name, problem.objective))
+    kept: list[Definition] = []
+    for d in every:
+        if d.name == name:
+            shown = "f" if name.startswith(HIDDEN) else name
+            taken = {*problem.symbols, *problem.functions, *(k.name for k in kept)}
+            shown = next(n for n in (shown, "f", "F", "objective", "f0", "f1") if n not in taken)
+            return replace(problem, objective=d.term, objective_name=shown, statements=tuple(kept), wrt=())
+        if not d.name.startswith(HIDDEN):
+            kept.append(d)
+    raise ParseError(f"there is no '{name}' among the lines")
