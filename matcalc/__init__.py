@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matcalc.api import Derivation, derive, parse
     from matcalc.errors import CannotDerive, FailedCertificate, MatcalcError, ParseError, RuleError, ShapeError
+    from matcalc.homework.check import check, check_lines
+    from matcalc.homework.verdict import Verdict
 
 __version__ = "0.1.0"
 
@@ -26,7 +28,10 @@ __all__ = [
     "ParseError",
     "RuleError",
     "ShapeError",
+    "Verdict",
     "__version__",
+    "check",
+    "check_lines",
     "derive",
     "parse",
 ]
@@ -39,6 +44,9 @@ _HOME = {
     "ParseError": "matcalc.errors",
     "RuleError": "matcalc.errors",
     "ShapeError": "matcalc.errors",
+    "Verdict": "matcalc.homework.verdict",
+    "check": "matcalc.homework.check",
+    "check_lines": "matcalc.homework.check",
     "derive": "matcalc.api",
     "parse": "matcalc.api",
 }

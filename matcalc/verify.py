@@ -9,14 +9,17 @@ Invariant: a derivation that is contradicted anywhere raises FailedCertificate; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace as replace_fields
+from typing import Any, NamedTuple
 
-from matcalc.calculus.derive import Derivation
-from matcalc.calculus.moves import READINGS
+from matcalc.calculus.backward import Lines, Pass
+from matcalc.calculus.derive import ALL_READINGS, Derivation
 from matcalc.errors import CannotDerive, FailedCertificate, MatcalcError
+from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, inner, make, mul, replace, transpose
 from matcalc.numeric.certify import Certificate, certify, check_steps
+from matcalc.numeric.lines import Where
 from matcalc.numeric.sample import CannotSample
 from matcalc.rewriting.steps import Step
 
@@ -38,6 +41,8 @@ class _Equation(NamedTuple):
 def verified(derivation: Derivation, seed: int = 0) -> tuple[Certificate, Checks]:
     """The certificate and the error of every step (None: it claims nothing that can be evaluated)."""
     checks = {name: _checked(derivation, name, seed) for name in derivation.answers}
+    for lines in _formulas(derivation):
+        checks[lines.label] = _checked_members(derivation, lines, lines.steps, seed)
     certificate = _certified(derivation, derivation.answers, derivation.structure, seed)
     for structure in ("projected", "entries"):  # what is shown beside the answer is checked as well
         others = {n: found[structure] for n, found in derivation.alternatives.items() if structure in found}
@@ -54,6 +59,7 @@ def _certified(derivation: Derivation, answers: Mapping[str, Term], structure: s
         derivation.layout,  # type: ignore[arg-type]
         structure,  # type: ignore[arg-type]
         seed,
+        **_through(derivation.back),
     )
     if certificate.status == "failed":
         name = max(certificate.errors, key=lambda n: certificate.errors[n])
@@ -70,13 +76,63 @@ def _certified(derivation: Derivation, answers: Mapping[str, Term], structure: s
     return certificate
 
 
+def _through(back: Pass | None) -> dict[str, Any]:
+    """What the certifier has to run beside the problem."""
+    if back is None:
+        return {}
+    return {"families": back.families, "backward": back.statements, "shortest": back.least}
+
+
+def _formulas(derivation: Derivation) -> list[Lines]:
+    """The derivations of recurrences, and of gradients by members that are not among the lines of a variable."""
+    back = derivation.back
+    return [] if back is None else [*back.lines, *(m for found in back.members.values() for m in found[1:])]
+
+
 def _checked(derivation: Derivation, name: str, seed: int) -> tuple[float | None, ...]:
-    steps = [s for top in derivation.lines[name] for s in top.walk()]
-    inline = {d.symbol: d.term for d in derivation.introduced}
-    claims = [_claim(s, inline) for s in steps]
-    equations = [c for c in claims if c is not None]
+    """The errors of the lines of one variable."""
+    back = derivation.back
+    steps = derivation.lines[name]
+    if back is None:
+        inline = {d.symbol: d.term for d in derivation.introduced}
+        return _errors(derivation.problem, steps, (name,), seed, inline)
+    problem = replace_fields(derivation.problem, statements=(*derivation.problem.statements, *back.checking))
+    label = f"d({problem.objective_name})"
+    shared = [s for s in steps if s.label == label]  # these speak of the changes of all variables
+    own = [s for s in steps if s.label != label]
+    names = tuple(derivation.answers)
+    out = _errors(problem, shared, names, seed, shortest=back.least)
+    if name in back.members:
+        return (*out, *_checked_members(derivation, back.members[name][0], own, seed))
+    return (*out, *_errors(problem, own, (name,), seed, shortest=back.least))
+
+
+def _checked_members(
+    derivation: Derivation, lines: Lines, steps: Sequence[Step], seed: int
+) -> tuple[float | None, ...]:
+    """The errors of lines that hold for every index of a range."""
+    back = derivation.back
+    assert back is not None
+    problem = replace_fields(derivation.problem, statements=(*derivation.problem.statements, *back.checking))
+    where = Where(lines.index, *lines.range) if lines.index and lines.range is not None else None
+    return _errors(problem, steps, tuple(derivation.answers), seed, {}, where, back.least)
+
+
+def _errors(
+    problem: Problem,
+    tops: Sequence[Step],
+    names: tuple[str, ...],
+    seed: int,
+    inline: Mapping[Term, Term] | None = None,
+    where: Where | None = None,
+    shortest: int = 1,
+) -> tuple[float | None, ...]:
+    """The error of every step, in the order of Step.walk. Raises FailedCertificate where one is wrong."""
+    steps = [s for top in tops for s in top.walk()]
+    claims = [_claim(s, inline or {}) for s in steps]
+    equations = [(c.left, c.right) for c in claims if c is not None]
     try:
-        found = iter(check_steps(derivation.problem, [(c.left, c.right) for c in equations], (name,), seed))
+        found = iter(check_steps(problem, equations, names, seed, where=where, shortest=shortest))
     except CannotSample:
         return (None,) * len(steps)
     errors = [None if c is None else next(found) for c in claims]
@@ -111,14 +167,14 @@ def _claim(step: Step, inline: Mapping[Term, Term]) -> _Equation | None:
 
 def _plain_claim(step: Step) -> _Equation | None:
     before, after = step.before, step.after
-    if not any(s.rule in READINGS for s in step.walk()):
+    if not any(s.rule in ALL_READINGS for s in step.walk()):
         return _Equation(before, after)
     change = step.bindings.get("d")
     if step.rule == "layout":
         return _Equation(transpose(before), after)
     if change is None:
         return None
-    if step.rule == "read-off":
+    if step.rule in ("read-off", "read-part", "read-cotangent"):
         return _Equation(before, inner(after, change))
     if step.rule == "pair":
         return _Equation(inner(before, change), after)

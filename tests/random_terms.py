@@ -68,6 +68,9 @@ _NAMES = {  # symbols of the shapes people use; the others are named after their
 }
 
 
+AXES = ("rowwise", "colwise")
+
+
 def symbols_of(s: Shape) -> tuple[str, ...]:
     """The names of the symbols of a shape."""
     known = _NAMES.get((str(s.rows), str(s.cols)))
@@ -166,6 +169,8 @@ class _Growth:
         yield "call", lambda s, d: make("call", self.term(self.shape(), d), data=(f"F_{symbols_of(s)[0]}", *s))
         if s.is_vector or s.is_row:
             yield "softmax", lambda s, d: make("softmax", self.term(s, d))
+        if s.is_matrix:
+            yield "softmax", lambda s, d: make("softmax", self.term(s, d), data=self.rng.choice(AXES))
         if s.is_vector:
             yield from self.vector_productions(s)
         if s.is_square:
@@ -199,7 +204,17 @@ class _Growth:
         yield "call", lambda s, d: make("call", self.term(self.shape(), d), data=("g", ONE, ONE))
         yield "call", lambda s, d: make("call", self.term(self.shape(), d), self.term(s, d), data=("loss", ONE, ONE))
 
+    def sums_along(self, s: Shape, depth: int) -> Term:
+        """A log-sum-exp of every row or of every column."""
+        axis, other = self.rng.choice(AXES), self.dim(wide=False)
+        return make(
+            "logsumexp",
+            self.term(Shape(s.rows, other) if axis == "rowwise" else Shape(other, s.rows), depth),
+            data=axis,
+        )
+
     def vector_productions(self, s: Shape) -> Iterable[tuple[str, Callable[[Shape, int], Term]]]:
+        yield "logsumexp", self.sums_along
         yield "diagvec", lambda s, d: make("diagvec", self.term(Shape(s.rows, s.rows), d))
         parts = _factors(s.rows)
         if parts is not None:

@@ -299,8 +299,10 @@ HOLDS = {
     "invertible": lambda v: np.linalg.cond(v) < 20,
     "positive": lambda v: np.min(v[v != 0]) > 0,
     "constant": lambda v: True,
+    "stochastic": lambda v: np.allclose(v.sum(axis=1), 1) and np.min(v) > 0,
 }
 IMPOSSIBLE = {("skew", "diagonal"), ("skew", "posdef"), ("skew", "positive"), ("skew", "symmetric")}
+IMPOSSIBLE |= {(p, "stochastic") for p in PROPERTIES - {"positive", "constant"}}  # refused where they are declared
 BOTH = [p for p in itertools.combinations(sorted(PROPERTIES), 2) if not {p, p[::-1]} & IMPOSSIBLE]
 # an orthogonal matrix of positive entries is a permutation, a positive definite orthogonal one the identity: not drawn
 NOT_DRAWN = {

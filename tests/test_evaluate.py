@@ -68,8 +68,16 @@ DIRECT: dict[str, list[tuple[Term, Array]]] = {
     "norm1": [(make("norm1", A), np.array([[np.abs(V["A"]).sum()]]))],
     "norm2": [(make("norm2", a), np.array([[np.linalg.norm(V["a"])]]))],
     "normF": [(make("normF", A), np.array([[np.linalg.norm(V["A"])]]))],
-    "softmax": [(make("softmax", a), np.exp(V["a"]) / np.exp(V["a"]).sum())],
-    "logsumexp": [(make("logsumexp", a), np.array([[np.log(np.exp(V["a"]).sum())]]))],
+    "softmax": [
+        (make("softmax", a), np.exp(V["a"]) / np.exp(V["a"]).sum()),
+        (make("softmax", A, data="rowwise"), np.exp(V["A"]) / np.exp(V["A"]).sum(axis=1, keepdims=True)),
+        (make("softmax", A, data="colwise"), np.exp(V["A"]) / np.exp(V["A"]).sum(axis=0)),
+    ],
+    "logsumexp": [
+        (make("logsumexp", a), np.array([[np.log(np.exp(V["a"]).sum())]])),
+        (make("logsumexp", A, data="rowwise"), np.log(np.exp(V["A"]).sum(axis=1))[:, None]),
+        (make("logsumexp", A, data="colwise"), np.log(np.exp(V["A"]).sum(axis=0))[:, None]),
+    ],
     "fn": [
         (fn(name, c), FUNCTIONS[name].evaluate(np, V["c"])) for name in FUNCTIONS if FUNCTIONS[name].domain != "unit"
     ],

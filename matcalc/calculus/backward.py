@@ -59,6 +59,7 @@ class Pass:
     checking: tuple[Statement, ...]  # with everything that occurs in the lines
     lines: tuple[Lines, ...]
     families: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)  # gradients by members
+    members: Mapping[str, tuple[Lines, ...]] = field(default_factory=dict)  # their derivations, the main one first
     least: int = 1
     setting: Backward = field(default_factory=Backward)
 
@@ -127,6 +128,7 @@ class _Telling:
         self.forms: dict[str, dict[Term, Term]] = {"put-in-cotangents": {}, "fold-members": {}}
         base = system.setting
         self.setting = Backward(base.facts, base.varying, base.definitions, system, self.forms)
+        self.members: dict[str, tuple[Lines, ...]] = {}
         self.known = (problem.objective, *(e.term for e in self.chain.equations))
         self.raw = raw_cotangents(system) if system.cotangents else []
 
@@ -148,7 +150,7 @@ class _Telling:
         every = tuple(_introduced(e) for e in self.system.introduced)
         checking = (*every, *self.raw_statements(statements), *statements)
         least = self.system.least
-        back = Pass((*named, *statements), checking, tuple(lines), families, least, self.setting)
+        back = Pass((*named, *statements), checking, tuple(lines), families, self.members, least, self.setting)
         return Told(own, back, tuple(self.notes(named)))
 
     def notes(self, named: Sequence[Statement]) -> Iterator[str]:
@@ -290,6 +292,7 @@ class _Telling:
             at_range(target, t.term, g.index, s.range, False) for t, s in zip(told, g.segments, strict=True)
         )
         i = next((i for i, s in enumerate(g.segments) if not s.range.is_point), 0)
+        self.members[g.name] = (told[i], *told[:i], *told[i + 1 :])
         if any(e.name == g.name for e in self.chain.equations):
             change = differential(self.at(g.variable, g.index, g.segments[i].range))
             line = terms.inner(starts[i], change)
@@ -331,7 +334,11 @@ class _Telling:
         for e in self.chain.equations:
             done |= leaf_differentials(e.term, self.setting) | {differential(e.target)}
         done |= leaf_differentials(self.problem.objective, self.setting)
-        steps += _with_routine(list(reverse(steps[-1].after, self.book, self.setting, done, label)), label)
+        walk = list(reverse(steps[-1].after, self.book, self.setting, done, label))
+        if walk:
+            parts = tuple(p for s in walk for p in (s.substeps or (replace(s, level=2),)))
+            reason = "everything moves over to the other side, and sums are added up part by part"
+            steps.append(Step("adjoints", walk[0].before, walk[-1].after, reason, label, substeps=parts))
         for name in ("shift-index", "collect-members", "choose-cotangent"):
             made = chain_move(name, steps[-1].after, self.setting, label=label, reason=self.reason(name))
             if made.after is not made.before:

@@ -65,5 +65,6 @@ def _equation(e: Equation, name: str, t: Term) -> Equation:
 
 def _fresh(e: Equation, count: int, taken: set[str]) -> str:
     several = ("z",) if count == 1 else ()
-    names = (*several, f"z_{e.name}", *(f"z_{e.name}{n}" for n in range(1, 100)))
+    host = f"z{e.name}" if len(e.name) == 1 else f"z_{e.name}"
+    names = (*several, host, *(f"{host}{n}" for n in range(1, 100)))
     return next(n for n in names if n not in taken)

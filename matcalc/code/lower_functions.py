@@ -91,7 +91,7 @@ def _log(g: Graph, x: Node) -> Node:
     if x.op == "softmax":
         z = x.args[0]
         return add(g, [z, neg(g, along(g, logsumexp(g, z, x.data), z.dims, x.data))])
-    if x in g.memo.get("softmax", {}):
+    if x in g.memo.get("softmax", {}):  # of the shifted exponentials: not the logarithm of what may be 0
         below, total, axis = g.memo["softmax"][x]
         return add(g, [below, neg(g, along(g, g.node("fn", (total,), "log", total.dims), x.dims, axis))])
     if x.op == "det":

@@ -212,8 +212,9 @@ def close(a: Array, b: Array, tolerance: float = 1e-7) -> bool:
     """Whether two arrays agree, for a first look."""
     if a.shape != b.shape:
         return False
-    scale = max(float(np.max(np.abs(b), initial=0.0)), 1e-6)
-    return bool(np.max(np.abs(a - b), initial=0.0) <= tolerance * scale)
+    with np.errstate(all="ignore"):  # what is not finite is not close
+        scale = max(float(np.max(np.abs(b), initial=0.0)), 1e-6)
+        return bool(np.isfinite(scale) and np.max(np.abs(a - b), initial=0.0) <= tolerance * scale)
 
 
 # ---------------------------------------------------------------------------------- affordable

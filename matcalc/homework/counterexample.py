@@ -27,7 +27,7 @@ __all__ = ["clash", "counterexample"]
 TRIES = 40
 LARGEST = 3  # of the whole numbers that are tried
 CLEAR = 1e-3  # relative difference
-SHAPES = re.compile(r"(?<![\w×])(\(?[\w*+\- ]+?\)?×\(?[\w*+\-]+\)?)")
+SHAPES = re.compile(r"\bis (\S+×\S+?)(?=[:,;]|\s|$)")
 Pair = Callable[[Place], tuple[Array, Array] | None]  # given and expected
 
 

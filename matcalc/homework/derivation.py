@@ -44,13 +44,14 @@ def judge_lines(
     strictness: Strictness = Strictness(),
     structure: str = "projected",
     seed: int = 0,
+    layout: str | None = None,
 ) -> Verdict:
     """The verdict on the lines of a derivation. Without a problem, the lines themselves say what it is about."""
     given: frozenset[int] = frozenset()
     if problem is None:
         posed = pose(lines, declare, wrt)
         problem, given = posed.problem, posed.given
-    course = Course(problem, tuple(wrt), strictness, structure, seed, given)
+    course = Course(problem, tuple(wrt), strictness, structure, seed, given, layout)
     for i, line in enumerate(lines):
         course.take(i, line, lines)
     return course.verdict(whole)
@@ -66,6 +67,7 @@ class Course:
     structure: str
     seed: int
     given: frozenset[int]
+    layout: str | None = None
     context: Context = field(init=False)
     head: Term | None = None  # what the open chain is about
     before: Term | None = None  # the side before, where it was read
@@ -81,7 +83,7 @@ class Course:
     certificates: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.context = Context(self.problem, differentials=True)
+        self.context = Context(self.problem, differentials=True, asked=self.wrt or tuple(self.problem.wrt))
 
     # ------------------------------------------------------------------------------- lines
     def take(self, i: int, line: Line, lines: Sequence[Line]) -> None:
@@ -186,6 +188,7 @@ class Course:
     def _varying(self, i: int, lines: Sequence[Line]) -> tuple[str, ...]:
         """The names with a differential in a chain: those that occur under ``d``, else those that are asked for."""
         found: dict[str, None] = {}
+        under: dict[str, None] = {}
         sides = list(lines[i].sides[1:])
         for line in lines[i + 1 :]:
             if not line.continues:
@@ -198,7 +201,8 @@ class Course:
                 continue
             for s in subterms(t):
                 if s.op == "d":
-                    found.update(dict.fromkeys(sorted(s.args[0].free)))
+                    (found if s.args[0].op == "sym" else under).update(dict.fromkeys(sorted(s.args[0].free)))
+        found = found or under  # d(x) says that x varies; d(A*x) alone does not say which of them
         inputs = [n for n in self.problem.symbols if n in found]
         defined = [d for d in self.problem.definitions if d.name in found]
         for d in defined:  # d(R) of a definition: something it depends on varies
@@ -241,8 +245,9 @@ class Course:
             term = self.context.written_out(self.context.read(tree, side.text, shape))
         except ShapeError as error:
             form = form_of_tree(tree, self.context.names())
-            return Answer(side.words, (Piece(None, form),), self.context, None, error, shape)
-        return Answer(side.words, (Piece(None, form_of(term), term),), self.context, term, None, shape)
+            return Answer(side.words, (Piece(None, form, None, form),), self.context, None, error, shape)
+        source = form_of_tree(tree, self.context.names())
+        return Answer(side.words, (Piece(None, form_of(term), term, source),), self.context, term, None, shape)
 
     def _side(self, line: Line, side: Side) -> Judged:
         try:
@@ -285,7 +290,7 @@ class Course:
         if d is not None and d.by.op == "sym" and d.kind != "hessian":
             asked = replace(self.problem, objective=d.body)
             question = Question(
-                asked, d.by.data, 1, self._layout(), self.structure, self.seed, self.context.derived
+                asked, d.by.data, 1, self.layout, self.structure, self.seed, self.context.derived
             )
             self.judges[head] = made = Judge(question, self.strictness)
             return made
@@ -296,9 +301,6 @@ class Course:
         hint = self.hint or self._differential(head)
         question = Question(self.problem, None, derived=self.context.derived, target=head, ground=ground, hint=hint)
         return Judge(question, self.strictness)
-
-    def _layout(self) -> str | None:
-        return None
 
     def _differential(self, head: Term) -> Term | None:
         """The formula for ``d(f)``: the gradient beside the differential, for every name that varies."""
@@ -339,7 +341,7 @@ class Course:
         assert self.head is not None
         if self.posed and not self._is_named(self.head):
             self.before = answer.term
-            return self._judged(line, "undecided", "after an equation was set to 0 this holds only where it does")
+            return self._judged(line, "remark", "holds only where the equation does that was set")
         if answer.term is not None and self._follows(answer.term):
             self._remember(answer.term)
             self.before, self.before_right = answer.term, False

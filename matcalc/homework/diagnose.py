@@ -220,7 +220,7 @@ def _tell_summand(
     except MatcalcError:
         return
     if s.right(term)[0]:
-        s.found(kind, says, s._text(Edit(kind, says, new, path), i, term), Edit(kind, says, new, path, a))
+        s.found(kind, says, s._text(Edit(kind, says, new, path), i, term), Edit(kind, says, new, path, a), i)
 
 
 def _others(*kinds: str) -> Stage:

@@ -19,6 +19,7 @@ from matcalc.homework.background import Background
 from matcalc.homework.compare import ROUNDING, Agreement, Place, agreement, close
 from matcalc.homework.counterexample import clash, counterexample
 from matcalc.homework.diagnose import diagnosis
+from matcalc.homework.intake import Intake
 from matcalc.homework.meaning import Context, unreadable
 from matcalc.homework.question import LAYOUTS, UP_TO, Question
 from matcalc.homework.read import Answer, read_answer
@@ -89,17 +90,20 @@ class Judge:
         """A fresh context for one answer."""
         return Context(self.question.problem, self.question.derived)
 
-    def check(self, text: str) -> Verdict:
-        """The verdict on an answer in the plain language."""
+    def check(self, text: str, intake: Intake | None = None) -> Verdict:
+        """The verdict on an answer in the plain language; ``intake`` knows what it was before."""
         self.question.ground.forget()
         label = read_shape(text)
         if label is not None:
             return self._shape_only(text, label)
+        given = text if intake is None else intake.given
         try:
             answer = read_answer(text, self.context(), self.question.shape)
         except MatcalcError as error:
-            return self.verdict("unreadable", text, message=unreadable(error))
-        return self.judge(answer)
+            return self.verdict("unreadable", given, message=unreadable(_relocated(error, intake)))
+        if answer.error is not None:
+            _relocated(answer.error, intake)
+        return replace(self.judge(answer), answer=given)
 
     def verdict(self, status: str, text: str, **parts: object) -> Verdict:
         """A verdict with what is the same for all answers."""
@@ -359,6 +363,10 @@ class Judge:
         return self.verdict(
             "wrong", text, diagnosis=[finding], counterexample=Counterexample(shapes=("×".join(given), str(shown)))
         )
+
+
+def _relocated(error: MatcalcError, intake: Intake | None) -> MatcalcError:
+    return error if intake is None else intake.relocated(error)
 
 
 def _is_count(t: Term) -> bool:

@@ -53,6 +53,7 @@ class Context:
     rows: bool = False  # dL/dx is a row, as the Jacobian of a number
     own: dict[str, Term] = field(default_factory=dict)  # what the answer defines, written out
     notes: dict[str, None] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()  # the variables that derivatives are taken by, where they are not named
 
     # ------------------------------------------------------------------------------- names
     def names(self) -> Names:
@@ -157,9 +158,9 @@ class Context:
         kind = {"grad": "gradient", "jac": "jacobian", "hess": "hessian"}.get(str(node.data[0]))
         first = node.args[0]
         opaque = first.kind == "name" and first.data in r.functions
-        if kind is None or len(node.args) != 2 or opaque:
+        if kind is None or len(node.args) > 2 or (opaque and len(node.args) != 1):
             return None
-        body, by = r.infer(first), r.infer(node.args[1])
+        body, by = r.infer(first), r.infer(node.args[1] if len(node.args) == 2 else self._variable(node))
         a, b = r.shape(body), r.shape(by)
         if kind == "gradient" and not a.is_scalar and not b.is_scalar:
             kind = "jacobian"
@@ -171,6 +172,13 @@ class Context:
             return self.derivative(chosen, built, by.build())
 
         return Part(node, shape, make)
+
+    def _variable(self, node: Node) -> Node:
+        """The variable of a gradient that does not name it: the only one there is."""
+        names = self.asked or [n for n, s in self.problem.symbols.items() if "constant" not in s.properties]
+        if len(names) != 1:
+            raise ParseError("by what is the gradient taken?", span=node.span, hint="grad(f, x)")
+        return Node("name", node.span, data=names[0])
 
     def _objective(self) -> dict[Term, Term]:
         name, body = self.problem.objective_name, self.problem.objective
@@ -188,12 +196,18 @@ class Context:
         if kind == "gradient" and body.op == "call" and by in body.args:
             return terms.make("grad", *body.args, data=(body.data[0], body.args.index(by)))
         shape = shape_of_derivative(kind, body.shape, by.shape)
-        name = f"{_WORDS[kind]}({body}, {by})"
+        name = f"{_WORDS[kind]}({self._called(body)}, {self._called(by)})"
         known = self.derived.get(name)
         if known is not None and (known.body is not body or known.by is not by):
             name = f"{name}@{len(self.derived)}"
         self.derived[name] = Derived(kind, body, by, shape)  # type: ignore[arg-type]
         return symbol(name, *shape)
+
+    def _called(self, t: Term) -> str:
+        """A term by its name, where it has one."""
+        if t is self.problem.objective:
+            return self.problem.objective_name
+        return next((n for n, b in self.own.items() if b is t), str(t))
 
     def _of_problem(self, body: Term) -> Term:
         """A definition of the answer by the problem's name for the same, where there is one."""

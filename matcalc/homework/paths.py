@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from weakref import WeakKeyDictionary
 
 from matcalc.errors import MatcalcError
 from matcalc.homework.compare import Place
@@ -38,14 +39,13 @@ class Variant:
     says: str
     problem: Problem
     held: Term | None = None  # whose value the held symbol has
-    _values: dict[int, Array | None] = field(default_factory=dict)
+    _values: WeakKeyDictionary[Place, Array | None] = field(default_factory=WeakKeyDictionary)
 
     def value(self, place: Place, question: Question) -> Array | None:
         """The derivative of what is left, in the shape of the first expectation; None where there is none."""
-        key = id(place)
-        if key not in self._values:
-            self._values[key] = self._computed(place, question)
-        return self._values[key]
+        if place not in self._values:
+            self._values[place] = self._computed(place, question)
+        return self._values[place]
 
     def _computed(self, place: Place, question: Question) -> Array | None:
         assert question.wrt is not None

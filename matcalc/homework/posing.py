@@ -25,7 +25,7 @@ __all__ = ["NAME", "Posed", "is_differential_name", "pose"]
 
 NAME = re.compile(r"[^\W\d]\w*")
 DERIVATIVES = ("grad", "jac", "hess", "d")
-HIDDEN = "h__"
+HIDDEN = "hiddenexpression"  # no name that anybody would choose
 
 
 @dataclass(frozen=True, slots=True)

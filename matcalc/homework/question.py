@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class Question:
         self.target = problem.objective if target is None else target
         self.ground = Ground(problem, seed, varying, self.derived) if ground is None else ground
         self.hint = hint
-        self._found: dict[int, tuple[list[Expectation], bool]] = {}
+        self._found: WeakKeyDictionary[Place, tuple[list[Expectation], bool]] = WeakKeyDictionary()
         if wrt is not None:
             problem.variable(wrt)
 
@@ -133,10 +134,9 @@ class Question:
         return self._at(place)[1]
 
     def _at(self, place: Place) -> tuple[list[Expectation], bool]:
-        key = id(place)
-        if key not in self._found:
-            self._found[key] = self._computed(place)
-        return self._found[key]
+        if place not in self._found:
+            self._found[place] = self._computed(place)
+        return self._found[place]
 
     def _computed(self, place: Place) -> tuple[list[Expectation], bool]:
         if self.wrt is None:

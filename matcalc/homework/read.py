@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from matcalc.errors import MatcalcError, ParseError, ShapeError, Span
-from matcalc.homework.forms import Form, build, form_of, form_of_tree, leaf, with_args
+from matcalc.homework.forms import Form, build, form_of, form_of_tree, places, with_args
 from matcalc.homework.meaning import Context, without_fractions
 from matcalc.language.dims import Shape
 from matcalc.language.syntax import Node, parse_tree
 from matcalc.language.terms import Term
 
-__all__ = ["Answer", "Piece", "parts_of", "read_answer", "sides", "statements"]
+__all__ = ["Answer", "Piece", "parts_of", "place_of", "read_answer", "sides", "statements"]
 
 NAME = re.compile(r"\s*([^\W\d]\w*)\s*")
 OPENING, CLOSING = "([{", ")]}"
@@ -33,6 +33,7 @@ class Piece:
     name: str | None
     form: Form
     term: Term | None = None  # with the names of earlier pieces; None where the shapes do not fit
+    source: Form | None = None  # as it is written in the text, with places
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +202,9 @@ def read_answer(text: str, context: Context, shape: Shape | None = None) -> Answ
         if problem is not None and problem.source == plain:
             problem.source = text
         error = error or problem
-        form = form_of(term) if term is not None and error is None else form_of_tree(tree, context.names())
-        pieces.append(Piece(None if last else name, form, term))
+        source = form_of_tree(tree, context.names())
+        form = form_of(term) if term is not None and error is None else source
+        pieces.append(Piece(None if last else name, form, term, source))
         if term is not None:
             whole = context.written_out(term)
             if name is not None and not last:
@@ -236,7 +238,18 @@ def _remaining(
     return (*pieces, *rest)
 
 
-def named_leaf(name: str, context: Context) -> Form:
-    """The form of a name."""
-    found = context.variable(name)
-    return leaf(found if found is not None else Node("name", Span(0, 0), data=name))
+def place_of(part: Form, source: Form | None) -> Span | None:
+    """Where a part of an answer stands in the text."""
+    if part.span is not None or source is None:
+        return part.span
+    for _, here in places(source):
+        if here.span is not None and (here == part or _same(here, part)):
+            return here.span
+    return None
+
+
+def _same(a: Form, b: Form) -> bool:
+    try:
+        return build(a) is build(b)
+    except MatcalcError:
+        return False

@@ -30,8 +30,10 @@ def ratio(above: Array, below: Array) -> float | None:
     """The number c with ``above = c*below``; None where there is none."""
     if above.shape != below.shape:
         return None
+    if not (np.all(np.isfinite(above)) and np.all(np.isfinite(below))):
+        return None
     size = float(np.sum(below * below))
-    if not np.isfinite(size) or size < 1e-24:
+    if size < 1e-24:
         return None
     c = float(np.sum(above * below)) / size
     scale = max(float(np.max(np.abs(above), initial=0.0)), abs(c) * float(np.max(np.abs(below), initial=0.0)), 1e-9)

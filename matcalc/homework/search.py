@@ -16,7 +16,7 @@ from matcalc.homework.compare import Place, close
 from matcalc.homework.edits import Edit
 from matcalc.homework.forms import Form, build, shape_of, text_of
 from matcalc.homework.question import Question
-from matcalc.homework.read import Answer
+from matcalc.homework.read import Answer, place_of
 from matcalc.homework.verdict import Finding
 from matcalc.language.terms import Path, Term
 from matcalc.numeric.evaluate import Array
@@ -102,10 +102,10 @@ class Search:
                 return True, name
         return False, None
 
-    def found(self, kind: str, says: str, text: str, edit: Edit | None = None) -> None:
+    def found(self, kind: str, says: str, text: str, edit: Edit | None = None, piece: int = -1) -> None:
         """Take up a finding."""
         message = f"would be correct if written {text}: {says}" if says else f"would be correct if written {text}"
-        span = edit.before.span if edit is not None and edit.before is not None else None
+        span = place_of(edit.before, self.answer.pieces[piece].source) if edit is not None and edit.before is not None else None
         if all(f.answer != text for f in self.findings):
             self.findings.append(Finding(kind, message, text, span))
 
@@ -124,16 +124,16 @@ class Search:
                 good.append((edit, self._text(edit, piece, term)))
             else:
                 self.candidates.append((edit, piece, term))
-        self._take(good)
+        self._take(good, piece)
 
-    def _take(self, good: list[tuple[Edit, str]]) -> None:
+    def _take(self, good: list[tuple[Edit, str]], piece: int) -> None:
         """Take up the plainest changes, one for each place."""
         taken: list[Path] = []
         for edit, text in sorted(good, key=lambda g: len(g[1])):
             if any(edit.path[: len(p)] == p[: len(edit.path)] for p in taken):
                 continue
             taken.append(edit.path)
-            self.found(edit.kind, sentence(edit), text, edit)
+            self.found(edit.kind, sentence(edit), text, edit, piece)
 
     def _built(self, edit: Edit, piece: int) -> Term | None:
         """The term after a change, where it is new and has one of the shapes that could be right."""

@@ -35,11 +35,11 @@ SUFFIXES: dict[str, Kind] = {
 ENVIRONMENTS = "equation|align|alignat|gather|multline|eqnarray|displaymath|math|flalign|dmath"
 OPENING = re.compile(
     r"(?P<escaped>\\[\\$])"
-    r"|(?P<fence>^[ \t]*(?P<ticks>```+|~~~+)[ \t]*(?P<language>\w*)[^\n]*\n)"
+    r"|(?P<fence>^[ \t]{0,12}(?P<ticks>(?>```+|~~~+))[ \t]*+(?P<language>\w*+)[^\n]*+\n)"
     r"|(?P<comment><!--)"
     r"|(?P<script><script\b(?P<attributes>[^>]{0,300})>)"
     r"|(?P<raw><(?P<tag>pre|code|style)\b[^>]{0,300}>)"
-    r"|(?P<code>`+)"
+    r"|(?P<code>`++)"
     r"|(?P<percent>%)"
     r"|(?P<verbatim>\\begin\{(?P<listing>verbatim|lstlisting|minted)\*?\})"
     r"|(?P<environment>\\begin\{(?P<name>(?:" + ENVIRONMENTS + r")\*?)\})"

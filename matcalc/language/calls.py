@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
 from matcalc.errors import ParseError
 from matcalc.language import terms
@@ -16,14 +15,25 @@ from matcalc.language.dims import ONE, SCALAR, Dim, Shape
 from matcalc.language.formulas import FORMULAS, SPELLINGS, formula_call, formula_of, indicator
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.opaque import differential, elementwise, gradient, hessian, jacobian, opaque
-from matcalc.language.ops import COLWISE, ROWWISE
-from matcalc.language.operators import integer, kronecker, not_of_scalar
-from matcalc.language.reading import Misfit, Part, Reading, reads
+from matcalc.language.operators import integer, kronecker
+from matcalc.language.reading import Part, Reading, reads
+from matcalc.language.reductions import (
+    applied,
+    argument,
+    logsumexp,
+    magnitude,
+    mean,
+    norm_call,
+    softmax,
+    total,
+    variance,
+    wrong,
+)
 from matcalc.language.shapes import entrywise_misfit
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
 
-__all__ = ["CALLS", "call", "known_names", "norm"]
+__all__ = ["CALLS", "call", "known_names"]
 
 Made = Callable[[Reading, Node], Part]
 
@@ -36,224 +46,50 @@ class Call:
     made: Made
 
 
-# ------------------------------------------------------------------ helpers
-def _apply(op: str, node: Node, part: Part, shape: Shape, data: Any = None) -> Part:
-    return Part(node, shape, lambda: terms.make(op, part.build(), data=data))
-
-
-def _wrong(r: Reading, node: Node, part: Part, needs: str, hint: str = "") -> Misfit:
-    name = node.data[0] if isinstance(node.data, tuple) else "norm"
-    return Misfit(
-        f"{name} needs {needs}", part.node, r.text, label=f"{r.says(part.node)} is {r.shown(part)[0]}", hint=hint
-    )
-
-
-def _argument(r: Reading, node: Node) -> Part:
-    """The first argument of a reduction, which no departure from the conventions may make a scalar."""
-    part = r.infer(node.args[0])
-    not_of_scalar(r, part, node.data[0])
-    return part
-
-
+# ------------------------------------------------------------------ of square matrices
 def _square_part(r: Reading, node: Node) -> Part:
-    part = _argument(r, node)
+    part = argument(r, node)
     shape = r.shape(part)
     if not r.sizes.unify(shape.rows, shape.cols):
-        raise _wrong(r, node, part, "a square matrix")
+        raise wrong(r, node, part, "a square matrix")
     return part
 
 
 def _of_square(op: str, to_scalar: bool) -> Made:
     def made(r: Reading, node: Node) -> Part:
         part = _square_part(r, node)
-        return _apply(op, node, part, SCALAR if to_scalar else part.shape)
+        return applied(op, node, part, SCALAR if to_scalar else part.shape)
 
     return made
 
 
-def _is_column(r: Reading, part: Part) -> bool:
-    return r.shape(part).cols is ONE
-
-
-def _softmax(r: Reading, node: Node) -> Part:
-    """``softmax(x)`` of a vector, ``softmax(X, rowwise)`` of every row of a matrix; ``log_softmax`` is its logarithm."""
-    part, axis = _of_vectors(r, node)
-    if node.data[0] == "softmax":
-        return _apply("softmax", node, part, part.shape, axis)
-
-    def build() -> Term:
-        x = part.build()
-        total = terms.make("logsumexp", x, data=axis)
-        if axis is None:
-            return terms.sub(x, terms.mul(total, terms.ones(*x.shape)))
-        if axis == ROWWISE:
-            return terms.sub(x, terms.mul(total, terms.transpose(terms.ones(x.shape.cols))))
-        return terms.sub(x, terms.mul(terms.ones(x.shape.rows), terms.transpose(total)))
-
-    return Part(node, part.shape, build)
-
-
-def _logsumexp(r: Reading, node: Node) -> Part:
-    part, axis = _of_vectors(r, node)
-    if axis is None:
-        return _apply("logsumexp", node, part, SCALAR)
-    return _apply("logsumexp", node, part, Shape(part.shape.rows if axis == ROWWISE else part.shape.cols, ONE), axis)
-
-
-def _of_vectors(r: Reading, node: Node) -> tuple[Part, str | None]:
-    """The argument, a vector, or a matrix of which every row or column is taken by itself."""
-    part = _argument(r, node)
-    name = node.data[0]
-    if len(node.args) == 1:
-        if r.shape(part).is_matrix:
-            raise _wrong(r, node, part, "a vector", f"of every row of X: {name}(X, rowwise), of every column: colwise")
-        return part, None
-    axis = node.args[1]
-    if name != "logsumexp" and axis.kind == "name" and axis.data in ("rows", "cols"):
-        raise ParseError(
-            f"{name}(X, {axis.data}) can be read in two ways",
-            span=axis.span,
-            source=r.text,
-            hint=f"{name}(X, rowwise): every row by itself; {name}(X, colwise): every column by itself",
-        )
-    return part, _axis(r, node)
-
-
-# ------------------------------------------------------- reductions and norms
-# What a second argument says a reduction runs over: the rows (one number for every column) or the columns.
-AXES = {"rows": COLWISE, "cols": ROWWISE, ROWWISE: ROWWISE, COLWISE: COLWISE}
-
-
-def _axis(r: Reading, node: Node) -> str:
-    axis = node.args[1]
-    if axis.kind == "name" and axis.data in AXES:
-        return AXES[axis.data]
-    raise ParseError(
-        f"the second argument of {node.data[0]} is rows or cols",
-        span=axis.span,
-        source=r.text,
-        hint=f"{node.data[0]}(X, rows) runs over the rows",
-    )
-
-
-def _along(part: Part, axis: str, node: Node) -> Part:
-    """The sums over the rows (or columns), as a column vector: ``X'*ones(m)``."""
-
-    def build() -> Term:
-        x = part.build()
-        if axis == COLWISE:
-            return terms.mul(terms.transpose(x), terms.ones(x.shape.rows))
-        return terms.mul(x, terms.ones(x.shape.cols))
-
-    return Part(node, Shape(part.shape.cols if axis == COLWISE else part.shape.rows, ONE), build)
-
-
-def _count(x: Term, axis: str = "") -> Term:
-    """How many entries are summed over, as a number."""
-    sizes = {COLWISE: x.shape.rows, ROWWISE: x.shape.cols, "": x.shape.rows * x.shape.cols}
-    return terms.size(sizes[axis])
-
-
-def _sum(r: Reading, node: Node) -> Part:
-    part = _argument(r, node)
-    if len(node.args) == 2:
-        return _along(part, _axis(r, node), node)
-    return _apply("sum", node, part, SCALAR)
-
-
-def _mean_of(part: Part, axis: str, node: Node) -> Part:
-    if not axis:
-        return Part(node, SCALAR, lambda: _divided(terms.make("sum", part.build()), _count(part.build())))
-    total = _along(part, axis, node)
-    return Part(node, total.shape, lambda: _divided(total.build(), _count(part.build(), axis)))
-
-
-def _divided(total: Term, count: Term) -> Term:
-    return terms.div(total, count)
-
-
-def _mean(r: Reading, node: Node) -> Part:
-    axis = _axis(r, node) if len(node.args) == 2 else ""
-    return _mean_of(_argument(r, node), axis, node)
-
-
-def _var(r: Reading, node: Node) -> Part:
-    """The mean of the squared distances from the mean (division by n, not n - 1)."""
-    part = _argument(r, node)
-    axis = _axis(r, node) if len(node.args) == 2 else ""
-    mean = _mean_of(part, axis, node)
-
-    def centred() -> Term:
-        x, mu = part.build(), mean.build()
-        if not axis:
-            spread = terms.mul(mu, terms.ones(*x.shape))
-        elif axis == COLWISE:
-            spread = terms.mul(terms.ones(x.shape.rows), terms.transpose(mu))
-        else:
-            spread = terms.mul(mu, terms.transpose(terms.ones(x.shape.cols)))
-        return terms.hpower(terms.sub(x, spread), 2)
-
-    r.notes[f"{r.says(node)} divides by the number of entries n, not by n - 1"] = None
-    return _mean_of(Part(node, part.shape, centred), axis, node)
-
-
-def norm(r: Reading, node: Node, which: str, part: Part) -> Part:
-    """A norm; norm2 of a matrix is the Frobenius norm."""
-    if which == "norm2" and r.shape(part).is_matrix:
-        which = "normF"
-    return _apply(which, node, part, SCALAR)
-
-
-@reads("norm")
-def _bars(r: Reading, node: Node) -> Part:
-    """``‖x‖``, ``‖x‖₁``, ``‖X‖_F``."""
-    which = {"1": "norm1", "F": "normF"}.get(node.data, "norm2")
-    return norm(r, node, which, r.infer(node.args[0]))
-
-
-def _norm_call(r: Reading, node: Node) -> Part:
-    return norm(r, node, node.data[0] if node.data[0] != "norm" else "norm2", _argument(r, node))
-
-
-def _magnitude(r: Reading, node: Node) -> Part:
-    """``|X|`` of the books: the determinant of a square matrix, the absolute value of a scalar."""
-    part = r.infer(node.args[0])
-    shape = r.shape(part)
-    if shape.is_scalar:
-        return Part(node, SCALAR, lambda: terms.fn("abs", part.build()))
-    if not shape.is_matrix or not r.sizes.unify(shape.rows, shape.cols):
-        hint = "norm2(x) is the length of a vector, abs(x) acts on the entries"
-        raise _wrong(r, node, part, "a scalar or a square matrix", hint)
-    return _apply("det", node, part, SCALAR)
-
-
 # -------------------------------------------------------------------- shapes
 def _diag(r: Reading, node: Node) -> Part:
-    part = _argument(r, node)
+    part = argument(r, node)
     shape = r.shape(part)
     if shape.cols is ONE:
-        return _apply("diag", node, part, Shape(shape.rows, shape.rows))
+        return applied("diag", node, part, Shape(shape.rows, shape.rows))
     if not r.sizes.unify(shape.rows, shape.cols):
-        raise _wrong(r, node, part, "a column vector or a square matrix")
-    return _apply("diagvec", node, part, Shape(shape.rows, ONE))
+        raise wrong(r, node, part, "a column vector or a square matrix")
+    return applied("diagvec", node, part, Shape(shape.rows, ONE))
 
 
 def _transposed(r: Reading, node: Node) -> Part:
     part = r.infer(node.args[0])
-    return _apply("transpose", node, part, part.shape.transposed)
+    return applied("transpose", node, part, part.shape.transposed)
 
 
 def _vec(r: Reading, node: Node) -> Part:
     part = r.infer(node.args[0])
     shape = r.shape(part)
-    return _apply("vec", node, part, Shape(shape.rows * shape.cols, ONE))
+    return applied("vec", node, part, Shape(shape.rows * shape.cols, ONE))
 
 
 def _unvec(r: Reading, node: Node) -> Part:
     part = r.infer(node.args[0])
     rows, cols = r.dim(node.args[1]), r.dim(node.args[2])
     if not r.fits(part.shape, Shape(rows * cols, ONE)):
-        raise _wrong(r, node, part, f"a column of length {r.sizes.resolve(rows * cols)}")
+        raise wrong(r, node, part, f"a column of length {r.sizes.resolve(rows * cols)}")
 
     def build() -> Term:
         return terms.make("unvec", part.build(), data=(r.sizes.resolve(rows), r.sizes.resolve(cols)))
@@ -329,22 +165,22 @@ CALLS: dict[str, Call] = {
     "det": Call((1,), _of_square("det", True)),
     "logdet": Call((1,), _of_square("logdet", True)),
     "inv": Call((1,), _of_square("inv", False)),
-    "sum": Call((1, 2), _sum),
-    "mean": Call((1, 2), _mean),
-    "var": Call((1, 2), _var),
-    "norm": Call((1,), _norm_call),
-    "norm1": Call((1,), _norm_call),
-    "norm2": Call((1,), _norm_call),
-    "normF": Call((1,), _norm_call),
-    "bars": Call((1,), _magnitude),
+    "sum": Call((1, 2), total),
+    "mean": Call((1, 2), mean),
+    "var": Call((1, 2, 3), variance),
+    "norm": Call((1,), norm_call),
+    "norm1": Call((1,), norm_call),
+    "norm2": Call((1,), norm_call),
+    "normF": Call((1,), norm_call),
+    "bars": Call((1,), magnitude),
     "diag": Call((1,), _diag),
     "vec": Call((1,), _vec),
     "unvec": Call((3,), _unvec),
     "kron": Call(tuple(range(2, 9)), _kron),
     "inner": Call((2,), _inner),
-    "softmax": Call((1, 2), _softmax),
-    "log_softmax": Call((1, 2), _softmax),
-    "logsumexp": Call((1, 2), _logsumexp),
+    "softmax": Call((1, 2), softmax),
+    "log_softmax": Call((1, 2), softmax),
+    "logsumexp": Call((1, 2), logsumexp),
     "ones": Call((1, 2), _filled("ones")),
     "zeros": Call((1, 2), _filled("zeros")),
     "eye": Call((1,), _eye),

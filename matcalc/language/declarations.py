@@ -244,6 +244,13 @@ class _Words:
 
 
 def _check(shape: Shape | None, properties: frozenset[str], span: Span, text: str) -> None:
+    if "stochastic" in properties:
+        for p in sorted(properties - {"stochastic", "positive", "constant"}):
+            raise ParseError(f"'stochastic' and '{p}' are not declared together", span=span, source=text)
+        if shape is not None and (shape.is_scalar or shape.is_row):
+            raise ParseError(
+                f"a vector or a matrix can be stochastic, not one of shape {shape}", span=span, source=text
+            )
     for p in sorted(properties & NEED_SQUARE):
         if shape is not None and not shape.is_square:
             raise ParseError(f"only a square matrix can be {p}, not one of shape {shape}", span=span, source=text)

@@ -24,6 +24,7 @@ Write = Callable[[Term, Sequence[Piece]], Piece]
 ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde", "dot": r"\dot"}
 ACCENTED = re.compile(r"(.+?)_?(hat|bar|tilde|dot)")
 INDEXED = re.compile(r"([^\W\d_]+)_?(\d+)")
+SUBSCRIPT = re.compile(r"(.*_\{)(.*)\}")
 GREEK_BACK = {letter: word for word, letter in GREEK.items()}
 DIGITS = tuple("0123456789")
 
@@ -92,7 +93,13 @@ def _sized(letter: str) -> Write:
 
 def _element(t: Term, args: Sequence[Piece]) -> Piece:
     family, index = t.data
-    return Piece(f"{name_latex(family)}_{{{dim_latex(index)}}}")
+    return Piece(subscripted(name_latex(family), dim_latex(index)))
+
+
+def subscripted(name: str, index: str) -> str:
+    """A name with an index; one that has a subscript gets the index behind it."""
+    has_one = SUBSCRIPT.fullmatch(name)
+    return f"{has_one[1]}{has_one[2]}, {index}}}" if has_one else f"{name}_{{{index}}}"
 
 
 def _size(t: Term, args: Sequence[Piece]) -> Piece:

@@ -117,6 +117,11 @@ def index_text(d: Dim, style: Style) -> str:
     return dim_text(d, style).replace(" ", "")
 
 
+def index_plain(d: Dim) -> str:
+    """An index in plain text, set close."""
+    return str(d).replace(" ", "")
+
+
 def _add(t: Term, args: Sequence[Piece], style: Style) -> Piece:
     parts = [_within(args[0], NEG)]
     for a, p in zip(t.args[1:], args[1:], strict=True):

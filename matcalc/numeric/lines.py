@@ -8,13 +8,14 @@ Invariant: the points are shared by all lines of one call; what two lines share 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from matcalc.language.dims import Dim
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, subterms
 from matcalc.numeric.derivative import Objective, relative_error
@@ -23,7 +24,7 @@ from matcalc.numeric.evaluate import STEP, Array, Point, evaluate_all, extrapola
 from matcalc.numeric.sample import sample_problem
 from matcalc.numeric.statements import all_terms, with_statements
 
-__all__ = ["Claim", "certify_equal", "check_steps", "step_point"]
+__all__ = ["Claim", "Where", "certify_equal", "check_steps", "step_point"]
 
 Relation = Literal["equal", "gradient", "jacobian", "hessian"]
 FLOOR, EXACT_FLOOR = 1e-4, 1e-8  # values that much smaller than the largest are rounding; lines without differences
@@ -44,14 +45,27 @@ class Claim:
     wrt: str = ""
 
 
+class Where(NamedTuple):
+    """An index and the range over which it runs."""
+
+    index: str
+    low: Dim
+    high: Dim
+
+
 def check_steps(
     problem: Problem,
     steps: Iterable[Claim | tuple[Term, Term]],
     wrt: Sequence[str] | None = None,
     seed: int = 0,
     points: int = 2,
+    where: Where | None = None,
+    shortest: int = 1,
 ) -> list[float]:
-    """The worst relative error of each step. ``wrt``: the names that have a differential (default: the problem's)."""
+    """The worst relative error of each step. ``wrt``: the names that have a differential (default: the problem's).
+
+    ``where``: the index that is free in the steps, which hold for every index of a range.
+    """
     claims = [s if isinstance(s, Claim) else Claim(*s) for s in steps]
     names = problem.wrt if wrt is None else tuple(wrt)
     terms = [t for c in claims for t in (c.before, c.after)]
@@ -60,17 +74,25 @@ def check_steps(
         todo = [i for i in range(len(claims)) if turn < points or errors[i] is None]
         if not todo:
             break
-        point = step_point(problem, names, terms, seed, turn)
-        largest = _Largest()
-        both = [t for i in todo for t in (claims[i].before, claims[i].after)]
-        values = evaluate_all(both, replace(point, watch=largest))
-        for k, i in enumerate(todo):
-            exact = _is_exact(claims[i].before) and _is_exact(claims[i].after)
-            floor = largest.value * (EXACT_FLOOR if exact else FLOOR)
-            error = _error(claims[i], values[2 * k], values[2 * k + 1], point, floor)
-            if error is not None:
-                errors[i] = max(error, errors[i] or 0.0)
+        for point in _everywhere(step_point(problem, names, terms, seed, turn, shortest), where):
+            largest = _Largest()
+            both = [t for i in todo for t in (claims[i].before, claims[i].after)]
+            values = evaluate_all(both, replace(point, watch=largest))
+            for k, i in enumerate(todo):
+                exact = _is_exact(claims[i].before) and _is_exact(claims[i].after)
+                floor = largest.value * (EXACT_FLOOR if exact else FLOOR)
+                error = _error(claims[i], values[2 * k], values[2 * k + 1], point, floor)
+                if error is not None:
+                    errors[i] = max(error, errors[i] or 0.0)
     return [float("inf") if e is None else e for e in errors]
+
+
+def _everywhere(point: Point, where: Where | None) -> list[Point]:
+    """The point at every index of a range."""
+    if where is None:
+        return [point]
+    low, high = size_of(where.low, point.sizes), size_of(where.high, point.sizes)
+    return [replace(point, sizes={**point.sizes, where.index: k}) for k in range(low, high + 1)]
 
 
 def certify_equal(
@@ -120,9 +142,11 @@ def _applied(relation: Relation, after: Array, tangent: Array) -> Array:
 
 
 # ------------------------------------------------------------------------------------ points
-def step_point(problem: Problem, wrt: Sequence[str], terms: Sequence[Term], seed: int = 0, turn: int = 0) -> Point:
+def step_point(
+    problem: Problem, wrt: Sequence[str], terms: Sequence[Term], seed: int = 0, turn: int = 0, shortest: int = 1
+) -> Point:
     """A point with values for all symbols of the problem and the terms, and tangents."""
-    sample = sample_problem(problem, seed, turn)
+    sample = sample_problem(problem, seed, turn, shortest=shortest)
     rng = np.random.default_rng([seed, turn, 5])
     sizes = sample.point.sizes
     values = dict(sample.point.values)
@@ -133,8 +157,12 @@ def step_point(problem: Problem, wrt: Sequence[str], terms: Sequence[Term], seed
     point = replace(sample.point, values=values)
     tangents: dict[str, Any] = {}
     for name in wrt:
+        value = values[name]
+        if isinstance(value, Mapping):
+            tangents[name] = {k: rng.normal(size=np.shape(v)) for k, v in value.items()}
+            continue
         kind = Objective(problem, point, name).subspace
-        tangents[name] = into_subspace(rng.normal(size=np.shape(values[name])), kind)
+        tangents[name] = into_subspace(rng.normal(size=np.shape(value)), kind)
     return replace(point, tangents=tangents | _defined_tangents(problem, point, tangents))
 
 
@@ -145,14 +173,22 @@ def _defined_tangents(problem: Problem, point: Point, tangents: dict[str, Any]) 
     names = [n for n in with_statements(problem, point).values if n not in problem.symbols and n not in tangents]
 
     def moved(step: Any) -> dict[str, Any]:
-        moves = {n: step * t for n, t in tangents.items()}
+        moves = {n: scaled(t, step, np.asarray) for n, t in tangents.items()}
         values = with_statements(problem, point, moves).values
         return {n: values[n] for n in names}
 
     if all(is_analytic(t) for t in all_terms(problem)):
         return {n: scaled(v, 1 / STEP, np.imag) for n, v in moved(1j * STEP).items()}
-    return {n: extrapolated(partial(_one, moved, n)) for n in names if not isinstance(point.values[n], dict)}
+    out: dict[str, Any] = {}
+    for n in names:
+        members = point.values[n]
+        if isinstance(members, Mapping):
+            out[n] = {k: extrapolated(partial(_one, moved, n, k)) for k in members}
+        else:
+            out[n] = extrapolated(partial(_one, moved, n, None))
+    return out
 
 
-def _one(moved: Callable[[float], dict[str, Any]], name: str, step: float) -> Array:
-    return np.asarray(moved(step)[name])
+def _one(moved: Callable[[float], dict[str, Any]], name: str, member: int | None, step: float) -> Array:
+    value = moved(step)[name]
+    return np.asarray(value if member is None else value[member])

@@ -124,7 +124,7 @@ SAMPLERS: dict[str, Callable[[Array, Rng], Array]] = {
     "positive": lambda a, rng: np.abs(a),
     "nonzero": lambda a, rng: a,  # generic
     "integer": _integer,
-    "stochastic": lambda a, rng: np.abs(a) / np.abs(a).sum(axis=0 if a.shape[1] == 1 else 1, keepdims=True),
+    "stochastic": lambda a, rng: np.abs(a) / np.abs(a).sum(axis=1, keepdims=True),
     "constant": lambda a, rng: a,
 }
 
@@ -147,7 +147,7 @@ def _tangent(name: str, conditions: frozenset[str], value: Array, raw: Array, rn
     if conditions & {"constant", "integer"}:
         return None
     if "stochastic" in conditions:
-        return np.asarray(raw - raw.mean(axis=0 if raw.shape[1] == 1 else 1, keepdims=True))
+        return np.asarray(raw - raw.mean(axis=1, keepdims=True))
     if "orthogonal" in conditions:
         return np.asarray(value @ (raw - raw.T) / 2)
     for c in ("symmetric", "skew", "diagonal"):

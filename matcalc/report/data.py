@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matcalc import __version__
 from matcalc.errors import CannotDerive
 from matcalc.language.dims import Dim, Shape
 from matcalc.language.operations import operations
-from matcalc.language.problem import Symbol
+from matcalc.language.problem import Statement, Symbol
 from matcalc.language.terms import Term
-from matcalc.report.telling import Told
+from matcalc.report.notation import LATEX, TEXT
+from matcalc.report.recurrences import answer_rows, rows
+from matcalc.report.telling import Told, program
 from matcalc.rewriting.steps import Step
 
 __all__ = ["as_data", "as_json"]
@@ -36,8 +38,8 @@ def as_data(derivation: Told, detail: str = "full") -> dict[str, Any]:
         },
         "variables": {name: _variable(s) for name, s in problem.symbols.items()},
         "answers": {name: _named_answer(derivation, name) for name in derivation.answers},
-        "definitions": [{"name": d.name, "text": str(d.term), "latex": d.term.latex()} for d in problem.intermediates],
-        "steps": [] if detail == "none" else [s for name in derivation.answers for s in _steps(derivation, name)],
+        "definitions": _definitions([*program(problem), *_cotangents(derivation)]),
+        "steps": [] if detail == "none" else _all_steps(derivation),
         "conventions": list(derivation.conventions),
         "certificate": _certificate(derivation.certificate),
         "code": _code(derivation),
@@ -51,6 +53,29 @@ def _code(derivation: Told) -> dict[str, Any]:
         return {"target": "numpy", "source": derivation.code()}
     except CannotDerive as reason:
         return {"target": "numpy", "source": None, "reason": reason.message}
+
+
+def _cotangents(derivation: Told) -> Sequence[Statement]:
+    return () if derivation.back is None else derivation.back.statements
+
+
+def _definitions(statements: Sequence[Statement]) -> list[dict[str, Any]]:
+    """What the program and its backward pass define, in order; members with the indices they are defined for."""
+    pairs = zip(rows(statements, TEXT), rows(statements, LATEX), strict=True)
+    out = []
+    for plain, latex in pairs:
+        if plain.term is not None:
+            entry = {"name": plain.name, "text": plain.right, "latex": latex.right}
+            out.append(entry | ({"indices": plain.indices} if plain.indices else {}))
+    return out
+
+
+def _all_steps(derivation: Told) -> list[dict[str, Any]]:
+    """The steps of every answer, and of the recurrences' formulas under their own names."""
+    out = [s for name in derivation.answers for s in _steps(derivation, name, derivation.steps_of(name))]
+    for formula in derivation.back.lines if derivation.back is not None else ():
+        out += _steps(derivation, formula.label, formula.steps)
+    return out
 
 
 def _size(d: Dim) -> int | str:
@@ -68,6 +93,9 @@ def _variable(s: Symbol) -> dict[str, Any]:
 def _named_answer(derivation: Told, name: str) -> dict[str, Any]:
     others = derivation.alternatives.get(name, {})
     shown = {"label": derivation.labels[name], **_answer(derivation.answers[name])}
+    if derivation.back is not None and name in derivation.back.members:
+        found = answer_rows(derivation, name, TEXT)
+        shown["members"] = [{"label": r.name, "text": r.right, "indices": r.indices} for r in found]
     if others:
         shown |= {"structure": derivation.structure, "structures": {c: _answer(t) for c, t in others.items()}}
     return shown
@@ -83,10 +111,10 @@ def _answer(t: Term) -> dict[str, Any]:
     }
 
 
-def _steps(derivation: Told, name: str) -> list[dict[str, Any]]:
-    """The top-level steps of one answer, each with its tree below it."""
+def _steps(derivation: Told, name: str, steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """The top-level steps of one answer or formula, each with its tree below it."""
     errors = iter(derivation.checks.get(name, ()))
-    return [{"wrt": name, **_step(step, errors)} for step in derivation.steps_of(name)]
+    return [{"wrt": name, **_step(step, errors)} for step in steps]
 
 
 def _step(step: Step, errors: Iterator[float | None]) -> dict[str, Any]:

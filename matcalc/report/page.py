@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from matcalc import resources
 from matcalc.language.terms import Term
 from matcalc.report.mathml import mathml
 from matcalc.report.notation import LATEX
-from matcalc.report.telling import Told, certified, given, lines, other_readings, remarks
+from matcalc.report.recurrences import Row, answer_rows, rows, shared_steps
+from matcalc.report.telling import Told, certified, given, lines, other_readings, program, remarks
+from matcalc.rewriting.steps import Step
 
 __all__ = ["fragment", "page"]
 
@@ -45,28 +48,48 @@ def _equation(label: str, term: Term) -> dict[str, str]:
     return _formula(f"{LATEX.label(label)} = {LATEX.term(term)}")
 
 
+def _lines(steps: Sequence[Step], detail: str) -> list[dict[str, Any]]:
+    """The rows of a derivation's table."""
+    return [
+        {
+            "label": _formula(LATEX.label(line.label)) if line.label else None,
+            "term": _formula(LATEX.term(line.term)),
+            "rule": line.rule,
+            "reason": line.reason,
+            "depth": line.depth,
+        }
+        for line in lines(steps, detail)
+    ]
+
+
+def _shown(found: Sequence[Row]) -> list[dict[str, Any]]:
+    """Results: each a formula with its text."""
+    out = []
+    for r in found:
+        behind = rf" \quad {r.indices}" if r.indices else ""
+        formula = r.indices if r.is_heading else f"{r.left} = {r.right}{behind}"
+        out.append({"formula": _formula(formula), "text": "" if r.term is None else str(r.term)})
+    return out
+
+
 def _facts(derivation: Told, detail: str) -> dict[str, Any]:
     """What the templates lay out."""
     problem = derivation.problem
     answers = []
-    for name, answer in derivation.answers.items():
-        rows = [
-            {
-                "label": _formula(LATEX.label(line.label)) if line.label else None,
-                "term": _formula(LATEX.term(line.term)),
-                "rule": line.rule,
-                "reason": line.reason,
-                "depth": line.depth,
-            }
-            for line in lines(derivation.steps_of(name), detail)
-        ]
+    for name in derivation.answers:
+        shared, own = shared_steps(derivation, name)
+        back = derivation.back
+        if back is not None and name == next(iter(derivation.answers)):
+            answers.append({"shown": [], "rows": _lines(shared, detail), "others": []})
+            told = [row for formula in back.lines for row in _lines(formula.steps, detail)]
+            answers.append({"shown": _shown(list(rows(back.statements, LATEX))), "rows": told, "others": []})
         others = [{"kind": kind, "term": _formula(LATEX.term(t))} for kind, t in other_readings(derivation, name)]
-        shown = _equation(derivation.labels[name], answer)
-        answers.append({"answer": shown, "text": str(answer), "rows": rows, "others": others})
+        shown = _shown(answer_rows(derivation, name, LATEX))
+        answers.append({"shown": shown, "rows": _lines(own, detail), "others": others})
     return {
         "title": problem.text.strip().splitlines()[0] if problem.text.strip() else str(problem.objective),
         "objective": _equation(problem.objective_name, problem.objective),
-        "definitions": [_equation(d.name, d.term) for d in problem.intermediates],
+        "definitions": [row["formula"] for row in _shown(list(rows(program(problem), LATEX)))],
         "declarations": [*given(problem), *problem.notes],
         "answers": answers,
         "remarks": remarks(derivation),

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from matcalc.language.problem import Function, Problem, Symbol
+from matcalc.language.problem import Definition, Function, Problem, Statement, Symbol
 from matcalc.language.terms import Term
 from matcalc.rewriting.steps import Step
 
-__all__ = ["Line", "Told", "certified", "declaration", "given", "lines", "other_readings", "remarks", "shape_text"]
+__all__ = ["Line", "Told", "certified", "declaration", "given", "lines", "other_readings", "program", "remarks", "shape_text"]
 
 
 class Told(Protocol):
@@ -36,6 +36,8 @@ class Told(Protocol):
     def notes(self) -> Sequence[str]: ...
     @property
     def certificate(self) -> Any: ...
+    @property
+    def back(self) -> Any: ...  # the backward pass through recurrences, or None
     @property
     def checks(self) -> Mapping[str, Sequence[float | None]]: ...
     def code(self, target: str = ...) -> str: ...
@@ -112,6 +114,11 @@ def given(problem: Problem) -> list[str]:
     return [*(declaration(s) for s in every if not s.assumed), *map(str, problem.formulas.values())]
 
 
+def program(problem: Problem) -> list[Statement]:
+    """The statements of the problem beside the definition of the objective itself."""
+    return [s for s in problem.statements if not (isinstance(s, Definition) and s.name == problem.objective_name)]
+
+
 READINGS = {"projected": "projected onto the variable's subspace", "entries": "by the independent entries"}
 
 
@@ -134,7 +141,9 @@ def certified(certificate: Any) -> str:
         return "not verified" + (f": {reasons}" if reasons else "")
     first = ", ".join(f"{name} {_sizes(shape)}" for name, shape in certificate.shapes[0].items() if shape != [1, 1])
     others = len(certificate.shapes) - 1
+    lengths = "; ".join(f"{n} = {', '.join(map(str, several))}" for n, several in certificate.lengths.items())
     shapes = f"shapes {first}" + (f" and {others} others" if others else "") if first else "scalars"
+    shapes = f"lengths {lengths}, {shapes}" if lengths else shapes
     error = f"{certificate.worst_error:.0e}" if certificate.worst_error else "0"
     return (
         f"{certificate.status}: {certificate.points} points, {shapes}, worst relative error {error}, "

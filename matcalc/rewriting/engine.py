@@ -124,8 +124,8 @@ def _nonzero(t: Term, s: Setting) -> Verdict:
 
 def _stochastic(t: Term, s: Setting) -> Verdict:
     if t.op == "softmax":
-        return t.data == ("rowwise" if t.shape.is_matrix else None) or None
-    return _has("stochastic")(t, s) or None
+        return t.data == "rowwise" or None
+    return (t.shape.is_matrix and _has("stochastic")(t, s)) or None
 
 
 def _by_shape(test: Callable[[Shape], bool]) -> Decider:

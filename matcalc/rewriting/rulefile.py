@@ -59,7 +59,7 @@ CONDITIONS: dict[str, ConditionKind] = {
         ConditionKind("positive", "every entry of {0} is positive"),
         ConditionKind("nonzero", "no entry of {0} is zero"),
         ConditionKind("integer", "every entry of {0} is a whole number"),
-        ConditionKind("stochastic", "every row of {0} adds up to 1 (of a column: its entries do)"),
+        ConditionKind("stochastic", "every row of {0} adds up to 1"),
         ConditionKind("constant", "{0} does not depend on the variable: d({0}) = 0"),
     )
 }

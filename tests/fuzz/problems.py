@@ -198,11 +198,18 @@ class _Growth:
             yield from self.columns(s)
         if s.is_vector or s.is_row:
             yield "softmax", lambda d: make("softmax", self.term(s, d))
+        if s.is_matrix:
+            yield "softmax", lambda d: make("softmax", self.term(s, d), data=self.rng.choice(("rowwise", "colwise")))
         if s.is_square:
             yield from self.squares(s)
         if len(_names(s.rows)) == 2 or len(_names(s.cols)) == 2:
             yield "kron", lambda d: self.kronecker(s, d)
             yield "kron", lambda d: self.kronecker(s, d)
+
+    def logsumexps(self, depth: int) -> Term:
+        """A log-sum-exp of every row or every column."""
+        s = Shape(self.dim(), self.dim())
+        return make("logsumexp", self.term(s, depth), data=self.rng.choice(("rowwise", "colwise")))
 
     def scalars(self) -> Iterator[tuple[str, Grow]]:
         def any_shape() -> Shape:
@@ -222,6 +229,7 @@ class _Growth:
         yield "norm2", lambda d: make("norm2", self.term(Shape(self.dim(), ONE), d))
         yield "normF", lambda d: make("normF", self.term(any_shape(), d))
         yield "logsumexp", lambda d: make("logsumexp", self.term(Shape(self.dim(), ONE), d))
+        yield "sum", lambda d: make("sum", self.logsumexps(d))
         yield "inner", pairing
         yield "det", lambda d: make("det", self.invertible(self.square(), d))
         yield "logdet", lambda d: make("logdet", self.invertible(self.square(), d))

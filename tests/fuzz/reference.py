@@ -11,6 +11,7 @@ from typing import Any
 
 import autograd.numpy as anp
 from autograd import elementwise_grad, grad, jacobian
+from autograd.scipy.special import erf
 
 from matcalc.language.dims import Dim
 from matcalc.language.terms import Term
@@ -38,6 +39,9 @@ FUNCTION_VALUES: dict[str, Callable[[Array], Array]] = {
     "abs": lambda x: anp.where(x > 0, x, -x),
     "sign": lambda x: anp.where(x > 0, 1.0, -1.0) + 0.0 * x,
     "relu": lambda x: anp.where(x > 0, x, 0.0 * x),
+    "erf": lambda x: erf(x),
+    "swish": lambda x: x * 0.5 * (1.0 + anp.tanh(0.5 * x)),
+    "gelu": lambda x: 0.5 * x * (1.0 + erf(x / anp.sqrt(2.0))),
     "step": lambda x: anp.where(x > 0, 1.0, 0.0) + 0.0 * x,
 }
 KINKED = frozenset(("abs", "sign", "relu", "step"))
@@ -89,6 +93,8 @@ def value(t: Term, env: Environment, sizes: Mapping[str, int], memo: dict[Term, 
 def _value(t: Term, args: list[Array], env: Environment, sizes: Mapping[str, int]) -> Array:
     if t.op in _LEAVES:
         return _LEAVES[t.op](t, env, sizes)
+    if t.op in ("softmax", "logsumexp"):
+        return _of_exponentials(t.op, {None: None, "rowwise": 1, "colwise": 0}[t.data], args[0])
     if t.op in _SIMPLE:
         return _SIMPLE[t.op](*args)
     if t.op == "unvec":
@@ -185,9 +191,11 @@ def _scalar(x: Array) -> Array:
     return anp.reshape(x, (1, 1))
 
 
-def _lse(x: Array) -> Array:
-    top = anp.max(x)
-    return _scalar(top + anp.log(anp.sum(anp.exp(x - top))))
+def _of_exponentials(op: str, axis: int | None, x: Array) -> Array:
+    top = anp.max(x, axis=axis, keepdims=True)
+    e = anp.exp(x - top)
+    total = anp.sum(e, axis=axis, keepdims=True)
+    return e / total if op == "softmax" else anp.reshape(top + anp.log(total), (-1, 1))
 
 
 _SIMPLE: dict[str, Callable[..., Array]] = {
@@ -213,8 +221,6 @@ _SIMPLE: dict[str, Callable[..., Array]] = {
     "norm1": lambda a: _scalar(anp.sum(anp.where(a > 0, a, -a))),
     "norm2": lambda a: _scalar(anp.sqrt(anp.sum(a * a))),
     "normF": lambda a: _scalar(anp.sqrt(anp.sum(a * a))),
-    "softmax": lambda a: anp.exp(a - anp.max(a)) / anp.sum(anp.exp(a - anp.max(a))),
-    "logsumexp": _lse,
 }
 
 

@@ -1,0 +1,173 @@
+"""``matcalc.check`` and ``matcalc.check_lines``: the doors of this room.
+
+A problem that cannot be read, or that asks for something that does not exist, gives the verdict *unreadable* with the reason; a
+question that is not one (a variable that is not in the problem, an option that does not exist) raises MatcalcError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from matcalc.errors import MatcalcError, ParseError, ShapeError
+from matcalc.homework.derivation import judge_lines, require_lines
+from matcalc.homework.grade import Judge, Strictness
+from matcalc.homework.intake import FORMS, answer_text, lines_of
+from matcalc.homework.meaning import unreadable
+from matcalc.homework.question import LAYOUTS
+from matcalc.homework.verdict import Judged, Verdict
+from matcalc.interop.from_sympy import declarations, from_sympy, is_sympy
+from matcalc.interop.latex import read_problem
+from matcalc.language.problem import Problem
+
+__all__ = ["check", "check_lines", "judges_of", "posed_problem"]
+
+Declare = Mapping[str, str] | Iterable[str] | str | None
+Wrt = str | Sequence[str] | None
+SEVERITY = ("wrong", "unreadable", "undecided", "correct")
+
+
+def check(
+    problem: str | Problem | Any,
+    wrt: Wrt = None,
+    answer: str | Mapping[str, str] | Sequence[str] | Any = None,
+    declare: Declare = None,
+    *,
+    layout: str | None = None,
+    structure: str = "projected",
+    order: int = 1,
+    strict: bool = False,
+    up_to: Iterable[str] = (),
+    form: str = "auto",
+    seed: int = 0,
+) -> Verdict:
+    """The verdict on an answer to "what is the derivative of the problem by ``wrt``?".
+
+    Without ``wrt``, where the problem has not exactly one variable, the answer is compared with the expression itself.
+    ``strict`` and ``layout`` make another convention an error; ``up_to`` ("factor", "mean") says what the problem leaves
+    open; ``form`` is auto, plain, latex or numpy.  Several variables take a mapping from name to answer.
+    """
+    if answer is None:
+        raise MatcalcError("there is no answer to check", hint="check(problem, wrt, answer)")
+    if form not in FORMS:
+        raise MatcalcError(f"form is one of {', '.join(FORMS)}, not {form!r}")
+    try:
+        asked = posed_problem(problem, declare, wrt)
+    except (ParseError, ShapeError) as error:
+        return Verdict("unreadable", message=unreadable(error), problem=str(problem), answer=str(answer))
+    options: dict[str, Any] = {
+        "layout": layout, "structure": structure, "order": order, "strict": strict, "up_to": up_to, "seed": seed
+    }  # fmt: skip
+    answers = _by_name(asked, wrt, answer)
+    found = {name: _checked(asked, name, text, form, options) for name, text in answers.items()}
+    return next(iter(found.values())) if len(found) == 1 else _together(found)
+
+
+def posed_problem(problem: str | Problem | Any, declare: Declare, wrt: Wrt) -> Problem:
+    """The problem from whatever says it. Raises ParseError or ShapeError."""
+    names = [wrt] if isinstance(wrt, str) else [str(w) for w in wrt] if wrt is not None else None
+    if isinstance(problem, Problem):
+        return problem
+    if isinstance(problem, str):
+        return read_problem(problem, declare, names)
+    if is_sympy(problem):
+        given = declarations(problem)
+        own = dict(declare) if isinstance(declare, Mapping) else {}
+        return read_problem(str(from_sympy(problem)), {**given, **own}, names)
+    raise TypeError(f"a problem is text, a Problem or a SymPy expression, not {type(problem).__name__}")
+
+
+def _by_name(problem: Problem, wrt: Wrt, answer: Any) -> dict[str | None, Any]:
+    """The answers by the variable they are the derivative by; None: the value itself."""
+    if isinstance(answer, Mapping):
+        return dict(answer)
+    names = [wrt] if isinstance(wrt, str) else [str(w) for w in wrt] if wrt is not None else list(problem.wrt)
+    if isinstance(answer, Sequence) and not isinstance(answer, str):
+        if len(answer) != len(names):
+            raise MatcalcError(f"there are {len(answer)} answers for {len(names)} variables")
+        return dict(zip(names, answer, strict=True))
+    if len(names) > 1:
+        raise MatcalcError("there are several variables", hint="give a mapping from name to answer, or one wrt")
+    if names:
+        return {names[0]: answer}
+    free = [n for n, s in problem.symbols.items() if "constant" not in s.properties]
+    return {free[0] if len(free) == 1 else None: answer}
+
+
+def _checked(problem: Problem, name: str | None, answer: Any, form: str, options: dict[str, Any]) -> Verdict:
+    judge = Judge.of(problem, name, **options)
+    verdict = checked_text(judge, str(answer), form)
+    if name is None and verdict.status == "wrong" and verdict.counterexample and verdict.counterexample.shapes and not verdict.message:
+        listed = ", ".join(problem.symbols)
+        raise MatcalcError("by which variable?", hint=f"say wrt=...; the names of the problem are {listed}")
+    return verdict
+
+
+def checked_text(judge: Judge, text: str, form: str = "auto") -> Verdict:
+    """The verdict of a judge on a text in any of the forms."""
+    try:
+        intake = answer_text(text, judge.question.problem, form)
+    except MatcalcError as error:
+        return judge.verdict("unreadable", text, message=unreadable(error))
+    return judge.check(intake.plain, intake)
+
+
+def _together(found: Mapping[str | None, Verdict]) -> Verdict:
+    """The verdict on answers by several variables: the worst of them speaks."""
+    worst = min(found.values(), key=lambda v: SEVERITY.index(v.status))
+    marks = {"correct": "right"}
+    lines = tuple(
+        Judged(i + 1, f"{v.asked} = {v.answer}", marks.get(v.status, v.status), v.message, v.equal_up_to, tuple(v.diagnosis))  # type: ignore[arg-type]
+        for i, v in enumerate(found.values())
+    )
+    number = next((j.number for j in lines if j.mark == "wrong"), None)
+    return Verdict(
+        worst.status, worst.equal_up_to, number, worst.diagnosis, worst.counterexample, worst.certificate, worst.message,
+        lines, worst.notes, worst.problem, worst.asked, worst.answer, worst.read_as, worst.expected,
+    )  # fmt: skip
+
+
+def check_lines(
+    text_or_lines: str | Sequence[str],
+    problem: str | Problem | Any = None,
+    wrt: Wrt = None,
+    declare: Declare = None,
+    *,
+    layout: str | None = None,
+    structure: str = "projected",
+    strict: bool = False,
+    form: str = "auto",
+    seed: int = 0,
+) -> Verdict:
+    """The verdict on a derivation, line by line.
+
+    A line is ``LHS = RHS`` or a continuation ``= RHS``; the left side is the objective's name, its differential, ``grad(f,
+    X)``, ``jac(y, x)``, ``hess(f, x)``, an expression, or a new name, which is a definition.
+    """
+    if layout is not None and layout not in LAYOUTS:
+        raise MatcalcError(f"layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
+    names = (wrt,) if isinstance(wrt, str) else tuple(str(w) for w in wrt or ())
+    whole = text_or_lines if isinstance(text_or_lines, str) else "\n".join(map(str, text_or_lines))
+    try:
+        asked = None if problem is None else posed_problem(problem, declare, names or None)
+        _, lines = lines_of(text_or_lines, asked, form)
+        require_lines(lines)
+        return judge_lines(
+            whole, lines, asked, names, _declarations(declare), Strictness(strict, layout is not None), structure, seed, layout
+        )
+    except (ParseError, ShapeError) as error:
+        shown = problem.text if isinstance(problem, Problem) else str(problem or "")
+        return Verdict("unreadable", message=unreadable(error), problem=shown, answer=whole)
+
+
+def _declarations(declare: Declare) -> list[str]:
+    if declare is None:
+        return []
+    if isinstance(declare, Mapping):
+        return [f"{name} : {shape}" for name, shape in declare.items()]
+    return declare.split(";") if isinstance(declare, str) else list(declare)
+
+
+def judges_of(problem: Problem, names: Iterable[str | None], **options: Any) -> dict[str | None, Judge]:
+    """A judge for every variable."""
+    return {name: Judge.of(problem, name, **options) for name in names}

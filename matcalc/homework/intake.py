@@ -1,0 +1,143 @@
+"""Text as it comes in, turned into the plain language: LaTeX, NumPy code, or what is plain already.
+
+Invariant: every place in the plain text knows where it came from, so that an error points into what was handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matcalc.errors import MatcalcError, ParseError, Span
+from matcalc.homework.posing import NAME
+from matcalc.homework.statements import Line, Side, plain_lines
+from matcalc.interop.latex import Chain, is_latex, read_chains
+from matcalc.interop.latex_names import known_of
+from matcalc.interop.latex_plain import write_plain
+from matcalc.language.problem import Problem
+
+__all__ = ["FORMS", "Intake", "answer_text", "lines_of"]
+
+FORMS = ("auto", "plain", "latex", "numpy")
+Place = Callable[[Span], Span]
+EQUALITIES = frozenset(("", "=", "approx", ":=", "gets"))
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """An answer in the plain language."""
+
+    given: str
+    plain: str
+    place: Place | None = None  # from the plain text to what was given; None: they are the same
+    notes: tuple[str, ...] = ()
+
+    def relocated(self, error: MatcalcError) -> MatcalcError:
+        """The error, pointing into what was given."""
+        if self.place is not None and error.span is not None and error.source == self.plain:
+            error.span, error.source = self.place(error.span), self.given
+        return error
+
+
+def answer_text(text: str, problem: Problem, form: str = "auto") -> Intake:
+    """An answer in the plain language. Raises ParseError for what cannot be read."""
+    if form == "latex" or (form == "auto" and is_latex(text)):
+        return _from_latex(text, problem)
+    return Intake(text, text)
+
+
+def _from_latex(text: str, problem: Problem) -> Intake:
+    chains = read_chains(text, known_of(problem, differentials=False), lines=True)
+    if not chains:
+        raise ParseError("there is no answer", span=Span(0, 0), source=text, label="nothing is written here")
+    pieces: list[str] = []
+    parts: list[tuple[int, int, Place]] = []
+    length = 0
+    for k, chain in enumerate(chains):
+        last = k == len(chains) - 1
+        name = _defined(chain, text)
+        if name is None and not last:
+            continue
+        side = chain.sides[-1]
+        if side.tree is None:
+            raise side.error if side.error is not None else ParseError("this cannot be read", span=side.span, source=text)
+        written = write_plain(side.tree)
+        before = "" if last or name is None else f"{name} = "
+        start = length + len(before)
+        pieces.append(before + written.text)
+        parts.append((start, start + len(written.text), written.source))
+        length = start + len(written.text) + 1
+    return Intake(text, "\n".join(pieces), _joined(parts))
+
+
+def _defined(chain: Chain, text: str) -> str | None:
+    """The name that a chain defines."""
+    first = chain.sides[0]
+    if len(chain.sides) < 2 or first.tree is None or first.tree.kind != "name":
+        return None
+    return str(first.tree.data) if NAME.fullmatch(str(first.tree.data)) else None
+
+
+def _joined(parts: Sequence[tuple[int, int, Place]]) -> Place:
+    def place(span: Span) -> Span:
+        for start, end, inner in parts:
+            if start <= span.start <= end:
+                return inner(Span(span.start - start, min(span.end, end) - start))
+        return Span(0, 0)
+
+    return place
+
+
+# ------------------------------------------------------------------------------------- lines
+def lines_of(text: str | Sequence[str], problem: Problem | None, form: str = "auto") -> tuple[str, list[Line]]:
+    """The whole text and its lines, in the plain language."""
+    whole = text if isinstance(text, str) else "\n".join(str(t).replace("\n", " ") for t in text)
+    if form == "latex" or (form == "auto" and is_latex(whole)):
+        return whole, latex_lines(whole, problem)
+    return plain_lines(text)
+
+
+def latex_lines(text: str, problem: Problem | None) -> list[Line]:
+    """The lines of a derivation in LaTeX."""
+    chains = read_chains(text, known_of(problem) if problem is not None else None, lines=True)
+    return [line for chain in chains for line in lines_of_chain(chain, text, lambda span: text.count("\n", 0, span.start) + 1)]
+
+
+def lines_of_chain(chain: Chain, text: str, number: Callable[[Span], int]) -> list[Line]:
+    """A chain as lines: one for the first equation, one for every side that continues it on another line."""
+    out: list[Line] = []
+    sides = [s for s in chain.sides if s.relation in EQUALITIES]
+    if not sides:
+        return out
+    if len(sides) == 1 and not chain.continues:
+        one = sides[0]
+        return [Line(number(one.span), _words(text, one.span), "expression", (_side(one, text),))]
+    groups: list[list[int]] = []
+    for i, s in enumerate(sides):
+        needed = 2 if len(groups) == 1 and not chain.continues else 1
+        fresh = not groups or (number(s.span) != number(sides[groups[-1][-1]].span) and len(groups[-1]) >= needed)
+        if fresh:
+            groups.append([i])
+        else:
+            groups[-1].append(i)
+    for k, group in enumerate(groups):
+        inside = [sides[i] for i in group]
+        span = Span(inside[0].span.start, inside[-1].span.end)
+        continues = chain.continues or k > 0
+        shown = ("= " if continues else "") + _words(text, span)
+        out.append(Line(number(inside[-1 if not continues else 0].span), shown, "equation", tuple(_side(s, text) for s in inside), continues))
+    return out
+
+
+def _words(text: str, span: Span) -> str:
+    return " ".join(text[span.start : span.end].split())
+
+
+def _side(side: object, text: str) -> Side:
+    from matcalc.interop.latex import Side as LatexSide
+
+    assert isinstance(side, LatexSide)
+    if side.tree is None:
+        return Side("", 0, 0, lambda span: side.span, side.error or ParseError("this cannot be read", span=side.span, source=text))
+    written = write_plain(side.tree)
+    return Side(written.text, 0, len(written.text), written.source)
