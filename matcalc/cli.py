@@ -140,6 +140,36 @@ def code(target: str, output: str | None, **options: Any) -> None:
 
 
 @program.command()
+@click.argument("what", metavar="[PROBLEM | FILE.mc | NOTES.md | ANSWERS/]", required=False)
+@click.option("--answer", metavar="EXPR", help="The answer to judge; - is standard input.")
+@click.option("--lines", metavar="FILE", help="A derivation to judge line by line; - is standard input.")
+@click.option("--problem", metavar="PROBLEM|FILE.mc", help="The problem that a folder of answers is about.")
+@click.option("--wrt", multiple=True, metavar="NAME", callback=_names, help="Variable to differentiate by.")
+@click.option("--declare", multiple=True, metavar="DECL", help='A declaration, e.g. "A : m×n symmetric".')
+@click.option("--order", type=click.IntRange(1, 2), metavar="1|2", default=1, show_default=True, help="2: the Hessian.")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Insist on a layout.")
+@click.option("--structure", type=click.Choice(("projected", "entries")), default="projected", show_default=True)
+@click.option("--strict", is_flag=True, help="Accept no other convention.")
+@click.option("--up-to", type=click.Choice(("factor", "mean")), multiple=True, help="What the problem leaves open.")
+@click.option("--form", type=click.Choice(("auto", "plain", "latex", "numpy")), default="auto", show_default=True)
+@click.option("--latex", "form", flag_value="latex", help="The answer is LaTeX.")
+@click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds for each answer of a folder.")
+@click.option("--memory", type=int, default=2000, show_default=True, help="Megabytes for each process of a folder.")
+@click.option("--jobs", type=int, default=0, help="Processes for a folder; default: one for each processor.")
+@click.option("--format", "as", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the points that are compared.")
+@click.option("--output", metavar="FILE", help="Write the report to a file; for a folder, the stem of CSV and JSON.")
+def check(what: str | None, **options: Any) -> int:
+    """Judge an answer, a derivation line by line, a document, or a folder of answers.
+
+    Exit code 0: correct; 1: wrong; 2: it cannot be read; 3: it cannot be decided.
+    """
+    from matcalc.cli_check import run_check
+
+    return run_check(_read_problem, what, options)
+
+
+@program.command()
 @click.argument("which", metavar="[ID | FILE.rules]", required=False)
 @click.option("--verify", is_flag=True, help="Check the rules numerically.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)

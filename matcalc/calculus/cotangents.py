@@ -204,7 +204,8 @@ def eliminated(chain: Chain, parts: list[Part], wanted: Sequence[str], cotangent
         i = parts.index(use)
         left = [chain.equations[j] for j in cotangent if j not in gone]
         name = chain.equations[single].name
-        parts = [p for p in (*parts[:i], *made, *parts[i + 1 :]) if p.name != name or _is_needed(chain, p, left, wanted)]
+        rest = [*parts[:i], *made, *parts[i + 1 :]]
+        parts = [p for p in rest if p.name != name or _is_needed(chain, p, left, wanted)]
 
 
 def _is_needed(chain: Chain, p: Part, left: Sequence[Equation], wanted: Sequence[str]) -> bool:

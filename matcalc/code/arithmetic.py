@@ -70,7 +70,9 @@ def _scaled_structure(w: Writer, node: Node, array: Node) -> Piece:
     if array.op == "ones":
         constant = constant_of(w.graph, node)
         assert constant is not None
-        return Piece(f"{w.np}.full({w.shape(node.dims)}, {w.entry(constant).text})")
+        fill = w.entry(constant).text
+        fill += ".0" if fill.lstrip("-").isdigit() else ""  # an array of floats
+        return Piece(f"{w.np}.full({w.shape(node.dims)}, {fill})")
     if others:
         return _quotient(w, node, node.data[0])
     sign = "-" if node.data[0] < 0 else ""

@@ -13,6 +13,7 @@ from matcalc.errors import MatcalcError, ParseError, ShapeError
 from matcalc.homework.derivation import judge_lines, require_lines
 from matcalc.homework.grade import Judge, Strictness
 from matcalc.homework.intake import FORMS, answer_text, lines_of
+from matcalc.homework.labels import labelled
 from matcalc.homework.meaning import unreadable
 from matcalc.homework.question import LAYOUTS
 from matcalc.homework.verdict import Judged, Verdict
@@ -20,7 +21,7 @@ from matcalc.interop.from_sympy import declarations, from_sympy, is_sympy
 from matcalc.interop.latex import read_problem
 from matcalc.language.problem import Problem
 
-__all__ = ["check", "check_lines", "judges_of", "posed_problem"]
+__all__ = ["check", "check_lines", "checked_text", "posed_problem", "together"]
 
 Declare = Mapping[str, str] | Iterable[str] | str | None
 Wrt = str | Sequence[str] | None
@@ -60,7 +61,7 @@ def check(
     }  # fmt: skip
     answers = _by_name(asked, wrt, answer)
     found = {name: _checked(asked, name, text, form, options) for name, text in answers.items()}
-    return next(iter(found.values())) if len(found) == 1 else _together(found)
+    return next(iter(found.values())) if len(found) == 1 else together(found)
 
 
 def posed_problem(problem: str | Problem | Any, declare: Declare, wrt: Wrt) -> Problem:
@@ -87,7 +88,11 @@ def _by_name(problem: Problem, wrt: Wrt, answer: Any) -> dict[str | None, Any]:
             raise MatcalcError(f"there are {len(answer)} answers for {len(names)} variables")
         return dict(zip(names, answer, strict=True))
     if len(names) > 1:
-        raise MatcalcError("there are several variables", hint="give a mapping from name to answer, or one wrt")
+        found = labelled(str(answer), names)
+        if set(found) != set(names):
+            missing = next(n for n in names if n not in found)
+            raise MatcalcError(f"there is no answer by {missing}", hint="give a mapping, or lines such as dW = ...")
+        return dict(found)
     if names:
         return {names[0]: answer}
     free = [n for n, s in problem.symbols.items() if "constant" not in s.properties]
@@ -105,14 +110,23 @@ def _checked(problem: Problem, name: str | None, answer: Any, form: str, options
 
 def checked_text(judge: Judge, text: str, form: str = "auto") -> Verdict:
     """The verdict of a judge on a text in any of the forms."""
+    problem = judge.question.problem
     try:
-        intake = answer_text(text, judge.question.problem, form)
+        intake = answer_text(text, problem, form)
     except MatcalcError as error:
         return judge.verdict("unreadable", text, message=unreadable(error))
-    return judge.check(intake.plain, intake)
+    verdict = judge.check(intake.plain, intake)
+    if verdict.status != "unreadable" or form != "auto" or "side by side" not in verdict.message:
+        return verdict
+    try:  # factors side by side, as in LaTeX without a backslash: 2A'(Ax - b)
+        again = answer_text(text, problem, "latex")
+    except MatcalcError:
+        return verdict
+    other = judge.check(again.plain, again)
+    return verdict if other.status == "unreadable" else other
 
 
-def _together(found: Mapping[str | None, Verdict]) -> Verdict:
+def together(found: Mapping[str | None, Verdict]) -> Verdict:
     """The verdict on answers by several variables: the worst of them speaks."""
     worst = min(found.values(), key=lambda v: SEVERITY.index(v.status))
     marks = {"correct": "right"}
@@ -166,8 +180,3 @@ def _declarations(declare: Declare) -> list[str]:
     if isinstance(declare, Mapping):
         return [f"{name} : {shape}" for name, shape in declare.items()]
     return declare.split(";") if isinstance(declare, str) else list(declare)
-
-
-def judges_of(problem: Problem, names: Iterable[str | None], **options: Any) -> dict[str | None, Judge]:
-    """A judge for every variable."""
-    return {name: Judge.of(problem, name, **options) for name in names}

@@ -31,7 +31,8 @@ def name(word: str) -> str:
     if numbered:
         stem, digits = numbered.groups()
         return name(stem) + digits.translate(SUBSCRIPTS)
-    return GREEK.get(word, word)
+    head, bar, tail = word.partition("_")
+    return GREEK.get(head, head) + bar + tail if tail else GREEK.get(word, word)
 
 
 def _power(t: Term, args: Sequence[Piece]) -> Piece | None:

@@ -13,7 +13,7 @@ from matcalc.language.operations import operations
 from matcalc.language.problem import Statement, Symbol
 from matcalc.language.terms import Term
 from matcalc.report.notation import LATEX, TEXT
-from matcalc.report.recurrences import answer_rows, rows
+from matcalc.report.recurrences import all_rows, answer_rows
 from matcalc.report.telling import Told, program
 from matcalc.rewriting.steps import Step
 
@@ -61,7 +61,7 @@ def _cotangents(derivation: Told) -> Sequence[Statement]:
 
 def _definitions(statements: Sequence[Statement]) -> list[dict[str, Any]]:
     """What the program and its backward pass define, in order; members with the indices they are defined for."""
-    pairs = zip(rows(statements, TEXT), rows(statements, LATEX), strict=True)
+    pairs = zip(all_rows(statements, TEXT), all_rows(statements, LATEX), strict=True)
     out = []
     for plain, latex in pairs:
         if plain.term is not None:

@@ -115,7 +115,8 @@ def _display(told: Sequence[str]) -> str:
 
 
 def _inline(found: Sequence[Row]) -> list[str]:
-    return [r.indices if r.is_heading else f"{r.left} = {r.right}" + (rf" \quad {r.indices}" if r.indices else "") for r in found]
+    behind = [rf" \quad {r.indices}" if r.indices else "" for r in found]
+    return [r.indices if r.is_heading else f"{r.left} = {r.right}{b}" for r, b in zip(found, behind, strict=True)]
 
 
 def _reasons(told: Sequence[Line]) -> list[tuple[str, str]]:

@@ -6,16 +6,15 @@ heading; a line by itself has its range behind it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from matcalc.language.binders import substitute_index
-from matcalc.language.dims import Dim
 from matcalc.language.problem import Block, Boundary, Definition, Statement
 from matcalc.language.terms import Term
 from matcalc.report.notation import Notation
 
-__all__ = ["Row", "answer_rows", "rows", "shared_steps"]
+__all__ = ["Row", "all_rows", "answer_rows", "rows", "shared_steps"]
 
 
 class Row(NamedTuple):
@@ -34,7 +33,14 @@ class Row(NamedTuple):
 
 
 def rows(statements: Sequence[Statement], notation: Notation) -> Iterator[Row]:
-    """The statements as rows."""
+    """The statements as rows, without those that say nothing in this notation (``h[0] = h0`` where both are set h_0)."""
+    for row in all_rows(statements, notation):
+        if row.is_heading or row.left != row.right:
+            yield row
+
+
+def all_rows(statements: Sequence[Statement], notation: Notation) -> Iterator[Row]:
+    """Every statement as rows."""
     for s in statements:
         if isinstance(s, Definition):
             yield Row(notation.label(s.name), _value(s.term, notation), name=s.name, term=s.term)
@@ -72,8 +78,8 @@ def answer_rows(derivation: Any, name: str, notation: Notation) -> list[Row]:
     """The gradient by a variable; of a family one row for each range of members."""
     back = derivation.back
     if back is None or name not in back.members:
-        label = derivation.labels[name]
-        return [Row(notation.label(label), notation.term(derivation.answers[name]), name=label, term=derivation.answers[name])]
+        label, answer = derivation.labels[name], derivation.answers[name]
+        return [Row(notation.label(label), notation.term(answer), name=label, term=answer)]
     out: list[Row] = []
     for m in back.members[name]:
         point = m.range is None or m.range.is_point
@@ -89,8 +95,3 @@ def shared_steps(derivation: Any, name: str) -> tuple[list[Any], list[Any]]:
         return [], list(steps)
     label = f"d({derivation.problem.objective_name})"
     return [s for s in steps if s.label == label], [s for s in steps if s.label != label]
-
-
-def range_data(s: Block, low: Dim, high: Dim) -> Mapping[str, Any]:
-    """The indices of a line as data."""
-    return {"index": s.index, "low": str(low), "high": str(high), "down": s.down}

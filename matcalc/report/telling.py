@@ -14,7 +14,18 @@ from matcalc.language.problem import Definition, Function, Problem, Statement, S
 from matcalc.language.terms import Term
 from matcalc.rewriting.steps import Step
 
-__all__ = ["Line", "Told", "certified", "declaration", "given", "lines", "other_readings", "program", "remarks", "shape_text"]
+__all__ = [
+    "Line",
+    "Told",
+    "certified",
+    "declaration",
+    "given",
+    "lines",
+    "other_readings",
+    "program",
+    "remarks",
+    "shape_text",
+]
 
 
 class Told(Protocol):

@@ -232,6 +232,8 @@ class Writer:
             u, v = self.factor(word[0].args[0]), self.factor(word[-1].args[0])
             middle = min(self.words(word[1:-1]), key=cost)
             return [_entries([_product([u, _transposed(v)]), middle]), _product(self._run(word, False))]
+        if len(word) == 2 and word[0].op == "ones" and word[1].op == "transpose" and word[1].args[0].op == "ones":
+            return [T.ones(word[0].shape.rows, word[1].shape.cols)]
         plain = self._run(word, False)
         out = [_product(plain)]
         if sum(f.op == "transpose" for f in word) > 1:
