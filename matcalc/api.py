@@ -17,6 +17,7 @@ from typing import Any
 from matcalc.calculus import derive as calculus
 from matcalc.errors import MatcalcError
 from matcalc.interop.from_sympy import declarations, from_sympy, is_sympy
+from matcalc.interop.latex_tokens import is_latex
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.operations import operations
 from matcalc.language.problem import Problem
@@ -82,9 +83,22 @@ class Derivation(calculus.Derivation):
         return fragment(self, "brief")
 
 
-def parse(text: str, declare: Declare = None) -> Problem:
-    """Read a problem: a ``.mc`` program or one expression."""
-    return parse_problem(text, declare)
+def parse(text: str, declare: Declare = None, latex: bool | None = None) -> Problem:
+    """Read a problem: a ``.mc`` program or one expression, in LaTeX where it has a backslash or a dollar sign.
+
+    ``latex`` says which of the two it is; None leaves it to the text.
+    """
+    return _read(text, declare, None, latex)
+
+
+def _read(text: str, declare: Declare, names: list[str] | None, latex: bool | None) -> Problem:
+    if latex is None and isinstance(text, str):
+        latex = is_latex(text)
+    if not latex:
+        return parse_problem(text, declare, names)
+    from matcalc.interop.latex import read_problem
+
+    return read_problem(text, declare, names, latex=True)
 
 
 def derive(
@@ -98,15 +112,16 @@ def derive(
     rules: Sequence[str | Path] | str | Path | None = None,
     seed: int = 0,
     verify: bool = True,
+    latex: bool | None = None,
 ) -> Derivation:
     """The derivative of a problem by each name of ``wrt``, with its steps and its certificate.
 
-    ``problem`` is text, a Problem or a SymPy expression; ``rules`` are files of further rules, which are tested first.
+    ``problem`` is text (``latex`` as in :func:`parse`), a Problem or a SymPy expression; ``rules`` are files of further rules, which are tested first.
     Raises ParseError or ShapeError for text that cannot be read, CannotDerive where no rule leads to the answer,
     RuleError for a refused rule, FailedCertificate where the numerical check contradicts the derivation.
     """
     names = _names(wrt)
-    asked = _problem(problem, names, declare)
+    asked = _problem(problem, names, declare, latex)
     book = _book(rules, seed)
     told = calculus.derive(asked, names, method, order, layout, structure, book)
     parts = {f.name: getattr(told, f.name) for f in fields(told)}
@@ -143,13 +158,13 @@ def _names(wrt: Any) -> list[str] | None:
     return [w if isinstance(w, str) else str(w.name) for w in several]
 
 
-def _problem(problem: Any, names: list[str] | None, declare: Declare) -> Problem:
+def _problem(problem: Any, names: list[str] | None, declare: Declare, latex: bool | None = None) -> Problem:
     if isinstance(problem, Problem):
         if declare is not None:
             raise MatcalcError("a parsed problem has its declarations already", hint="parse(text, declare=...)")
         return problem
     if isinstance(problem, str):
-        return parse_problem(problem, declare, names)
+        return _read(problem, declare, names, latex)
     if is_sympy(problem):
         given = declarations(problem)
         return parse_problem(str(from_sympy(problem)), {**given, **_by_name(declare)}, names)

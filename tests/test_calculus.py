@@ -445,10 +445,10 @@ def test_what_cannot_be_derived_is_refused(text: str, wrt: str, declare: str, re
         solved(text, wrt, declare)
 
 
-def test_recurrences_are_refused() -> None:
+def test_second_derivatives_through_recurrences_are_refused() -> None:
     text = "h[0] = h0\nfor t in 1..T:\n    h[t] = W*tanh(h[t-1])\nL = loss(h[T])"
     with pytest.raises(CannotDerive, match="recurrences"):
-        solved(text, "W", "W: n×n; h0: n")
+        solved(text, "W", "W: n×n; h0: n", order=2)
 
 
 def test_second_derivatives_of_matrices_with_structure_are_refused() -> None:

@@ -99,7 +99,8 @@ def test_what_cannot_be_stochastic_is_refused(words: str) -> None:
 
 
 def test_the_code_does_not_overflow() -> None:
-    d = matcalc.derive("P = softmax(X*W, rowwise); -sum(Y.*log(P))/n", wrt="W", declare=SHAPES)
+    shapes = "X: n×d; W: d×k; Y: n×k"
+    d = matcalc.derive("P = softmax(X*W, rowwise); -sum(Y.*log(P))/n", wrt="W", declare=shapes)
     module = d.compile()
     rng = np.random.default_rng(3)
     x, w = rng.normal(size=(5, 4)), 1e3 * rng.normal(size=(4, 3))

@@ -21,8 +21,8 @@ from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear
 from matcalc.calculus.moves import MOVES, READINGS, move
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.problem import Definition, Problem
-from matcalc.language.terms import Term, zeros
-from matcalc.rewriting.engine import Setting
+from matcalc.language.terms import Path, Term, subterms, zeros
+from matcalc.rewriting.engine import Setting, rewrite
 from matcalc.rewriting.replay import check_chain, replay
 from matcalc.rewriting.rules import RuleBook, rule_book
 from matcalc.rewriting.steps import Step
@@ -221,7 +221,7 @@ def _setting(problem: Problem, name: str) -> Setting:
     bodies = {d.name: d.term for d in problem.definitions if d.name != name}
     varying = {name}
     for n, body in bodies.items():
-        if not varying.isdisjoint(body.free):
+        if not varying.isdisjoint(body.varies):
             varying.add(n)
     return Setting(problem.facts, frozenset(varying), bodies)
 
@@ -239,6 +239,7 @@ def _told(asked: _Asked, name: str) -> _Told:
     final, alternatives = _structured(asked, question, steps[-1].after, read_as)
     steps += final
     steps += _layout(asked, question, steps[-1], read_as)
+    steps += _released(asked, question, steps[-1])
     told = conventions_of(question, read_as, asked.layout, asked.structure)
     names = _introduced(steps)
     known = replace(
@@ -345,3 +346,32 @@ def _layout(asked: _Asked, q: Question, last: Step, read_as: str) -> tuple[Step,
     made = move("layout", last.after, q.setting, label=last.label, level=1)
     assert made is not None
     return (made, *presented(q, made, last.label))
+
+
+def _released(asked: _Asked, q: Question, last: Step) -> tuple[Step, ...]:
+    """Constant copies replaced by what they are copies of, once everything is differentiated."""
+    rule = asked.book.rules["stop-value"]
+    parts: list[Step] = []
+    line = last.after
+    while (path := _first_copy(line)) is not None:
+        made = rewrite(rule, line, path, q.setting)
+        assert made is not None
+        parts.append(made)
+        line = made.after
+    if not parts:
+        return ()
+    step = Step(rule.id, last.after, line, rule.say, last.label, substeps=tuple(parts))
+    return (step, *presented(q, step, last.label))
+
+
+def _first_copy(line: Term) -> Path | None:
+    """The path of an outermost constant copy."""
+    if not any(t.op == "stop" for t in subterms(line)):
+        return None
+    stack: list[tuple[Term, Path]] = [(line, ())]
+    while stack:
+        t, path = stack.pop()
+        if t.op == "stop":
+            return path
+        stack.extend((a, (*path, i)) for i, a in reversed(list(enumerate(t.args))))
+    return None

@@ -249,10 +249,10 @@ def affine_layer(q: Question) -> tuple[str, Term, Question] | None:
     """The one affine subterm through which the objective depends on the variable: name, body, what is around it."""
     if any(t.op in BINDERS for t in _varying(q)):  # a term under a sum over an index is another one for every index
         return None
-    used = [n for n in q.held if n in q.objective.free]
+    used = [n for n in q.held if n in q.objective.varies]
     if used:
         body = q.setting.definitions[used[-1]]
-        direct = q.variable.data in q.objective.free
+        direct = q.variable.data in q.objective.varies
         if len(used) > 1 or direct or not _is_affine(body, q.setting, {q.variable.data}):
             return None
         name = used[0]

@@ -54,7 +54,7 @@ def _arguments(e: Equation, varying: frozenset[str]) -> Iterator[Term]:
         if t.op in NONLINEAR and t.args[0] not in seen:
             inside = t.args[0]
             bound = any("#" in str(s.data) for s in subterms(inside) if s.op in ("elem", "size"))
-            if inside.size > SMALL and not bound and not varying.isdisjoint(inside.free):
+            if inside.size > SMALL and not bound and not varying.isdisjoint(inside.varies):
                 seen.add(inside)
                 yield inside
 

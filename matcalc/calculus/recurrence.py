@@ -122,7 +122,7 @@ def _varying(chain: Chain, names: Sequence[str]) -> frozenset[str]:
     while grown:
         grown = False
         for e in chain.equations:
-            if e.name not in out and not out.isdisjoint(e.term.free):
+            if e.name not in out and not out.isdisjoint(e.term.varies):
                 out.add(e.name)
                 grown = True
     return frozenset(out)

@@ -320,6 +320,7 @@ LOWER: dict[str, Row] = {
     "softmax": _softmax,
     "logsumexp": _logsumexp,
     "fn": _function,
+    "stop": lambda g, t, a: a[0],
     **{op: _refuse(what) for op, what in REFUSED.items()},
 }
 

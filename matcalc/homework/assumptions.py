@@ -25,6 +25,7 @@ __all__ = ["Assumption", "saving"]
 POINTS = 4
 TRIES = 12
 MOST_SYMBOLS = 8
+SMALLEST = 1e-6  # where everything is zero, nothing is saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,9 @@ def _assumptions(question: Question, term: Term) -> Iterator[Made]:
     for s in symbols:
         if s.shape.is_square and not s.shape.is_scalar:
             for word in ("symmetric", "skew", "diagonal", "orthogonal"):
-                if word not in s.properties and not (s.name == question.wrt and word != "symmetric"):
+                contradicts = word == "skew" and s.properties & {"symmetric", "posdef", "diagonal"}
+                own = s.name == question.wrt and word != "symmetric"
+                if word not in s.properties and not contradicts and not own:
                     yield f"{s.name} {word}", s.name, _property(question, s.name, word)
         elif s.shape.is_scalar and "positive" not in s.properties and s.name != question.wrt:
             yield f"{s.name} positive", s.name, _property(question, s.name, "positive")
@@ -153,7 +156,7 @@ def _holds(assumption: Assumption, term: Term) -> str | None:
     """The convention in which the answer is right ('' for the one that was asked for); None where it is not."""
     question = assumption.question
     open_ones: list[str | None] | None = None
-    compared = 0
+    compared, largest = 0, 0.0
     for turn in range(TRIES):
         try:
             place = question.ground.place(turn)
@@ -165,6 +168,7 @@ def _holds(assumption: Assumption, term: Term) -> str | None:
             return None
         if not np.all(np.isfinite(given)):
             continue
+        largest = max(largest, float(np.max(np.abs(expected[0][1]), initial=0.0)))
         here = [n for n, v in expected if v.shape == given.shape and close(given, v)]
         open_ones = here if open_ones is None else [n for n in open_ones if n in here]
         if not open_ones:
@@ -172,7 +176,7 @@ def _holds(assumption: Assumption, term: Term) -> str | None:
         compared += 1
         if compared >= POINTS:
             break
-    if compared < POINTS or not open_ones:
+    if compared < POINTS or not open_ones or largest < SMALLEST:
         return None
     question.ground.forget()
     return open_ones[0] or ""

@@ -11,13 +11,13 @@ from functools import cached_property
 from matcalc.errors import MatcalcError
 from matcalc.homework.assumptions import Assumption
 from matcalc.homework.edits import Wardrobe, wardrobe
-from matcalc.homework.forms import Form, form_of, places, put
+from matcalc.homework.forms import Form, call, form_of, places, put, text_of
 from matcalc.homework.mistakes import Slip, slips, undone
 from matcalc.homework.paths import Variant, variants
 from matcalc.homework.question import Question
 from matcalc.homework.scalars import Scalars
 from matcalc.language import terms
-from matcalc.language.terms import Term
+from matcalc.language.terms import Path, Term
 from matcalc.rewriting.normal import normal_form
 
 __all__ = ["Background"]
@@ -101,8 +101,20 @@ def _slipped(question: Question) -> Iterator[tuple[str, str, Form]]:
         return
     form = form_of(formula)
     everywhere = list(places(form))
+    yield from _dropped(form, everywhere)
     for slip in slips():
         made = Slip(slip.id, slip.kind, slip.says, slip.written, slip.meant, slip.kinds)
         for path, here in everywhere:
             for _, _, new in undone(made, here):
                 yield slip.kind, slip.says, put(form, path, new)
+
+
+def _dropped(form: Form, everywhere: list[tuple[Path, Form]]) -> Iterator[tuple[str, str, Form]]:
+    """The right answer without one of its summands or factors."""
+    for path, here in everywhere:
+        if here.op not in ("add", "mul", "had"):
+            continue
+        for i, a in enumerate(here.args):
+            rest = call(here.op, *here.args[:i], *here.args[i + 1 :])
+            kind, what = ("missing-term", "term") if here.op == "add" else ("factor", "factor")
+            yield kind, f"the {what} {text_of(a)} is missing in {text_of(here)}", put(form, path, rest)

@@ -308,7 +308,7 @@ def diagnosis(background: Background, answer: Answer, place: Place, value: Array
         s.seen.add(answer.term)
     saved = saving(background.question, background.assumptions, answer.term) if answer.term is not None else []
     for stage in STAGES:
-        if stage is STAGES[7] and saved:  # a property comes before what changes the answer more
+        if stage is _summand_wrong and saved:  # a property comes before what changes the answer more
             break
         stage(s)  # type: ignore[operator]
         if s.findings:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from matcalc.homework.forms import Form, at, call, form_of, leaf, places, put, shape_of, text_of
+from matcalc.homework.forms import Form, at, call, form_of, leaf, places, put, shape_of, text_of, with_args
 from matcalc.homework.mistakes import slips, undone
 from matcalc.language import terms
 from matcalc.language.dims import Shape
@@ -83,6 +83,29 @@ def slips_of(form: Form, kinds: Sequence[str]) -> Iterator[Edit]:
             for path, here in everywhere:
                 for before, after, new in undone(slip, here):
                     yield Edit(kind, slip.says, put(form, path, new), path, before, after)
+        if kind == "transpose":
+            yield from _transposed_everywhere(form, everywhere)
+
+
+def _transposed_everywhere(form: Form, everywhere: list[tuple[Path, Form]]) -> Iterator[Edit]:
+    """A part that occurs several times, transposed at every place."""
+    paths: dict[Form, list[Path]] = {}
+    for path, here in everywhere:
+        if path and here.op not in ("add", "mul", "neg", "transpose"):
+            paths.setdefault(here, []).append(path)
+    for part, found in paths.items():
+        if len(found) > 1 and not _is_scalar(part):
+            says = f"{text_of(part)} is transposed at every place, or nowhere"
+            yield Edit("transpose", says, _everywhere(form, part), found[0])
+
+
+def _everywhere(form: Form, part: Form) -> Form:
+    """The form with every occurrence of a part transposed."""
+    if form == part:
+        return call("transpose", part)
+    if form.op == "transpose" and form.args[0] == part:
+        return part
+    return with_args(form, tuple(_everywhere(a, part) for a in form.args), form.data) if form.args else form
 
 
 # ------------------------------------------------------------------------------- other changes
@@ -105,6 +128,13 @@ def _diagonal(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         yield "hadamard", f"{text_of(here)} is meant as a diagonal matrix", call("diag", here), True
     if here.op in ("diag", "diagvec"):
         yield "hadamard", "there is a diagonal too many", here.args[0], True
+    if here.op == "had" and len(here.args) == 2:
+        a, b = here.args
+        yield "hadamard", "the columns are multiplied as matrices", call("mul", a, call("transpose", b)), True
+        yield "hadamard", "the columns are multiplied as matrices", call("mul", call("transpose", a), b), True
+    if here.op in ("had", "mul") and len(here.args) > 2:
+        other = "mul" if here.op == "had" else "had"
+        yield "hadamard", "the other product is meant", Form(other, here.args), True
     if here.op in ("had", "mul") and len(here.args) >= 2:
         yield from _scaled(here)
 

@@ -132,7 +132,7 @@ def _without_goal(tokens: list[Token]) -> list[Token]:
             if depth == 0:
                 break
         return tokens[end:]
-    return tokens if len(tokens) > 1 and tokens[1].is_sign("(", "[") else tokens[1:]
+    return tokens if len(tokens) > 1 and tokens[1].is_sign("(", "[") else tokens[1:]  # \min(a, b) is a number
 
 
 def latex_tree(text: str, known: Known | None = None, macros: Macros | None = None) -> Node:

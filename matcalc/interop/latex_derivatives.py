@@ -166,6 +166,8 @@ def _gradient(g: Grammar, start: Token, of: list[Node], by: Node | None, second:
         args = (function, *operand.args)
         place = cover(start.span, operand.span)
         return g.node("partial", place, *args, data=int(by.data[0]) - 1, mark=start.span)
+    if by is None and g.known.variable and not opaque:
+        by = g.node("name", start.span, data=g.known.variable, mark=start.span)
     same = by is not None and opaque and len(operand.args) == 1 and _same(operand.args[0], by)
     if opaque and operand.data[1] == 0 and (by is None or same):
         args = (_function_name(g, operand), *operand.args)

@@ -37,13 +37,14 @@ LOSS_LETTERS = frozenset("L J E l f loss ell".split())  # usually a number
 class Known:
     """The names of a problem, and how its text is read.
 
-    ``differentials``: ``dX`` is the differential of X.  ``objective``: what ``\\nabla_X`` alone is the gradient of.
+    ``differentials``: ``dX`` is the differential of X.  ``objective``: what ``\\nabla_X`` alone is the gradient of, ``variable`` what ``\\nabla E`` is taken by (empty: left open).
     """
 
     roles: Mapping[str, Role] = field(default_factory=dict)
     shapes: Mapping[str, Shape | None] = field(default_factory=dict)
     differentials: bool = True
     objective: str = "L"
+    variable: str = ""
 
     def is_known(self, name: str) -> bool:
         return name in self.roles
@@ -68,6 +69,7 @@ def known_of(
     names: Iterable[str] = (),
     *,
     differentials: bool = True,
+    variable: str = "",
 ) -> Known:
     """What is known of a problem's names (or of a table of shapes); ``names`` are further variables."""
     roles: dict[str, Role] = dict.fromkeys(names, "symbol")
@@ -100,7 +102,7 @@ def known_of(
             roles[objective], shapes[objective] = "symbol", source.objective.shape
     for name in sizes:
         roles.setdefault(name, "size")
-    return Known(roles, shapes, differentials, objective)
+    return Known(roles, shapes, differentials, objective, variable)
 
 
 # --------------------------------------------------------------------- spelling

@@ -30,10 +30,12 @@ SAME_FUNCTION = {
     "sgn": "sign", "relu": "relu", "ReLU": "relu", "ReLu": "relu", "RELU": "relu", "Relu": "relu", "Det": "det", "Var": "var",
     "sig": "sigmoid", "sigm": "sigmoid", "logistic": "sigmoid", "Softmax": "softmax", "SoftMax": "softmax", "SOFTMAX": "softmax",
     "softmax": "softmax", "LSE": "logsumexp", "lse": "logsumexp", "Tanh": "tanh", "Sigmoid": "sigmoid", "Mean": "mean",
-    "Ind": "step", "ind": "step", "Indicator": "step", "expit": "sigmoid", "dg": "diag", "Exp": "exp", "Log": "log",
+    "LeakyReLU": "leaky_relu", "ELU": "elu", "Ind": "step", "ind": "step", "Indicator": "step", "expit": "sigmoid", "dg": "diag", "Exp": "exp", "Log": "log",
 }  # fmt: skip
 NOT_FUNCTIONS = frozenset(("T", "I", "d", "e", "rows", "cols", "ones", "eye", "zeros", "matrix", "vector", "grad", "jac", "hess", "inner"))
 OF_PRODUCTS = frozenset(("tr", "det", "logdet", "vec"))  # without parentheses they take the whole product
+AXES = {"rows": "rowwise", "columns": "colwise", "rowwise": "rowwise", "colwise": "colwise", "cols": "colwise"}
+BY_AXIS = {"softmax": AXES, "logsumexp": AXES}
 OF_SQUARES = frozenset(("tr", "det", "logdet"))
 COMMANDS = "log ln exp det sin cos tan sinh cosh tanh arcsin arccos arctan"
 UNREAD = {
@@ -52,8 +54,10 @@ def function_word(word: str) -> str:
     if word in SAME_FUNCTION:
         return SAME_FUNCTION[word]
     found = ALIASES.get(word, word)
-    if word in ("max", "prod", "sigma", "Sigma") or len(word) < 2:
-        return word if word == "max" else ""
+    if word in ("max", "min"):
+        return word
+    if word in ("prod", "sigma", "Sigma") or len(word) < 2:
+        return ""
     return found if found in FUNCTIONS or found in WORDS else ""
 
 
@@ -76,7 +80,7 @@ def _function(g: Grammar) -> Node:
 def called(g: Grammar, name: str) -> Node:
     """A known function with its powers, primes and argument."""
     start = g.next()
-    if name == "max":
+    if name in ("max", "min"):
         return _maximum(g, start)
     if name == "step":
         return scripted(g, _indicator(g, start))
@@ -121,7 +125,7 @@ def _function_scripts(g: Grammar, name: str, start: Token) -> tuple[int, list[To
         elif token.is_sign("_"):
             g.next()
             below = g.group()
-            if name not in ("vec", "rows", "log") or (name == "log" and below):
+            if name not in ("vec", *BY_AXIS):
                 raise g.error(f"{name} with a subscript is not part of the language", token)
         else:
             return order, power, below
@@ -183,7 +187,7 @@ def _logdet(tree: Node) -> Node:
 
 
 def _indexed_function(g: Grammar, name: str, start: Token, below: list[Token], power: list[Token] | None) -> Node:
-    r"""``\operatorname{vec}_{m \times n}^{-1}`` and ``\operatorname{rows}_{i=1}^{N}``."""
+    r"""``\operatorname{vec}_{m \times n}^{-1}``, ``\operatorname{softmax}_{\mathrm{rows}}``."""
     if name == "vec":
         if power is None or [t.value for t in power] != ["-", "1"]:
             raise g.error("vec with a subscript is its inverse: \\operatorname{vec}_{m \\times n}^{-1}", start)
@@ -192,24 +196,25 @@ def _indexed_function(g: Grammar, name: str, start: Token, below: list[Token], p
             raise g.error("the two sizes of the matrix must stand below", start)
         args, _ = arguments(g)
         return g.call("unvec", [*args, *sizes], start)
-    raise g.unexpected()
-
-
-def _rows(g: Grammar) -> Node:
-    """``\\operatorname{rows}_{i=1}^{N}(...)``: member vectors stacked as rows."""
-    from matcalc.interop.latex_sums import ranged
-
-    return scripted(g, ranged(g, "stack"))
+    axis = BY_AXIS[name].get("".join(t.value for t in below), "")
+    if not axis or not g.token.is_sign("("):
+        raise g.error(f"{name} with this subscript is not part of the language", start)
+    args, _ = arguments(g)
+    return g.call(name, [*args, g.node("name", start.span, data=axis, mark=start.span)], start)
 
 
 # ------------------------------------------------------------ maxima, indicators
 def _maximum(g: Grammar, start: Token) -> Node:
+    """``\\max(0, x)`` is the rectifier, ``\\max(a, x)`` the larger of two numbers."""
+    name = start.value
     if not g.token.is_sign("(", "["):
-        raise g.error("maxima are not part of the language", start, hint="\\max(0, x) is the rectifier")
+        raise g.error(f"{UNREAD['min']} and maxima over sets are not part of the language", start, hint="\\max(0, x) is the rectifier")
     args, _ = arguments(g)
+    if len(args) != 2:
+        raise g.error(f"{name} takes two arguments", start)
     zero = [a.kind == "num" and a.data[0] == 0 or (a.kind == "call" and a.data == ("vector", 0)) for a in args]
-    if len(args) != 2 or sum(zero) != 1:
-        raise g.error("a maximum is read with 0 only", start, hint="\\max(0, x) is the rectifier")
+    if name != "max" or sum(zero) != 1:
+        return scripted(g, g.call(name, args, start))
     return scripted(g, g.call("relu", [args[zero.index(False)]], start))
 
 
@@ -218,26 +223,36 @@ def _indicator(g: Grammar, start: Token) -> Node:
     if g.token.is_sign("_"):
         g.next()
         below = g.inside(g.group())
-        return g.call("step", [_condition(below)], start)
+        return _where(below, start)
     opened = g.next()
-    tree = _condition(g)
+    tree = _where(g, start)
     if not g.token.is_sign(*CLOSING):
         raise g.error("unclosed parenthesis", opened, "this one is never closed")
     g.next()
-    return g.call("step", [tree], start)
+    return tree
 
 
+OR_EQUAL = frozenset(("ge", "geq", "geqslant", "le", "leq", "leqslant"))
 GREATER = {">": 1, "gt": 1, "ge": 1, "geq": 1, "geqslant": 1, "<": -1, "lt": -1, "le": -1, "leq": -1, "leqslant": -1}
 
 
+def _where(g: Grammar, start: Token) -> Node:
+    """A condition as a number: ``step`` of what is positive where it holds."""
+    tree = _condition(g)
+    return tree if tree.kind == "compare" else g.call("step", [tree], start)
+
+
 def _condition(g: Grammar) -> Node:
-    """``x > c`` as the expression that is positive where it holds."""
+    """``x > c`` as the expression that is positive where it holds; ``x \\ge c`` as a comparison."""
     left = g.expression()
     token = g.token
     if token.value not in GREATER:
         return left
     g.next()
     right = g.expression()
+    if token.value in OR_EQUAL:
+        sign = ">=" if GREATER[token.value] > 0 else "<="
+        return g.node("compare", cover(left.span, right.span), left, right, data=sign, mark=token.span)
     high, low = (left, right) if GREATER[token.value] > 0 else (right, left)
     if low.kind == "num" and low.data[0] == 0:
         return high
@@ -424,6 +439,7 @@ OPERANDS: dict[str, Operand] = {
     "zero": _zero,
     "euler": _euler,
     "max": _function,
+    "min": _function,
     "vec": _vector,
     "sum": _sum,
     "prod": _product,
@@ -431,4 +447,4 @@ OPERANDS: dict[str, Operand] = {
     "partial": _partial,
     "differential": _differential,
 }
-STOPPING = frozenset((*COMMANDS.split(), "sum", "prod", "nabla", "partial", "max"))
+STOPPING = frozenset((*COMMANDS.split(), "sum", "prod", "nabla", "partial", "max", "min"))

@@ -140,6 +140,14 @@ def _index(w: Written, node: Node) -> None:
     w.add("]")
 
 
+def _compare(w: Written, node: Node) -> None:
+    w.add("(")
+    w.node(node.args[0], SUM)
+    w.add(f" {node.data} ")
+    w.node(node.args[1], SUM)
+    w.add(")")
+
+
 def _binder(w: Written, node: Node) -> None:
     kind, index = node.data
     low, high, body = node.args
@@ -164,4 +172,5 @@ _WRITE = {
     "partial": _partial,
     "index": _index,
     "binder": _binder,
+    "compare": _compare,
 }

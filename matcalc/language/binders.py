@@ -4,7 +4,7 @@ Inside a binder the bound index is the size ``#0``, ``#1``, ... (the number of b
 index is a name.  So two sums that differ in the name of their index are one term.  *Bind* closes a body over a name;
 *open_* puts an index back.
 
-Invariant: the shape of a binder does not mention its own index.
+Invariant: the shape of a binder does not mention its own index (the factors of a product may; they have to chain).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Move = Callable[[int], Values]
 
 def bind(op: str, index: str, low: Dim, high: Dim, body: Term) -> Term:
     """The sum, product or stack of ``body`` for the index from low to high."""
-    if any(index in d.names() for d in body.shape):
+    if op != "prod" and any(index in d.names() for d in body.shape):
         raise ShapeError(f"the members under a sum must have one shape, not {body.shape} for every {index}")
     closed = _moved(body, lambda depth: {index: dim(f"#{depth}")}, 0)
     return terms.make(op, closed, data=(low, high))

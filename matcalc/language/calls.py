@@ -158,6 +158,12 @@ def _size(r: Reading, node: Node) -> Part:
     return Part(node, SCALAR, lambda: terms.size(r.sizes.resolve(d)))
 
 
+def _stop(r: Reading, node: Node) -> Part:
+    """``stop(W)``: a copy of W that is held constant."""
+    part = r.infer(node.args[0])
+    return applied("stop", node, part, part.shape)
+
+
 CALLS: dict[str, Call] = {
     "transpose": Call((1,), _transposed),
     "tr": Call((1,), _of_square("tr", True)),
@@ -189,6 +195,7 @@ CALLS: dict[str, Call] = {
     "matrix": Call((1,), _spread(True)),
     "rows": Call((1,), _size),
     "cols": Call((1,), _size),
+    "stop": Call((1,), _stop),
     "indicator": Call((1,), indicator),
     "d": Call((1,), differential),
     "grad": Call(tuple(range(1, 9)), gradient),

@@ -283,6 +283,7 @@ SET: dict[str, Write] = {
     "grad": _derivative(r"\nabla"),
     "jac": _jacobian,
     "hess": _derivative(r"\nabla^{2}"),
+    "stop": _applied(r"\operatorname{stop}"),
     "d": _differential,
     "sumover": _binder(r"\sum"),
     "prod": _binder(r"\prod"),

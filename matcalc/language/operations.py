@@ -33,7 +33,7 @@ _FUNCTIONS = (
         "norm2",
         "normF",
     ),
-    *("softmax", "logsumexp", "fn", "call", "grad", "jac", "hess", "d", "sumover", "prod", "stack"),
+    *("softmax", "logsumexp", "fn", "call", "grad", "jac", "hess", "stop", "d", "sumover", "prod", "stack"),
 )
 _KIND: dict[str, str | None] = {
     **dict.fromkeys(_LEAVES),

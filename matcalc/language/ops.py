@@ -282,6 +282,7 @@ _TABLE = [
     Op("grad", None, _grad, _call_n("grad", r"\nabla")),  # data: (name, argument position)
     Op("jac", None, _jac, _call_n("jac")),  # data: (name, argument position, rows, cols of the function's value)
     Op("hess", None, _hess, _call_n("hess", r"\nabla^2")),  # data: (name, position, position)
+    Op("stop", 1, _identity, _call_n("stop")),  # a constant copy of its argument: its value, without a differential
     Op("d", 1, _identity, _call_n("d", r"\mathrm{d}"), "joint"),  # the differential of its argument
     # binders: data is (lowest index, highest index); the bound index is "#0" in the body, see binders
     Op("sumover", 1, _binder, Notation("binder", "sum", r"\sum"), "joint"),

@@ -245,7 +245,7 @@ WRITE: dict[str, Callable[[Term, Sequence[Piece], Style], Piece]] = {
     "stack": _binder,
 } | dict.fromkeys(
     ("kron", "inner", "inv", "det", "logdet", "tr", "sum", "diag", "diagvec", "vec", "norm1", "norm2", "normF")
-    + ("d",),
+    + ("d", "stop"),
     _call_by_name,
 )
 

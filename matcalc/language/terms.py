@@ -6,7 +6,7 @@ writing it flat would not chain.
 
 Invariants: an ill-shaped term cannot be built (:class:`~matcalc.errors.ShapeError`); ``num`` holds no negative number
 (negative numbers are ``neg``) and only finite decimals (other fractions are ``div``); ``free`` are the names of the
-symbols and families in the term; ``tangent`` says whether a differential occurs in it.
+symbols and families in the term, ``varies`` those of them that stand outside constant copies ``stop(...)``; ``tangent`` says whether a differential occurs in it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ Value = TypeVar("Value")
 class Term:
     """A node of an expression. Build with the functions of this module, never directly."""
 
-    __slots__ = ("__weakref__", "args", "data", "depth", "free", "op", "shape", "size", "tangent")
+    __slots__ = ("__weakref__", "args", "data", "depth", "free", "op", "shape", "size", "tangent", "varies")
 
     op: str
     args: tuple[Term, ...]
     data: Any
     shape: Shape
     free: frozenset[str]
+    varies: frozenset[str]
     tangent: bool
     depth: int
     size: int  # number of nodes, as a tree
@@ -90,6 +91,12 @@ def _node(op: str, args: tuple[Term, ...], data: Any, shape: Shape) -> Term:
     else:
         largest = max((a.free for a in args), key=len, default=EMPTY)  # one set is shared where it holds all names
         self.free = largest if all(a.free <= largest for a in args) else EMPTY.union(*(a.free for a in args))
+    if op == "stop":
+        self.varies = EMPTY
+    elif all(a.varies is a.free for a in args):
+        self.varies = self.free
+    else:
+        self.varies = EMPTY.union(*(a.varies for a in args))
     self.tangent = op == "d" or any(a.tangent for a in args)
     self.depth = 1 + max((a.depth for a in args), default=0)
     self.size = 1 + sum(a.size for a in args)

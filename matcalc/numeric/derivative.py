@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from matcalc.language.problem import Problem
-from matcalc.language.terms import Term
+from matcalc.language.terms import Term, subterms
 from matcalc.numeric.draw import into_subspace, subspace
 from matcalc.numeric.evaluate import STEP, Array, Point, evaluate_all, extrapolated, is_analytic
 from matcalc.numeric.statements import all_terms, with_statements
@@ -129,8 +129,24 @@ class Objective:
         """The value, column-stacked, with the variable moved."""
         members = self.point.values[self.name]
         moves = unstacked_members(move, members) if isinstance(members, Mapping) else move
-        point = with_statements(self.problem, self.point, {self.name: moves})
+        held = self._copies()
+        start = self.point if held is None else replace(self.point, held=iter(held))
+        point = with_statements(self.problem, start, {self.name: moves})
         return evaluate_all([self.problem.objective], point)[0].reshape(-1, order="F")
+
+    def _copies(self) -> list[Array] | None:
+        """The values of the constant copies where nothing has moved, in order of evaluation; None: there are none."""
+        if not any(s.op == "stop" for t in all_terms(self.problem) for s in subterms(t)):
+            return None
+        found: list[Array] = []
+
+        def watch(t: Term, args: Sequence[Array], value: Array) -> None:
+            if t.op == "stop":
+                found.append(value)
+
+        point = with_statements(self.problem, replace(self.point, watch=watch))
+        evaluate_all([self.problem.objective], point)
+        return found
 
     def derivative(self, along: Array, exact: bool) -> Array:
         """The derivative of the column-stacked value along a direction."""

@@ -9,7 +9,7 @@ once; outside a function's domain the result is not finite, never an exception.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -47,7 +47,8 @@ class Point:
     """Where to evaluate: the values of the symbols (families: mappings from index to array), sizes and functions.
 
     ``tangents`` are the values of ``d(X)``; a symbol without one is constant.  None: differentials have no value.
-    ``watch`` is told of every operation (term, arguments, value), to find kinks and domains.
+    ``watch`` is told of every operation (term, arguments, value), to find kinks and domains.  A constant copy keeps the
+    value it has where nothing has moved: that of ``held``, else the real part.
     """
 
     values: Mapping[str, Any]
@@ -56,6 +57,7 @@ class Point:
     tangents: Mapping[str, Any] | None = None
     seed: int = 0  # of the functions that are not given
     watch: Callable[[Term, Sequence[Array], Array], None] | None = None
+    held: Iterator[Array] | None = None  # the values of constant copies where nothing has moved, in order of evaluation
 
 
 def evaluate(
@@ -239,6 +241,10 @@ def _hessian(t: Term, args: Sequence[Array], p: Point) -> Array:
     return _opaque(name, p).hessian(args, first, second)
 
 
+def _copy(t: Term, args: Sequence[Array], p: Point) -> Array:
+    return next(p.held) if p.held is not None else np.real(args[0])
+
+
 # --------------------------------------------------------------- differentials and binders
 def _differential(t: Term, args: Sequence[Array], p: Point) -> Array:
     """``d(X)`` of a symbol is its tangent; of a compound term the directional derivative along the tangents."""
@@ -370,6 +376,7 @@ EVALUATE: dict[str, Callable[[Term, Sequence[Array], Point], Array]] = {
     "grad": _gradient,
     "jac": _jacobian,
     "hess": _hessian,
+    "stop": _copy,
     "d": _differential,
     "sumover": _sum_over,
     "prod": _product_over,

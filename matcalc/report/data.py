@@ -66,7 +66,8 @@ def _definitions(statements: Sequence[Statement]) -> list[dict[str, Any]]:
     for plain, latex in pairs:
         if plain.term is not None:
             entry = {"name": plain.name, "text": plain.right, "latex": latex.right}
-            out.append(entry | ({"indices": plain.indices} if plain.indices else {}))
+            indices = plain.indices or plain.run
+            out.append(entry | ({"indices": indices} if indices else {}))
     return out
 
 

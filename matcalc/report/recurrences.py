@@ -26,6 +26,7 @@ class Row(NamedTuple):
     depth: int = 0
     name: str = ""  # of the left side in plain text
     term: Term | None = None
+    run: str = ""  # the indices of the heading it stands under
 
     @property
     def is_heading(self) -> bool:
@@ -33,7 +34,7 @@ class Row(NamedTuple):
 
 
 def rows(statements: Sequence[Statement], notation: Notation) -> Iterator[Row]:
-    """The statements as rows, without those that say nothing in this notation (``h[0] = h0`` where both are set h_0)."""
+    """The statements as rows, without those that say nothing here (``h[0] = h0``, where both are set h_0)."""
     for row in all_rows(statements, notation):
         if row.is_heading or row.left != row.right:
             yield row
@@ -71,7 +72,8 @@ def _block(s: Block, notation: Notation) -> Iterator[Row]:
             continue
         narrowed = line.low is not None or line.high is not None
         indices = notation.indices(s.index, low, high, s.down) if narrowed or not together else ""
-        yield _row(line.target, line.term, notation, indices, int(together))
+        row = _row(line.target, line.term, notation, indices, int(together))
+        yield row._replace(run=whole) if together else row
 
 
 def answer_rows(derivation: Any, name: str, notation: Notation) -> list[Row]:

@@ -55,7 +55,10 @@ def _contract(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> Po
             return split
         table = _joint_of(n, word)
         shape = n.flip(word[0]).shape
-    joints = sorted(_writings(n, table, shape), key=_joint_key)
+    found = _writings(n, table, shape)
+    joints = sorted(found, key=_joint_key)
+    if not joints[0]:  # everything cancels at one joint: the sum of ones of that joint's own size
+        return n.size(found[joints[0]].rows)
     for joint in joints:  # sum(u.*diag(A)) = tr(diag(u)*A)
         for b, e in joint:
             if b.op == "diagvec" and e == 1:
@@ -100,8 +103,8 @@ def _joint_key(joint: Joint) -> Any:
     return [(order(b), e) for b, e in joint]
 
 
-def _writings(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> list[Joint]:
-    """The scalar written from every joint that can be reached."""
+def _writings(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> dict[Joint, Shape]:
+    """The scalar written from every joint that can be reached, with the shape of the column there."""
     first = _sorted(table)
     seen: dict[Joint, Shape] = {first: shape}
     todo = [first]
@@ -123,7 +126,7 @@ def _writings(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> li
             if new not in seen:
                 seen[new] = Shape(far.shape.rows, ONE)
                 todo.append(new)
-    return list(seen)
+    return seen
 
 
 def _sorted(table: Mapping[Term, Fraction]) -> Joint:

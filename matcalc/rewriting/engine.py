@@ -38,7 +38,7 @@ class Setting:
 
     def constant(self, t: Term) -> bool:
         """Whether the differential of a term is zero because nothing in it varies."""
-        return not t.tangent and self.varying.isdisjoint(t.free)
+        return not t.tangent and self.varying.isdisjoint(t.varies)
 
 
 # ------------------------------------------------------------------ conditions

@@ -98,8 +98,9 @@ def match(
 # ------------------------------------------------------------------------ sizes
 def _unify(pattern: Dim, size: Dim, b: Bindings) -> Bindings | None:
     """The bindings under which a size of the rule is the given size, or None."""
-    name = pattern.as_name
+    name, shift = _name_and_shift(pattern)
     if name is not None:
+        size = size - shift
         bound = b.dims.get(name)
         if bound is None:
             return replace(b, dims={**b.dims, name: size})
@@ -107,6 +108,15 @@ def _unify(pattern: Dim, size: Dim, b: Bindings) -> Bindings | None:
     if all(n in b.dims for n in pattern.names()):
         return b if pattern.substitute(b.dims) is size else None
     return replace(b, open=(*b.open, (pattern, size)))
+
+
+def _name_and_shift(pattern: Dim) -> tuple[str | None, int]:
+    """A size of a rule that is a name plus a number: ``u + 1``."""
+    if pattern.as_name is not None:
+        return pattern.as_name, 0
+    names = pattern.names()
+    shift = (pattern - dim(names[0])).value if len(names) == 1 else None
+    return (names[0], shift) if shift is not None else (None, 0)
 
 
 def _close(b: Bindings) -> Bindings | None:

@@ -372,6 +372,7 @@ HANDLERS: dict[str, Callable[[Normalizer, Term, list[Poly]], Poly]] = {
     "grad": opaque,
     "jac": opaque,
     "hess": opaque,
+    "stop": opaque,
     "d": leaf,
     "sumover": over_index,
     "prod": product_over_index,
