@@ -100,8 +100,8 @@ def _checked(derivation: Derivation, name: str, seed: int) -> tuple[float | None
     label = f"d({problem.objective_name})"
     shared = [s for s in steps if s.label == label]  # these speak of the changes of all variables
     own = [s for s in steps if s.label != label]
-    names = tuple(derivation.answers)
-    out = _errors(problem, shared, names, seed, shortest=back.least)
+    moving = tuple(n for n in derivation.answers if n in problem.symbols)  # what is defined moves along
+    out = _errors(problem, shared, moving, seed, shortest=back.least)
     if name in back.members:
         return (*out, *_checked_members(derivation, back.members[name][0], own, seed))
     return (*out, *_errors(problem, own, (name,), seed, shortest=back.least))

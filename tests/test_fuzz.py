@@ -12,6 +12,7 @@ import random
 import re
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -79,6 +80,8 @@ def test_the_truth_is_the_slope_of_the_problem() -> None:
     compared = 0
     for i in range(60):
         case = dataclasses.replace(random_case(f"slope:{i}"), convention="projected")
+        if any(t.op == "stop" for t in subterms(case.problem.objective)):
+            continue  # differences see through a stopped derivative
         for point in points(case, 1):
             x = point.values[case.wrt]
             step = 1e-5 * _in_structure(np.random.default_rng(i).standard_normal(x.shape), case.structure)
@@ -119,17 +122,16 @@ def regressions() -> list[str]:
     return [b.strip() for b in blocks if any(line and not line.startswith("#") for line in b.splitlines())]
 
 
-def test_what_went_wrong_once_is_right_now() -> None:
-    for text in regressions():
-        problem = parse_problem(text)
-        asked = re.search(r"^# asked: ([12]) (\w+)$", text, re.MULTILINE)
-        order, convention = (int(asked[1]), asked[2]) if asked else (1, "projected")
-        case = make_case(
-            text[:40], expanded(problem), problem.wrt[0], problem.symbols, problem.functions, {}, order, convention
-        )
-        case = dataclasses.replace(case, program=text)
-        outcome = check(case)
-        assert outcome.status in ("right", "refused"), f"{text}\n{outcome}"
+@pytest.mark.parametrize("examine", [check, check_whole])
+@pytest.mark.parametrize("text", regressions(), ids=lambda t: t.splitlines()[-2][:60])
+def test_what_went_wrong_once_is_right_now(text: str, examine: Callable[[Case], Outcome]) -> None:
+    problem = parse_problem(text)
+    asked = re.search(r"^# asked: ([12]) (\w+)$", text, re.MULTILINE)
+    order, convention = (int(asked[1]), asked[2]) if asked else (1, "projected")
+    body, by = expanded(problem), problem.wrt[0]
+    case = make_case(text[:40], body, by, problem.symbols, problem.functions, {}, order, convention)
+    outcome = examine(dataclasses.replace(case, program=text))
+    assert outcome.status in ("right", "refused"), outcome
 
 
 # ------------------------------------------------------------ everything a user meets

@@ -97,6 +97,8 @@ def _of_points(q: Question) -> Iterator[str]:
     """Points where something has no derivative, in what varies."""
     seen: set[Term] = set()
     for t in everything(q):
+        if t.op == "stop":
+            yield f"the copy {t} of {t.args[0]} is held constant"
         if t in seen or q.setting.constant(t):
             continue
         seen.add(t)

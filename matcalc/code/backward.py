@@ -21,7 +21,7 @@ from matcalc.language import terms as T
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, replace, subterms
 
-__all__ = ["Loss", "find_loss", "loss_functions"]
+__all__ = ["Loss", "expanded", "find_loss", "loss_functions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Loss:
 
 def find_loss(problem: Problem, answers: Mapping[str, Term], bodies: Mapping[str, Term]) -> Loss | None:
     """The opaque loss of a problem, None where there is none."""
-    whole = _expanded(problem.objective, bodies)
+    whole = expanded(problem.objective, bodies)
     calls = [t for t in subterms(whole) if t.op == "call" and t.is_scalar]
     if not calls:
         return None
@@ -52,10 +52,11 @@ def find_loss(problem: Problem, answers: Mapping[str, Term], bodies: Mapping[str
     for answer in answers.values():
         for t in subterms(answer):
             if t.op == "grad":
-                key = (t.data[0], t.data[1], tuple(_expanded(a, bodies) for a in t.args))
+                key = (t.data[0], t.data[1], tuple(_compared(expanded(a, bodies)) for a in t.args))
                 wanted.setdefault(key, []).append(t)
     places = [(c, k) for c in calls for k in range(len(c.args))]
-    found = [(c, k, wanted[c.data[0], k, c.args]) for c, k in places if (c.data[0], k, c.args) in wanted]
+    key_of = {c: tuple(_compared(a) for a in c.args) for c in calls}
+    found = [(c, k, wanted[c.data[0], k, key_of[c]]) for c, k in places if (c.data[0], k, key_of[c]) in wanted]
     return _loss(problem, whole, calls, found)
 
 
@@ -83,12 +84,38 @@ def _loss(problem: Problem, whole: Term, calls: Sequence[Term], found: Sequence[
     )
 
 
-def _expanded(t: Term, bodies: Mapping[str, Term]) -> Term:
+def expanded(t: Term, bodies: Mapping[str, Term]) -> Term:
     """The term without names of definitions."""
     table: dict[Term, Term] = {}
     for name, body in bodies.items():
         table[T.symbol(name, *body.shape)] = replace(body, table)
     return replace(t, table) if table else t
+
+
+def _compared(t: Term) -> Term:
+    """A term as it is compared: summands in a fixed order, constant copies replaced by what they are copies of."""
+    done: dict[Term, Term] = {}
+    for s in reversed(list(_from_the_root(t))):
+        args = [done[a] for a in s.args]
+        if s.op == "stop":
+            done[s] = args[0]
+        else:
+            done[s] = T.rebuild(s, sorted(args, key=str) if s.row.commutative else args)
+    return done[t]
+
+
+def _from_the_root(t: Term) -> list[Term]:
+    """Every distinct subterm, each before its arguments."""
+    order: dict[Term, None] = {}
+    stack: list[tuple[Term, bool]] = [(t, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order[node] = None
+        elif node not in order:
+            stack.append((node, True))
+            stack.extend((a, False) for a in node.args)
+    return list(reversed(order))
 
 
 # ------------------------------------------------------------------------------- the two functions
@@ -174,7 +201,7 @@ def _forward(
 
 
 def _output_names(problem: Problem, loss: Loss) -> list[str]:
-    by_body = {_expanded(d.term, {e.name: e.term for e in problem.definitions}): d.name for d in problem.definitions}
+    by_body = {expanded(d.term, {e.name: e.term for e in problem.definitions}): d.name for d in problem.definitions}
     single = len(loss.outputs) == 1
     return [by_body.get(t, "output" if single else f"output_{k}") for k, t in enumerate(loss.outputs, 1)]
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from matcalc import resources
 from matcalc.code.backward import Loss, find_loss, loss_functions
+from matcalc.code.copies import copies_functions, find_copies
 from matcalc.code.functions import Function, Module, function
 from matcalc.code.inputs import as_array, check_lines, shape_text, size_names
 from matcalc.code.lower import Scope
@@ -46,6 +47,8 @@ PRIVATE = (
     "along",
     "gradient",
     "linear_value",
+    "copies",
+    "held",
 )
 PUBLIC = ("value", "value_and_grad", "forward", "backward", "jacobian", "hessian", "hessian_vector_product")
 
@@ -118,7 +121,10 @@ def emit(
     module = _module(problem, bodies, loss)
     functions = loss_functions(module, problem, answers, loss) if loss is not None else _functions(module, task)
     kind = "backward" if loss is not None else _kind(task)
-    check = check_of(module, problem, answers, kind, layout, structure, gradients is not None, loss)
+    copies = find_copies(module, problem, bodies, loss, order)
+    if copies is not None:
+        functions += copies_functions(module, problem, copies)
+    check = check_of(module, problem, answers, kind, layout, structure, gradients is not None, loss, copies is not None)
     header = _header(task, module, kind, definitions, conventions)
     return _rendered(module, functions, header, check)
 

@@ -51,6 +51,7 @@ def check_of(
     structure: str,
     has_gradient: bool,
     loss: Loss | None,
+    copies: bool = False,
 ) -> Check:
     """The check of a module of the given kind: gradient, jacobian, hessian or backward."""
     np, single = module.np, len(answers) == 1
@@ -63,7 +64,7 @@ def check_of(
         "hessian": _hessian if has_gradient else _hessian_of_values,
         "backward": _backward,
     }[kind](module, single, turned, loss)
-    before, function, predicted, after = parts
+    before, function, predicted, after = _holding(module, kind, loss, parts) if copies else parts
     position = {i.symbol: k for k, i in enumerate(module.inputs)}
     structures = {x: _structure(problem, x) for x in answers}
     kinds = tuple(dict.fromkeys(s for s in structures.values() if s))
@@ -174,6 +175,15 @@ def _backward(module: Module, single: bool, turned: str, loss: Loss | None) -> P
     if not loss.plain:
         function = f"{module.names['linear_value']}(upstream, {AROUND})"
     return before, function, f"{np}.vdot(derivative{turned}, d)", []
+
+
+def _holding(module: Module, kind: str, loss: Loss | None, parts: Parts) -> Parts:
+    """The same with constant copies held where they are."""
+    before, _, predicted, after = parts
+    upstream = "" if loss is None else "upstream, " if len(loss.inputs) == 1 else "*upstream, "
+    before = [*before, f"given = ({upstream}*{module.names['copies']}(*point),)"]
+    function = f"{module.names['held']}(given, {AROUND})"
+    return before, f'{module.np}.ravel({function}, order="F")' if kind == "jacobian" else function, predicted, after
 
 
 # ------------------------------------------------------------------------------------- test points

@@ -238,7 +238,7 @@ def _from_the_truth(s: Search) -> None:
     for kind, says, form in s.background.slipped:
         try:
             term = build(form)
-            if term in s.seen or not close(s.place.value(term), s.value):
+            if not close(s.place.value(term), s.value):
                 continue
             if all(close(p.value(term), p.value(s.answer.term)) for p in s.places()):
                 s.found(kind, says, str(s.question.formula))
@@ -294,7 +294,7 @@ STAGES = (
     _others("wrong-point"),
     _others("reduction"),
     _slips("other"),
-    _others("factor", "other"),
+    _others("factor", "other", "sign"),
     _expanded_missing,
     _from_the_truth,
     _two_changes,

@@ -224,11 +224,15 @@ def _number(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
 
 
 def _fewer(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
-    """A factor less, an operation less."""
+    """A factor less, an operation less; a sum that was written as a product."""
     if here.op in ("mul", "had"):
         for i, a in enumerate(here.args):
             rest = call(here.op, *here.args[:i], *here.args[i + 1 :])
             yield "factor", f"the factor {text_of(a)} is too many", rest, False
+        if len(here.args) == 2:
+            a, b = here.args
+            yield "sign", f"a minus sign is missing before {text_of(b)}", call("add", a, call("neg", b)), True
+            yield "sign", f"a plus sign is missing before {text_of(b)}", call("add", a, b), True
     elif here.op in ("div", "hdiv"):
         yield "factor", f"the division by {text_of(here.args[1])} is too many", here.args[0], False
     elif here.op in ("fn", "softmax", "vec", "pow", "hpow") and here.args:

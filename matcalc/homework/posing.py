@@ -21,7 +21,7 @@ from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.syntax import Node, parse_tree
 
-__all__ = ["NAME", "Posed", "is_differential_name", "pose"]
+__all__ = ["HIDDEN", "NAME", "Posed", "Seed", "expressions", "is_differential_name", "pose", "together", "with_objective"]
 
 NAME = re.compile(r"[^\W\d]\w*")
 DERIVATIVES = ("grad", "jac", "hess", "d")
@@ -37,7 +37,7 @@ class Posed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seed:
+class Seed:
     """Something that belongs into the program: a definition, or an expression under a hidden name."""
 
     name: str
@@ -51,12 +51,12 @@ def pose(lines: Sequence[Line], declare: Iterable[str], wrt: Sequence[str]) -> P
     seeds = list(_seeds(lines))
     if not seeds:
         raise ParseError("there is no line to judge", hint="write f = ..., d(f) = ... or grad(f, x) = ...")
-    kept, problem = _together(seeds, declarations)
+    kept, problem = together(seeds, declarations)
     wanted = _objective(kept, lines)
-    return Posed(_with_objective(problem, wanted), frozenset(s.line for s in kept if not s.name.startswith(HIDDEN)))
+    return Posed(with_objective(problem, wanted), frozenset(s.line for s in kept if not s.name.startswith(HIDDEN)))
 
 
-def _seeds(lines: Sequence[Line]) -> Iterator[_Seed]:
+def _seeds(lines: Sequence[Line]) -> Iterator[Seed]:
     defined: set[str] = set()
     many = 0
     for i, line in enumerate(lines):
@@ -67,11 +67,11 @@ def _seeds(lines: Sequence[Line]) -> Iterator[_Seed]:
         if NAME.fullmatch(name) and line.kind == "equation":
             if name not in defined and not is_differential_name(name, defined) and line.sides[1].error is None:
                 defined.add(name)
-                yield _Seed(name, line.sides[1].words, i)
+                yield Seed(name, line.sides[1].words, i)
             continue
-        for body in _expressions(left, defined):
+        for body in expressions(left, defined):
             many += 1
-            yield _Seed(f"{HIDDEN}{many}", body, i)
+            yield Seed(f"{HIDDEN}{many}", body, i)
 
 
 def is_differential_name(name: str, defined: Iterable[str]) -> bool:
@@ -81,7 +81,7 @@ def is_differential_name(name: str, defined: Iterable[str]) -> bool:
     return len(name) > 1 and name[0] == "d" and (name[1:] in set(defined) or name[1:] in LOSSES)
 
 
-def _expressions(side: Side, defined: Iterable[str]) -> Iterator[str]:
+def expressions(side: Side, defined: Iterable[str]) -> Iterator[str]:
     """The expressions of a left side: what is under ``d``, ``grad``, ..., or the whole."""
     try:
         tree = parse_tree(side.text, side.start, side.stop)
@@ -97,13 +97,13 @@ def _expressions(side: Side, defined: Iterable[str]) -> Iterator[str]:
             yield side.text[first.span.start : first.span.end]
 
 
-def _together(seeds: list[_Seed], declarations: list[str]) -> tuple[list[_Seed], Problem]:
+def together(seeds: list[Seed], declarations: list[str]) -> tuple[list[Seed], Problem]:
     """The seeds that can be read together, in their order, and the program they make."""
     try:
         return seeds, _program(seeds, declarations)
     except MatcalcError as error:
         first = error
-    kept: list[_Seed] = []
+    kept: list[Seed] = []
     problem: Problem | None = None
     for seed in seeds:
         try:
@@ -116,13 +116,13 @@ def _together(seeds: list[_Seed], declarations: list[str]) -> tuple[list[_Seed],
     return kept, problem
 
 
-def _program(seeds: list[_Seed], declarations: list[str]) -> Problem:
+def _program(seeds: list[Seed], declarations: list[str]) -> Problem:
     text = "\n".join([*declarations, *(f"{s.name} = {' '.join(s.body.split())}" for s in seeds)])
     return parse_problem(text)
 
 
 # -------------------------------------------------------------------------------- the objective
-def _objective(kept: list[_Seed], lines: Sequence[Line]) -> str:
+def _objective(kept: list[Seed], lines: Sequence[Line]) -> str:
     """The name of what is differentiated: named under a derivative, else the last definition, else the first expression."""
     names = {s.name for s in kept}
     for line in lines:
@@ -154,7 +154,7 @@ def _differentiated(side: Side) -> Iterator[str]:
         yield str(tree.args[0].data)
 
 
-def _with_objective(problem: Problem, name: str) -> Problem:
+def with_objective(problem: Problem, name: str) -> Problem:
     """The program with another objective: definitions that come after it are not the problem's."""
     every = (*problem.definitions, Definition(problem.objective_name, problem.objective))
     kept: list[Definition] = []

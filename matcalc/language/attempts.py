@@ -245,7 +245,10 @@ def _infer_definition(program: Program, reading: Reading, s: Defining) -> Part:
 
 
 def _differs(reading: Reading, s: Defining, target: Part, part: Part) -> ShapeError:
+    from matcalc.language.shapes import off_by_one
+
     shown = reading.shown(target, part)
+    rows = (shown[0].partition("×")[0], shown[1].partition("×")[0])
     both = Node("sum", s.span, (s.target, s.body), ("+", "+"), depth=1 + s.body.depth)
     return Misfit(
         "the two sides of a definition differ in shape",
@@ -253,4 +256,5 @@ def _differs(reading: Reading, s: Defining, target: Part, part: Part) -> ShapeEr
         reading.text,
         span=s.body.span,
         label=f"{reading.says(s.target)} is {shown[0]} and the right side is {shown[1]}",
+        hint=off_by_one(rows),
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matcalc.errors import ShapeError
 from matcalc.language.attempts import Attempt, attempt, blamed, options
+from matcalc.language.blocks import ordered
 from matcalc.language.conventions import base, first_reading, is_greek
 from matcalc.language.dims import SCALAR, Shape, dim
 from matcalc.language.expressions import parse_expression
@@ -218,4 +219,4 @@ def _block(program: Program, reading: Reading, s: Looping, parts: list[Part]) ->
     )
     del reading.entries[s.index.data]
     low, high = reading.dim(s.low), reading.dim(s.high)
-    return Block(s.index.data, low, high, body, s.span, s.down)
+    return Block(s.index.data, low, high, ordered(body), s.span, s.down)

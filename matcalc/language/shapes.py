@@ -7,7 +7,7 @@ from matcalc.language.inference import unknowns
 from matcalc.language.reading import Misfit, Part, Reading
 from matcalc.language.syntax import Node
 
-__all__ = ["entrywise_misfit", "product_misfit", "sum_misfit"]
+__all__ = ["entrywise_misfit", "off_by_one", "product_misfit", "sum_misfit"]
 
 
 def _factor(r: Reading, part: Part) -> str:
@@ -58,10 +58,11 @@ def product_misfit(r: Reading, node: Node, left: Part, right: Part) -> Misfit:
             hints.append(f"{u}.*{v} multiplies entries")
         if not hints and "1" in inner:
             hints.append(f"{inner[0] if inner[1] == '1' else inner[1]} does not silently become 1")
-    return Misfit("shapes do not fit in '*'", node, r.text, label=label, hint=_offbyone(inner) or ", ".join(hints))
+    return Misfit("shapes do not fit in '*'", node, r.text, label=label, hint=off_by_one(inner) or ", ".join(hints))
 
 
-def _offbyone(inner: tuple[str, str]) -> str:
+def off_by_one(inner: tuple[str, str]) -> str:
+    """A hint where two sizes are one family's at different indices."""
     names = [i.partition("[")[0] for i in inner]
     if names[0] == names[1] and all("[" in i for i in inner):
         return "the same sizes at shifted indices: is an index off by one?"

@@ -185,6 +185,8 @@ class _Growth:
         yield "div", lambda d: div(self.term(s, d), self.nonzero(d))
         yield "fn", lambda d: fn(self.rng.choice(WHOLE_LINE), self.term(s, d))
         yield "fn", lambda d: self.special(s, d)
+        if self.rng.random() < 0.2:
+            yield "stop", lambda d: make("stop", self.term(s, d))
         if s.is_scalar:
             yield from self.scalars()
             return
@@ -341,7 +343,7 @@ def _names(d: Dim) -> tuple[Dim, ...]:
 
 PRODUCED = frozenset(
     """num const size sym eye ones zeros commutation add neg mul div had hdiv pow hpow kron inner transpose inv det
-    logdet tr sum diag diagvec vec unvec norm1 norm2 normF softmax logsumexp fn call""".split()
+    logdet tr sum diag diagvec vec unvec norm1 norm2 normF softmax logsumexp fn call stop""".split()
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import autograd.numpy as anp
 from autograd import elementwise_grad, grad, jacobian
 from autograd.scipy.special import erf
+from autograd.tracer import getval, isbox
 
 from matcalc.language.dims import Dim
 from matcalc.language.terms import Term
@@ -198,7 +199,15 @@ def _of_exponentials(op: str, axis: int | None, x: Array) -> Array:
     return e / total if op == "softmax" else anp.reshape(top + anp.log(total), (-1, 1))
 
 
+def _stopped(x: Array) -> Array:
+    """The value alone, for every derivative that is being taken."""
+    while isbox(x):
+        x = getval(x)
+    return x
+
+
 _SIMPLE: dict[str, Callable[..., Array]] = {
+    "stop": _stopped,
     "add": _fold(lambda a, b: a + b),
     "neg": lambda a: -a,
     "mul": _multiply,

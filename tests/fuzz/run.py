@@ -50,9 +50,8 @@ class Tally:
 def general(reason: str) -> str:
     """A reason without the names and terms of one problem, so that equal reasons are counted together."""
     first = reason.splitlines()[0] if reason else ""
-    return re.sub(
-        r"(differential of |read off |language: |functions yet: )(\w+\(|).*", lambda m: m[1] + (m[2] or "...(") + "...)", first
-    )[:110]
+    told = r"(differential of |read off |language: |functions yet: )(\w+\(|).*"
+    return re.sub(told, lambda m: m[1] + (m[2] or "...(") + "...)", first)[:110]
 
 
 def block(case: Case, outcome: Outcome) -> str:

@@ -1,0 +1,157 @@
+"""Sums over an index as products of matrices of rows, and back, by the rules of the book.
+
+*Stacked*: ``sum(n, a[n]*b[n]')`` becomes ``A'*B`` with the members as rows.  The rules go from the outside in; where
+something is left that has no rows (an opaque loss), the sum stays as it was.  *By members* is the other direction.
+
+Invariant: every step is an instance of a rule at one path; the value does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from matcalc.calculus.moves import move
+from matcalc.language.binders import BINDERS
+from matcalc.language.terms import Path, Term, at, subterms
+from matcalc.rewriting.engine import Setting, rewrite
+from matcalc.rewriting.rules import Rule, RuleBook
+from matcalc.rewriting.steps import Step
+
+__all__ = ["FORMS", "by_members", "rewritten", "stacked"]
+
+OUT_OF_SUMS = ("sum-sign", "sum-divisor", "sum-factor-scalar")
+TO_ROWS = ("stack-norm2", "stack-outer", "stack-weights", "stack-inner", "stack-sum", "split-sum")
+ROWS = (
+    *("rows-sign", "rows-divide", "rows-scale", "rows-add", "rows-constant", "rows-linear-transposed", "rows-linear"),
+    *("rows-weights", "rows-dot", "rows-hadamard", "rows-elementwise"),
+)
+MOST = 400  # steps of one term
+
+
+def rewritten(form: str, t: Term, book: RuleBook, setting: Setting, label: str) -> list[Step]:
+    """The steps to the stacked form, or to the form by members; none where nothing changes."""
+    parts = list(FORMS[form](t, book, setting))
+    if not parts or parts[-1].after is t:
+        return []
+    reason = {"stacked": "the members are the rows of matrices", "members": "row by row"}[form]
+    return [Step(form, t, parts[-1].after, reason, label, substeps=tuple(parts))]
+
+
+# -------------------------------------------------------------------------------- stacking
+def stacked(t: Term, book: RuleBook, setting: Setting) -> Iterator[Step]:
+    """Every sum over an index that can be: a product of matrices of rows."""
+    kept: set[Term] = set()
+    while True:
+        path = next((p for p, s in _outermost(t, "sumover") if s not in kept), None)
+        if path is None:
+            return
+        attempt = list(_one_stacked(t, path, book, setting))
+        done = attempt[-1].after if attempt else t
+        if not attempt or _has_compound_rows(at(done, path)):
+            kept.add(at(t, path))
+            continue
+        yield from attempt
+        t = done
+
+
+def _one_stacked(t: Term, path: Path, book: RuleBook, setting: Setting) -> Iterator[Step]:
+    """The steps that stack the sum at a path, and push the rows inwards."""
+    while True:
+        made = _next(t, path, book, setting)
+        if made is None:
+            return
+        yield made
+        t = made.after
+
+
+def _next(t: Term, path: Path, book: RuleBook, setting: Setting) -> Step | None:
+    for below, s in _outermost(at(t, path), "sumover"):
+        for name in (*OUT_OF_SUMS, *TO_ROWS):
+            made = rewrite(book[name], t, (*path, *below), setting)
+            if made is not None and made.after is not t:
+                return made
+    for below, s in _outermost(at(t, path), "stack"):
+        if s.args[0].op == "elem":
+            continue
+        for name in ROWS:
+            made = rewrite(book[name], t, (*path, *below), setting)
+            if made is not None and made.after is not t:
+                return made
+    clean = move("transposes", t, setting, level=3)
+    return clean if clean is not None and clean.after is not t else None
+
+
+def _outermost(t: Term, op: str) -> Iterator[tuple[Path, Term]]:
+    """The places of an operation that are under no binder, from the left."""
+    waiting: list[tuple[Path, Term]] = [((), t)]
+    while waiting:
+        path, node = waiting.pop()
+        if node.op == op:
+            yield path, node
+        if node.op not in BINDERS:
+            waiting += reversed([((*path, i), a) for i, a in enumerate(node.args)])
+
+
+def _has_compound_rows(t: Term) -> bool:
+    return any(s.op == "sumover" or (s.op == "stack" and s.args[0].op != "elem") for s in subterms(t))
+
+
+# ------------------------------------------------------------------------------- by members
+def by_members(t: Term, book: RuleBook, setting: Setting) -> Iterator[Step]:
+    """Matrices of rows put together again, and their products as sums over the index."""
+    names = {n: body for n, body in setting.definitions.items() if any(s.op == "stack" for s in subterms(body))}
+    for _ in range(MOST):
+        made = _written_out(t, names, setting) or _backwards(t, book, setting)
+        if made is None:
+            return
+        yield made
+        t = made.after
+
+
+def _written_out(t: Term, names: dict[str, Term], setting: Setting) -> Step | None:
+    """A name that was given to a matrix of rows."""
+    for path, s in _everywhere(t):
+        if s.op == "sym" and s.data in names:
+            return move("definition", t, setting, path)
+    return None
+
+
+def _backwards(t: Term, book: RuleBook, setting: Setting) -> Step | None:
+    for path, s in _everywhere(t):
+        if not any(a.op == "stack" for a in subterms(s)) or s.op in BINDERS:
+            continue
+        for rule in _rules(book, (*ROWS, *TO_ROWS)):
+            made = rewrite(rule, t, path, setting, direction=-1, within=True)
+            if made is not None and made.after is not t and _fewer_rows(t, made.after):
+                return made
+    return None
+
+
+def _rules(book: RuleBook, names: Sequence[str]) -> list[Rule]:
+    return [book[n] for n in names if n not in ("rows-constant", "rows-sign", "split-sum")] + [book["rows-sign"]]
+
+
+def _fewer_rows(before: Term, after: Term) -> bool:
+    """Whether the rows have moved outwards: what is in them has grown, or they have become a sum."""
+    return _rows_size(after) > _rows_size(before) or _count(after) < _count(before)
+
+
+def _rows_size(t: Term) -> int:
+    return max((s.args[0].size for s in subterms(t) if s.op == "stack"), default=0)
+
+
+def _count(t: Term) -> int:
+    return sum(s.op == "stack" for s in subterms(t))
+
+
+def _everywhere(t: Term) -> Iterator[tuple[Path, Term]]:
+    """Every place under no binder, the outermost first."""
+    waiting: list[tuple[Path, Term]] = [((), t)]
+    while waiting:
+        path, node = waiting.pop(0)
+        yield path, node
+        if node.op not in BINDERS:
+            waiting += [((*path, i), a) for i, a in enumerate(node.args)]
+
+
+FORMS = {"stacked": stacked, "members": by_members}

@@ -1,0 +1,305 @@
+"""The misprints of a document: every chain of equalities that can be read is judged, each line by itself.
+
+A chain becomes a derivation with the definitions of the document that it uses.  A name that is only ever differentiated
+(``\\nabla_Y L``) is read as an opaque function of the outermost of the things it is differentiated by.
+
+Invariant: a line is called wrong only where a small change makes it right; whatever else does not agree is not understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matcalc.errors import MatcalcError
+from matcalc.homework.derivation import Course
+from matcalc.homework.grade import Strictness
+from matcalc.homework.intake import lines_of_chain
+from matcalc.homework.posing import HIDDEN, NAME, Seed, expressions, together, with_objective
+from matcalc.homework.statements import Line, Side
+from matcalc.homework.verdict import Judged
+from matcalc.interop.documents import DocumentChain, chains, kind_of, line_at, line_starts
+from matcalc.interop.latex import declaration_of
+from matcalc.language.conventions import Names
+from matcalc.language.problem import Problem
+from matcalc.language.program import KNOWN
+from matcalc.language.syntax import Node, parse_tree
+
+__all__ = ["Found", "Report", "check_document", "told_document"]
+
+MARKS = {"right": "fine", "right again": "fine", "wrong": "wrong", "follows": "follows", "definition": "definition"}
+VARIABLES = ("x", "X", "W", "w", "theta", "y", "Y", "z")  # by what \nabla is taken where it does not say
+MOST_SEEDS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One line of the document. ``mark``: fine, wrong, follows, definition or not understood."""
+
+    number: int
+    text: str
+    mark: str
+    message: str = ""
+    correction: str = ""
+    equal_up_to: str | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """The line for JSON."""
+        return {
+            "line": self.number,
+            "text": self.text,
+            "mark": self.mark,
+            "message": self.message,
+            "correction": self.correction,
+            "equal_up_to": self.equal_up_to,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found in a document."""
+
+    name: str
+    lines: tuple[Found, ...]
+
+    @property
+    def wrong(self) -> tuple[Found, ...]:
+        return tuple(f for f in self.lines if f.mark == "wrong")
+
+    def as_data(self) -> dict[str, Any]:
+        """The report for JSON."""
+        return {"document": self.name, "counts": counts(self), "lines": [f.as_data() for f in self.lines]}
+
+
+def counts(report: Report) -> dict[str, int]:
+    """How many lines of each mark."""
+    kinds = ("fine", "wrong", "follows", "definition", "not understood")
+    return {k: sum(f.mark == k for f in report.lines) for k in kinds}
+
+
+def check_document(
+    text: str, name: str = "", declare: Iterable[str] | None = None, seed: int = 0
+) -> Report:
+    """Judge every chain of a document that can be read."""
+    found = chains(text, kind_of(text, name))
+    starts = line_starts(text)
+    book = _Book(text, found, list(declare or ()))
+    out: list[Found] = []
+    for group in _groups(found):
+        lines = [line for d in group for line in lines_of_chain(d.chain, text, lambda span: line_at(starts, span.start))]
+        equations = [line for line in lines if line.kind == "equation"]
+        if equations:
+            out += _judged(book, lines, found.index(group[0]), seed)
+    return Report(name, tuple(sorted(out, key=lambda f: f.number)))
+
+
+def _groups(found: Sequence[DocumentChain]) -> Iterator[list[DocumentChain]]:
+    """A chain with those that go on from it."""
+    group: list[DocumentChain] = []
+    for d in found:
+        if d.chain.continues and group:
+            group.append(d)
+            continue
+        if group:
+            yield group
+        group = [d]
+    if group:
+        yield group
+
+
+def _judged(book: _Book, lines: Sequence[Line], place: int, seed: int) -> list[Found]:
+    try:
+        problem, given = book.problem(lines, place)
+    except MatcalcError as error:
+        return [_not_understood(line, error.message) for line in lines if line.kind == "equation"]
+    asked = tuple(n for n in VARIABLES if n in problem.symbols)[:1]
+    course = Course(problem, (), Strictness(), "projected", seed, given, lenient=True)
+    course.context.asked = asked
+    for i, line in enumerate(lines):
+        course.take(i, line, lines)
+    return [_found(j) for j in course.results if j.mark != "remark"]
+
+
+def _not_understood(line: Line, message: str) -> Found:
+    return Found(line.number, line.text, "not understood", message)
+
+
+def _found(j: Judged) -> Found:
+    mark = MARKS.get(j.mark, "not understood")
+    first = j.findings[0] if j.findings else None
+    message = first.message if first is not None and mark == "wrong" else j.message.partition("\n")[0].removeprefix("error: ")
+    return Found(j.number, j.text, mark, message, first.answer if first is not None and mark == "wrong" else "", j.equal_up_to)
+
+
+# -------------------------------------------------------------------- the document's own names
+class _Book:
+    """The definitions and declarations of a document, found by name and place."""
+
+    def __init__(self, text: str, found: Sequence[DocumentChain], declare: list[str]) -> None:
+        self.declare = declare
+        self.declared: dict[str, str] = {}
+        self.definitions: dict[str, list[tuple[int, str]]] = {}
+        for place, d in enumerate(found):
+            declaration = declaration_of(d.chain, text)
+            if declaration is not None:
+                self.declared.update(declaration)
+                continue
+            sides = d.chain.sides
+            if d.chain.continues or len(sides) < 2 or sides[0].tree is None or sides[1].tree is None:
+                continue
+            if sides[1].relation in ("=", "gets", ":=") and sides[0].tree.kind == "name":
+                body = sides[1].text
+                if body is not None and NAME.fullmatch(str(sides[0].tree.data)):
+                    self.definitions.setdefault(str(sides[0].tree.data), []).append((place, body))
+
+    def nearest(self, name: str, place: int) -> str | None:
+        """The definition of a name that counts at a place: the last one before it, else the first after it."""
+        known = self.definitions.get(name, [])
+        before = [body for at, body in known if at < place]
+        after = [body for at, body in known if at > place]
+        return before[-1] if before else (after[0] if after else None)
+
+    def problem(self, lines: Sequence[Line], place: int) -> tuple[Problem, frozenset[int]]:
+        """The problem that a chain is about. Raises MatcalcError where there is none to be read."""
+        own = _own_definitions(lines)
+        used = _names_of(lines)
+        needed = self._closure([n for n in used if n not in own], place, set(own))
+        losses = _losses(lines, {*needed, *own})
+        seeds = [Seed(n, body, -1) for n, body in needed.items()]
+        seeds += [Seed(n, body, i) for n, (i, body) in own.items()]
+        for loss, variables in losses.items():
+            top = _outermost(variables, {**needed, **{n: b for n, (_, b) in own.items()}})
+            if top is not None:
+                seeds.append(Seed(loss, f"loss({top})", -1))
+        seeds += [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
+        declarations = [*self.declare, *(line for n, line in self.declared.items() if n in used or n in needed)]
+        kept, problem = together(seeds, declarations)
+        names = [s.name for s in kept]
+        objective = next((n for n in losses if n in names), None) or next(
+            (n for n in names if n.startswith(HIDDEN)), names[-1]
+        )
+        given = frozenset(s.line for s in kept if s.line >= 0 and not s.name.startswith(HIDDEN))
+        return with_objective(problem, objective), given
+
+    def _closure(self, names: Sequence[str], place: int, taken: set[str]) -> dict[str, str]:
+        """The definitions that are needed, each after those it uses."""
+        out: dict[str, str] = {}
+
+        def visit(name: str, above: frozenset[str]) -> None:
+            body = self.nearest(name, place)
+            if body is None or name in out or name in above or name in taken:
+                return
+            for inner in _names_in(body):
+                visit(inner, above | {name})
+            out[name] = body
+
+        for name in names:
+            visit(name, frozenset())
+        return out
+
+
+def _own_definitions(lines: Sequence[Line]) -> dict[str, tuple[int, str]]:
+    """What the chain itself defines."""
+    out: dict[str, tuple[int, str]] = {}
+    for i, line in enumerate(lines):
+        if line.kind == "equation" and not line.continues and line.sides[0].error is None and line.sides[1].error is None:
+            name = line.sides[0].words.strip()
+            if NAME.fullmatch(name) and name not in out:
+                out[name] = (i, line.sides[1].words)
+    return out
+
+
+def _tree(side: Side) -> Node | None:
+    if side.error is not None:
+        return None
+    try:
+        return parse_tree(side.text, side.start, side.stop)
+    except MatcalcError:
+        return None
+
+
+def _trees(lines: Sequence[Line]) -> Iterator[Node]:
+    for line in lines:
+        for side in line.sides:
+            tree = _tree(side)
+            if tree is not None:
+                yield tree
+
+
+def _names_of(lines: Sequence[Line]) -> list[str]:
+    found: dict[str, None] = {}
+    for tree in _trees(lines):
+        found.update(dict.fromkeys(_used(tree)))
+    return list(found)
+
+
+def _names_in(text: str) -> list[str]:
+    try:
+        return _used(parse_tree(text))
+    except MatcalcError:
+        return []
+
+
+def _used(tree: Node) -> list[str]:
+    names = Names()
+    names.read(tree, lambda n: n in KNOWN)
+    return [*names.variables, *names.families]
+
+
+def _losses(lines: Sequence[Line], defined: set[str]) -> dict[str, list[str]]:
+    """The names that are differentiated and nowhere defined, with the names they are differentiated by."""
+    out: dict[str, list[str]] = {}
+    applied: set[str] = set()
+    for tree in _trees(lines):
+        for n in tree.walk():
+            if n.kind == "call" and n.data[0] not in KNOWN:
+                applied.add(str(n.data[0]))
+            if n.kind == "call" and n.data[0] in ("grad", "jac") and len(n.args) == 2:
+                f, by = n.args
+                if f.kind == by.kind == "name" and f.data not in defined:
+                    out.setdefault(str(f.data), []).append(str(by.data))
+    return {f: list(dict.fromkeys(by)) for f, by in out.items() if f not in applied}
+
+
+def _outermost(variables: Sequence[str], definitions: Mapping[str, str]) -> str | None:
+    """The variable that depends on the others and that none of them depends on."""
+
+    def below(name: str, seen: frozenset[str] = frozenset()) -> set[str]:
+        body = definitions.get(name)
+        if body is None or name in seen:
+            return set()
+        inner = set(_names_in(body))
+        return inner | {d for n in inner for d in below(n, seen | {name})}
+
+    tops = [v for v in variables if not any(v in below(u) for u in variables if u != v)]
+    return tops[0] if tops else None
+
+
+def _bodies(lines: Sequence[Line], own: Mapping[str, tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The expressions that belong into the program, so that sizes are inferred from them."""
+    for i, line in enumerate(lines):
+        for side in line.sides:
+            if side.error is None and not (NAME.fullmatch(side.words.strip()) and side.words.strip() in own):
+                for body in expressions(side, ()):
+                    yield i, body
+
+
+# -------------------------------------------------------------------------------------- telling
+def told_document(report: Report) -> str:
+    """The report for a person."""
+    out = []
+    digits = max((len(str(f.number)) for f in report.lines), default=1)
+    for f in report.lines:
+        up_to = f" (up to: {f.equal_up_to})" if f.equal_up_to else ""
+        out.append(f"{f.number:>{digits}}  {f.mark:14}{up_to}  {_short(f.text)}")
+        if f.mark == "wrong":
+            out.append(f"{' ' * digits}    {f.message}")
+        elif f.mark == "not understood" and f.message:
+            out.append(f"{' ' * digits}    ({f.message})")
+    told = ", ".join(f"{k} {mark}" for mark, k in counts(report).items() if k)
+    return "\n".join([*out, "", f"{len(report.lines)} lines: {told}" if report.lines else "no equations were found"]) + "\n"
+
+
+def _short(text: str, width: int = 90) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
