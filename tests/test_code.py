@@ -603,3 +603,17 @@ def test_entries_of_a_variable_without_structure_are_all_independent() -> None:
     source = d.code()
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+SCALED_PRODUCTS = [
+    ("L = (f*g' - eye(p))*diag(w)*M", "M", "M: p×n; f: p; g: p; w: p"),
+    ("f = softmax(-diag(X1.^3))", "X1", "X1: p×p"),
+]
+
+
+@pytest.mark.parametrize(("problem", "wrt", "declare"), SCALED_PRODUCTS)
+def test_a_scaled_product_is_not_taken_for_the_bare_one(problem: str, wrt: str, declare: str) -> None:
+    """``-w.*M`` once stood in for ``diag(w)*M`` inside a longer chain (found by random testing)."""
+    source = matcalc.derive(problem, wrt=wrt, declare=declare).code()
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -23,7 +23,7 @@ OUT_OF_SUMS = ("sum-sign", "sum-divisor", "sum-factor-scalar")
 TO_ROWS = ("stack-norm2", "stack-outer", "stack-weights", "stack-inner", "stack-sum", "split-sum")
 ROWS = (
     *("rows-sign", "rows-divide", "rows-scale", "rows-add", "rows-constant", "rows-linear-transposed", "rows-linear"),
-    *("rows-weights", "rows-dot", "rows-hadamard", "rows-elementwise"),
+    *("rows-weights", "rows-dot", "rows-hadamard", "rows-power", "rows-quotient", "rows-elementwise"),
 )
 MOST = 400  # steps of one term
 
@@ -46,39 +46,37 @@ def stacked(t: Term, book: RuleBook, setting: Setting) -> Iterator[Step]:
         if path is None:
             return
         attempt = list(_one_stacked(t, path, book, setting))
-        done = attempt[-1].after if attempt else t
-        if not attempt or _has_compound_rows(at(done, path)):
+        if not attempt or _has_compound_rows(attempt[-1].after):
             kept.add(at(t, path))
             continue
         yield from attempt
-        t = done
+        t = attempt[-1].after
 
 
 def _one_stacked(t: Term, path: Path, book: RuleBook, setting: Setting) -> Iterator[Step]:
-    """The steps that stack the sum at a path, and push the rows inwards."""
-    while True:
-        made = _next(t, path, book, setting)
-        if made is None:
+    """The steps that stack the sum at a path, and push its rows inwards."""
+    for name in (*OUT_OF_SUMS, *TO_ROWS):
+        made = rewrite(book[name], t, path, setting)
+        if made is not None and made.after is not t:
+            yield made
+            if name in TO_ROWS:
+                yield from _pushed(made.after, book, setting)
             return
+
+
+def _pushed(t: Term, book: RuleBook, setting: Setting) -> Iterator[Step]:
+    """The steps that push rows inwards until they are the rows of members, and tidy up."""
+    while True:
+        places = [path for path, s in _outermost(t, "stack") if s.args[0].op != "elem"]
+        tries = (rewrite(book[name], t, path, setting) for path in places for name in ROWS)
+        made = next((m for m in tries if m is not None and m.after is not t), None)
+        if made is None:
+            break
         yield made
         t = made.after
-
-
-def _next(t: Term, path: Path, book: RuleBook, setting: Setting) -> Step | None:
-    for below, s in _outermost(at(t, path), "sumover"):
-        for name in (*OUT_OF_SUMS, *TO_ROWS):
-            made = rewrite(book[name], t, (*path, *below), setting)
-            if made is not None and made.after is not t:
-                return made
-    for below, s in _outermost(at(t, path), "stack"):
-        if s.args[0].op == "elem":
-            continue
-        for name in ROWS:
-            made = rewrite(book[name], t, (*path, *below), setting)
-            if made is not None and made.after is not t:
-                return made
     clean = move("transposes", t, setting, level=3)
-    return clean if clean is not None and clean.after is not t else None
+    if clean is not None and clean.after is not t:
+        yield clean
 
 
 def _outermost(t: Term, op: str) -> Iterator[tuple[Path, Term]]:
@@ -93,7 +91,7 @@ def _outermost(t: Term, op: str) -> Iterator[tuple[Path, Term]]:
 
 
 def _has_compound_rows(t: Term) -> bool:
-    return any(s.op == "sumover" or (s.op == "stack" and s.args[0].op != "elem") for s in subterms(t))
+    return any(s.op == "stack" and s.args[0].op != "elem" for _, s in _outermost(t, "stack"))
 
 
 # ------------------------------------------------------------------------------- by members

@@ -113,7 +113,7 @@ def _plan(g: Graph, outputs: Sequence[Node], products: bool) -> Plan:
     wanted |= {o.args[0] for o in outputs if o.op == "transpose"}
     shared = [n for n in order if n in wanted and (n.op in CHAIN - {"dot"} or _is_scaled_matrix(n))]
     return Plan(
-        ready={product_key(g, n): n for n in shared},
+        ready={key: n for n in shared if (key := product_key(g, n)) is not None},
         computed=frozenset(shared),
         whole=frozenset(n for n in order if n.op == "add" and n.is_matrix),
         formed=frozenset(n for n in order if n.op == "prod" and n.is_matrix),

@@ -123,8 +123,8 @@ def _scaled_parts(g: Graph, x: Node) -> list[Factor] | None:
     return [*out, matrix(core), *(matrix(diag(g, a.args[0])) for a in right)]
 
 
-def product_key(g: Graph, node: Node) -> tuple[Node, ...]:
-    """The factors of a computed product, to recognise it inside a longer chain."""
+def product_key(g: Graph, node: Node) -> tuple[Node, ...] | None:
+    """The factors of a computed product, to recognise it inside a longer chain; None where it is also scaled."""
     if node.op == "prod":
         factors = _scaled_parts(g, node) or [matrix(node)]
     else:
@@ -132,9 +132,11 @@ def product_key(g: Graph, node: Node) -> tuple[Node, ...]:
         second = node.args[1]
         factors = [matrix(first), matrix(second) if second.is_matrix else column(second)]
     out: list[Node] = []
+    outside = Ratio()
     for f in factors:
-        out += [e.node for e in expand(g, f, Ratio())]
-    return tuple(out)
+        out += [e.node for e in expand(g, f, outside)]
+    scaled = outside.coefficient != 1 or outside.numerators or outside.denominators
+    return None if scaled else tuple(out)
 
 
 # ---------------------------------------------------------------------------------------- chains

@@ -15,8 +15,8 @@ from typing import Any
 from matcalc.errors import MatcalcError
 from matcalc.homework.derivation import Course
 from matcalc.homework.grade import Strictness
-from matcalc.homework.intake import lines_of_chain
-from matcalc.homework.posing import HIDDEN, NAME, Seed, expressions, together, with_objective
+from matcalc.homework.intake import gradients_as_rows, lines_of_chain
+from matcalc.homework.posing import HIDDEN, NAME, Seed, expressions, together, unknown_sides, with_objective
 from matcalc.homework.statements import Line, Side
 from matcalc.homework.verdict import Judged
 from matcalc.interop.documents import DocumentChain, chains, kind_of, line_at, line_starts
@@ -31,6 +31,7 @@ __all__ = ["Found", "Report", "check_document", "told_document"]
 MARKS = {"right": "fine", "right again": "fine", "wrong": "wrong", "follows": "follows", "definition": "definition"}
 VARIABLES = ("x", "X", "W", "w", "theta", "y", "Y", "z")  # by what \nabla is taken where it does not say
 MOST_SEEDS = 24
+ELSEWHERE = ("wrong-point", "symmetric")  # findings that may only mean that a name means something else here
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,22 @@ def check_document(
     book = _Book(text, found, list(declare or ()))
     out: list[Found] = []
     for group in _groups(found):
-        lines = [line for d in group for line in lines_of_chain(d.chain, text, lambda span: line_at(starts, span.start))]
-        equations = [line for line in lines if line.kind == "equation"]
-        if equations:
-            out += _judged(book, lines, found.index(group[0]), seed)
+        tries = []
+        for changed in (None, gradients_as_rows(text)):
+            lines = [
+                line
+                for d in group
+                for line in lines_of_chain(d.chain, text, lambda span: line_at(starts, span.start), changed)
+            ]
+            if any(line.kind == "equation" for line in lines):
+                tries.append(_judged(book, lines, found.index(group[0]), seed))
+        if tries:
+            out += max(tries, key=_understood)  # the reading in which most is right
     return Report(name, tuple(sorted(out, key=lambda f: f.number)))
+
+
+def _understood(lines: Sequence[Found]) -> tuple[int, int]:
+    return -sum(f.mark == "wrong" for f in lines), sum(f.mark == "fine" for f in lines)
 
 
 def _groups(found: Sequence[DocumentChain]) -> Iterator[list[DocumentChain]]:
@@ -118,16 +130,20 @@ def _judged(book: _Book, lines: Sequence[Line], place: int, seed: int) -> list[F
     course.context.asked = asked
     for i, line in enumerate(lines):
         course.take(i, line, lines)
-    return [_found(j) for j in course.results if j.mark != "remark"]
+    sure = not any(f.assumed and f.kind == "value" and f.name not in ("loss",) for f in problem.functions.values())
+    return [_found(j, sure) for j in course.results if j.mark != "remark"]
 
 
 def _not_understood(line: Line, message: str) -> Found:
     return Found(line.number, line.text, "not understood", message)
 
 
-def _found(j: Judged) -> Found:
+def _found(j: Judged, sure: bool) -> Found:
+    """What is said of a line. ``sure``: no function in it had to be taken for a scalar one."""
     mark = MARKS.get(j.mark, "not understood")
     first = j.findings[0] if j.findings else None
+    if mark == "wrong" and (not sure or first is None or first.kind in ELSEWHERE):
+        return Found(j.number, j.text, "not understood", "this differs, but perhaps names are meant otherwise")
     message = first.message if first is not None and mark == "wrong" else j.message.partition("\n")[0].removeprefix("error: ")
     return Found(j.number, j.text, mark, message, first.answer if first is not None and mark == "wrong" else "", j.equal_up_to)
 
@@ -175,6 +191,9 @@ class _Book:
         seeds += [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
         declarations = [*self.declare, *(line for n, line in self.declared.items() if n in used or n in needed)]
         kept, problem = together(seeds, declarations)
+        more = list(unknown_sides(lines, problem, len(kept)))
+        if more:
+            kept, problem = together([*kept, *more], declarations)
         names = [s.name for s in kept]
         objective = next((n for n in losses if n in names), None) or next(
             (n for n in names if n.startswith(HIDDEN)), names[-1]

@@ -6,17 +6,19 @@ Invariant: every place in the plain text knows where it came from, so that an er
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matcalc.errors import MatcalcError, ParseError, Span
 from matcalc.homework.posing import NAME
 from matcalc.homework.statements import Line, Side, plain_lines
 from matcalc.interop.latex import Chain, is_latex, read_chains
+from matcalc.interop.latex import Side as LatexSide
 from matcalc.interop.latex_names import known_of
 from matcalc.interop.latex_plain import write_plain
 from matcalc.language.problem import Problem
+from matcalc.language.syntax import Node
 
-__all__ = ["FORMS", "Intake", "answer_text", "lines_of"]
+__all__ = ["FORMS", "Intake", "answer_text", "gradients_as_rows", "lines_of", "lines_of_chain"]
 
 FORMS = ("auto", "plain", "latex", "numpy")
 Place = Callable[[Span], Span]
@@ -103,15 +105,20 @@ def latex_lines(text: str, problem: Problem | None) -> list[Line]:
     return [line for chain in chains for line in lines_of_chain(chain, text, lambda span: text.count("\n", 0, span.start) + 1)]
 
 
-def lines_of_chain(chain: Chain, text: str, number: Callable[[Span], int]) -> list[Line]:
-    """A chain as lines: one for the first equation, one for every side that continues it on another line."""
+def lines_of_chain(
+    chain: Chain, text: str, number: Callable[[Span], int], changed: Callable[[Node], Node] | None = None
+) -> list[Line]:
+    """A chain as lines: one for the first equation, one for every side that continues it on another line.
+
+    ``changed`` is done to the syntax tree of every side.
+    """
     out: list[Line] = []
     sides = [s for s in chain.sides if s.relation in EQUALITIES]
     if not sides:
         return out
     if len(sides) == 1 and not chain.continues:
         one = sides[0]
-        return [Line(number(one.span), _words(text, one.span), "expression", (_side(one, text),))]
+        return [Line(number(one.span), _words(text, one.span), "expression", (_side(one, text, changed),))]
     groups: list[list[int]] = []
     for i, s in enumerate(sides):
         needed = 2 if len(groups) == 1 and not chain.continues else 1
@@ -125,7 +132,7 @@ def lines_of_chain(chain: Chain, text: str, number: Callable[[Span], int]) -> li
         span = Span(inside[0].span.start, inside[-1].span.end)
         continues = chain.continues or k > 0
         shown = ("= " if continues else "") + _words(text, span)
-        out.append(Line(number(inside[-1 if not continues else 0].span), shown, "equation", tuple(_side(s, text) for s in inside), continues))
+        out.append(Line(number(inside[-1 if not continues else 0].span), shown, "equation", tuple(_side(s, text, changed) for s in inside), continues))
     return out
 
 
@@ -133,11 +140,23 @@ def _words(text: str, span: Span) -> str:
     return " ".join(text[span.start : span.end].split())
 
 
-def _side(side: object, text: str) -> Side:
-    from matcalc.interop.latex import Side as LatexSide
+def gradients_as_rows(text: str) -> Callable[[Node], Node]:
+    """Turns the derivatives of numbers that are written with \\partial into rows, as in the numerator layout."""
 
-    assert isinstance(side, LatexSide)
+    def changed(node: Node) -> Node:
+        args = tuple(changed(a) for a in node.args)
+        data = node.data
+        if node.kind == "call" and data == ("grad", 0) and len(args) == 2:
+            mark = node.mark or node.span
+            if not text[mark.start : mark.end].startswith("\\nabla"):
+                data = ("jac", 0)
+        return replace(node, args=args, data=data)
+
+    return changed
+
+
+def _side(side: LatexSide, text: str, changed: Callable[[Node], Node] | None) -> Side:
     if side.tree is None:
         return Side("", 0, 0, lambda span: side.span, side.error or ParseError("this cannot be read", span=side.span, source=text))
-    written = write_plain(side.tree)
+    written = write_plain(side.tree if changed is None else changed(side.tree))
     return Side(written.text, 0, len(written.text), written.source)

@@ -193,8 +193,10 @@ class Context:
             by = self._of_problem(self.own[by.data])
         if body.op == "sym" and body.data in self.derived:
             return self._second(kind, body, by)
-        if kind == "gradient" and body.op == "call" and by in body.args:
-            return terms.make("grad", *body.args, data=(body.data[0], body.args.index(by)))
+        row = kind == "jacobian" and body.is_scalar and by.shape.is_vector
+        if (kind == "gradient" or row) and body.op == "call" and by in body.args:
+            made = terms.make("grad", *body.args, data=(body.data[0], body.args.index(by)))
+            return terms.transpose(made) if row else made
         shape = shape_of_derivative(kind, body.shape, by.shape)
         name = f"{_WORDS[kind]}({self._called(body)}, {self._called(by)})"
         known = self.derived.get(name)

@@ -16,12 +16,15 @@ from dataclasses import dataclass, replace
 from matcalc.errors import MatcalcError, ParseError
 from matcalc.homework.meaning import LOSSES, QUOTIENT
 from matcalc.homework.statements import Line, Side
+from matcalc.interop.latex_plain import write_plain
+from matcalc.language.conventions import Names
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.problem import Definition, Problem
+from matcalc.language.program import KNOWN
 from matcalc.language.syntax import Node, parse_tree
 
-__all__ = ["HIDDEN", "NAME", "Posed", "Seed", "expressions", "is_differential_name", "pose", "together", "with_objective"]
+__all__ = ["HIDDEN", "NAME", "Posed", "Seed", "expressions", "is_differential_name", "pose", "together", "unknown_sides", "with_objective"]
 
 NAME = re.compile(r"[^\W\d]\w*")
 DERIVATIVES = ("grad", "jac", "hess", "d")
@@ -52,6 +55,9 @@ def pose(lines: Sequence[Line], declare: Iterable[str], wrt: Sequence[str]) -> P
     if not seeds:
         raise ParseError("there is no line to judge", hint="write f = ..., d(f) = ... or grad(f, x) = ...")
     kept, problem = together(seeds, declarations)
+    more = list(unknown_sides(lines, problem, len(kept)))
+    if more:  # sides with names that nothing else tells about
+        kept, problem = together([*kept, *more], declarations)
     wanted = _objective(kept, lines)
     return Posed(with_objective(problem, wanted), frozenset(s.line for s in kept if not s.name.startswith(HIDDEN)))
 
@@ -95,6 +101,44 @@ def expressions(side: Side, defined: Iterable[str]) -> Iterator[str]:
         first = call.args[0]
         if first.kind != "name":
             yield side.text[first.span.start : first.span.end]
+
+
+def unknown_sides(lines: Sequence[Line], problem: Problem, many: int) -> Iterator[Seed]:
+    """The sides that speak of names the problem does not have yet, with variables in the place of gradients.
+
+    Only these: a wrong side that is read together with the others could make sizes equal that are not.
+    """
+    known = {*problem.symbols, *problem.functions, *(d.name for d in problem.definitions), problem.objective_name}
+    for i, line in enumerate(lines):
+        for side in line.sides:
+            try:
+                tree = parse_tree(side.text, side.start, side.stop) if side.error is None else None
+            except MatcalcError:
+                tree = None
+            if tree is None:
+                continue
+            names = Names()
+            names.read(tree, lambda n: n in KNOWN)
+            if all(n in known for n in (*names.variables, *names.families)):
+                continue
+            body = without_derivatives(tree)
+            if body is not None:
+                many += 1
+                yield Seed(f"{HIDDEN}{many}", write_plain(body).text, i)
+
+
+def without_derivatives(tree: Node) -> Node | None:
+    """The tree with ``grad(f, X)`` and ``d(X)`` as X, which has their shape; None where there are other derivatives."""
+    if tree.kind == "call" and tree.data[0] in DERIVATIVES:
+        if tree.data[0] == "d":
+            return without_derivatives(tree.args[0])
+        if tree.data[0] == "grad" and len(tree.args) == 2:
+            return without_derivatives(tree.args[1])
+        return None
+    args = [without_derivatives(a) for a in tree.args]
+    if any(a is None for a in args):
+        return None
+    return replace(tree, args=tuple(a for a in args if a is not None)) if args else tree
 
 
 def together(seeds: list[Seed], declarations: list[str]) -> tuple[list[Seed], Problem]:
