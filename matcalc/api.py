@@ -113,17 +113,19 @@ def derive(
     seed: int = 0,
     verify: bool = True,
     latex: bool | None = None,
+    sums: str = "kept",
+    unrolled: bool = False,
 ) -> Derivation:
     """The derivative of a problem by each name of ``wrt``, with its steps and its certificate.
 
-    ``problem`` is text (``latex`` as in :func:`parse`), a Problem or a SymPy expression; ``rules`` are files of further rules, which are tested first.
-    Raises ParseError or ShapeError for text that cannot be read, CannotDerive where no rule leads to the answer,
-    RuleError for a refused rule, FailedCertificate where the numerical check contradicts the derivation.
+    ``problem`` is text (``latex`` as in :func:`parse`), a Problem or a SymPy expression; ``rules`` are files of further
+    rules, which are tested first.  Raises ParseError or ShapeError for text that cannot be read, CannotDerive where no
+    rule leads to the answer, RuleError for a refused rule, FailedCertificate where the numerical check contradicts the derivation.
     """
     names = _names(wrt)
     asked = _problem(problem, names, declare, latex)
     book = _book(rules, seed)
-    told = calculus.derive(asked, names, method, order, layout, structure, book)
+    told = calculus.derive(asked, names, method, order, layout, structure, book, sums, unrolled)
     parts = {f.name: getattr(told, f.name) for f in fields(told)}
     if not verify:
         return Derivation(**{**parts, "certificate": _unverified(seed)})

@@ -101,6 +101,14 @@ def _problem_options(command: Any) -> Any:
             type=click.Path(exists=True, dir_okay=False),
             help="A file of further rules, checked before use.",
         ),
+        click.option(
+            "--sums",
+            type=click.Choice(("kept", "stacked", "members")),
+            default="kept",
+            show_default=True,
+            help="Sums over an index as products of matrices of rows, or the other way round.",
+        ),
+        click.option("--unrolled", is_flag=True, help="Also write out the recurrences of loops."),
         click.option("--seed", type=int, default=0, show_default=True, help="Of the numerical check."),
         click.option("--no-verify", is_flag=True, help="Leave out the numerical check."),
         click.option("--output", metavar="FILE", help="Write to a file, not to standard output."),
@@ -196,6 +204,8 @@ def _derivation(options: dict[str, Any]) -> Derivation:
         rules=list(options["rules"]) or None,
         seed=options["seed"],
         verify=not options["no_verify"],
+        sums=options["sums"],
+        unrolled=options["unrolled"],
     )
 
 

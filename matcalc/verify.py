@@ -86,7 +86,9 @@ def _through(back: Pass | None) -> dict[str, Any]:
 def _formulas(derivation: Derivation) -> list[Lines]:
     """The derivations of recurrences, and of gradients by members that are not among the lines of a variable."""
     back = derivation.back
-    return [] if back is None else [*back.lines, *(m for found in back.members.values() for m in found[1:])]
+    if back is None:
+        return []
+    return [*back.lines, *back.unrolled, *(m for found in back.members.values() for m in found[1:])]
 
 
 def _checked(derivation: Derivation, name: str, seed: int) -> tuple[float | None, ...]:

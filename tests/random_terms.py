@@ -151,6 +151,7 @@ class _Growth:
         yield "mul", self.product
         yield "mul", self.product
         yield "fn", lambda s, d: fn(self.rng.choice(self.functions), self.term(s, d))
+        yield "stop", lambda s, d: make("stop", self.term(s, d))
         yield "fn", lambda s, d: fn(self.rng.choice(ELEMENTWISE), self.term(s, d), self.rng.choice((0, 0, 1, 2)))
         if self.scalars_ok:
             yield "div", lambda s, d: div(self.term(s, d), self.term(SCALAR, d))

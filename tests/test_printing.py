@@ -138,6 +138,7 @@ LOOKS: list[tuple[Term, str, str, str]] = [
         "unvec(vec(A), m, n)",
         r"\operatorname{vec}_{m \times n}^{-1}\left(\operatorname{vec}\left(A\right)\right)",
     ),
+    (make("stop", x), "stop(x)", "stop(x)", r"\operatorname{stop}\left(x\right)"),
     (make("softmax", x), "softmax(x)", "softmax(x)", r"\operatorname{softmax}\left(x\right)"),
     (fn("exp", x), "exp(x)", "exp(x)", r"\exp\left(x\right)"),
     (fn("sigmoid", x), "sigmoid(x)", "σ(x)", r"\sigma\left(x\right)"),

@@ -23,6 +23,8 @@ from matcalc.calculus.methods import Question
 from matcalc.calculus.moves import move
 from matcalc.calculus.recurrence import Gradient, System, at_range, formula, statements_of, system_of
 from matcalc.calculus.segments import Cotangent, Segment, sweeps
+from matcalc.calculus.sums import rewritten
+from matcalc.calculus.unrolled import unrolled
 from matcalc.errors import CannotDerive
 from matcalc.language import terms
 from matcalc.language.binders import substitute_index
@@ -60,6 +62,7 @@ class Pass:
     lines: tuple[Lines, ...]
     families: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)  # gradients by members
     members: Mapping[str, tuple[Lines, ...]] = field(default_factory=dict)  # their derivations, the main one first
+    unrolled: tuple[Lines, ...] = ()  # closed forms of recurrences, where they were asked for
     least: int = 1
     setting: Backward = field(default_factory=Backward)
 
@@ -80,7 +83,15 @@ def needs_backward(problem: Problem, names: Sequence[str]) -> bool:
     return loops or any(n in problem.symbols and problem.symbols[n].index is not None for n in names)
 
 
-def through_recurrences(problem: Problem, names: Sequence[str], book: Tables, order: int, layout: str) -> Told:
+def through_recurrences(
+    problem: Problem,
+    names: Sequence[str],
+    book: Tables,
+    order: int,
+    layout: str,
+    sums: str = "kept",
+    unroll: bool = False,
+) -> Told:
     """The derivation of the gradients by some names."""
     if not problem.objective.is_scalar:
         raise CannotDerive("only a scalar objective is derived through recurrences and by families")
@@ -91,7 +102,7 @@ def through_recurrences(problem: Problem, names: Sequence[str], book: Tables, or
     for n in names:
         if not problem.facts.get(n, frozenset()).isdisjoint(("symmetric", "skew", "diagonal", "posdef")):
             raise CannotDerive(f"gradients by a structured variable ({n}) through recurrences are not derived")
-    told = _Telling(problem, system_of(problem, names, book), book).told()
+    told = _Telling(problem, system_of(problem, names, book), book, sums, unroll).told()
     return replace(told, conventions=tuple(dict.fromkeys(_conventions(problem, names, book, told))))
 
 
@@ -120,12 +131,14 @@ def defined_shapes(problem: Problem) -> dict[str, Shape]:
 class _Telling:
     """The lines of one system, made one after the other."""
 
-    def __init__(self, problem: Problem, system: System, book: Tables) -> None:
+    def __init__(self, problem: Problem, system: System, book: Tables, sums: str, unroll: bool) -> None:
         self.problem = problem
+        self.sums = sums
+        self.unroll = unroll
         self.system = system
         self.book = book
         self.chain: Chain = system.chain
-        self.forms: dict[str, dict[Term, Term]] = {"put-in-cotangents": {}, "fold-members": {}}
+        self.forms: dict[str, dict[Term, Term]] = {"put-in-cotangents": {}, "fold-members": {}, "unroll": {}}
         base = system.setting
         self.setting = Backward(base.facts, base.varying, base.definitions, system, self.forms)
         self.members: dict[str, tuple[Lines, ...]] = {}
@@ -150,7 +163,8 @@ class _Telling:
         every = tuple(_introduced(e) for e in self.system.introduced)
         checking = (*every, *self.raw_statements(statements), *statements)
         least = self.system.least
-        back = Pass((*named, *statements), checking, tuple(lines), families, self.members, least, self.setting)
+        closed = tuple(self.written_out()) if self.unroll else ()
+        back = Pass((*named, *statements), checking, tuple(lines), families, self.members, closed, least, self.setting)
         return Told(own, back, tuple(self.notes(named)))
 
     def notes(self, named: Sequence[Statement]) -> Iterator[str]:
@@ -171,6 +185,16 @@ class _Telling:
 
     def is_own_position(self, c: Cotangent, defined: set[str]) -> bool:
         return c.equation not in self.system.needed
+
+    def written_out(self) -> Iterator[Lines]:
+        """The recurrences in closed form, where they have one."""
+        for sweep in self.system.sweeps:
+            found = unrolled(self.system, sweep)
+            if found is not None:
+                member, term, index, where = found
+                self.forms["unroll"][member] = term
+                made = chain_move("unroll", member, self.setting, label=str(member))
+                yield Lines(str(member), term, (made, *self.presented(term, str(member))), index, where, self.setting)
 
     # -------------------------------------------------------------------------- the recurrences
     def cotangent(self, c: Cotangent, s: Segment) -> Lines:
@@ -266,7 +290,11 @@ class _Telling:
         if defined:
             return self.by_definition(formula(s, g.variable, ""), g, s, label)
         read = chain_move("read-part", last, self.setting, {"d": differential(g.variable)}, label)
-        return [read, *self.finished(s, g.variable, "", label, read.after)[0]]
+        steps = [read, *self.finished(s, g.variable, "", label, read.after)[0]]
+        if self.sums != "kept":
+            steps += rewritten(self.sums, steps[-1].after, self.book.rules, self.setting, label)
+            steps += self.presented(steps[-1].after, label)
+        return steps
 
     def by_definition(self, raw: Term, g: Gradient, s: Segment, label: str) -> list[Step]:
         """The gradient by a name that the program defines: its cotangent."""

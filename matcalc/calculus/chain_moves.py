@@ -186,6 +186,7 @@ CHAIN_MOVES: dict[str, Callable[[Term, Given, Backward], Term | None]] = {
     "is-absent": _absent,
     "put-in-cotangents": _form("put-in-cotangents"),
     "fold-members": _form("fold-members"),
+    "unroll": _form("unroll"),
 }
 
 REASONS = {
@@ -199,6 +200,7 @@ REASONS = {
     "is-absent": "the variable does not occur",
     "put-in-cotangents": "cotangents that are used once are put in",
     "fold-members": "by definition",
+    "unroll": "every step back multiplies by one more matrix from the left",
 }
 
 

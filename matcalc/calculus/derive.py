@@ -19,6 +19,7 @@ from matcalc.calculus.conventions import conventions_of, everything, kind_of_str
 from matcalc.calculus.differential import Tables, tables
 from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, presented, started
 from matcalc.calculus.moves import MOVES, READINGS, move
+from matcalc.calculus.sums import FORMS, rewritten
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.terms import Path, Term, subterms, zeros
@@ -79,18 +80,25 @@ def derive(
     layout: str = "gradient",
     structure: str = "projected",
     rules: RuleBook | None = None,
+    sums: str = "kept",
+    unrolled: bool = False,
 ) -> Derivation:
-    """The derivation of a problem's derivative by each name. Raises CannotDerive where no rule leads to it."""
+    """The derivation of a problem's derivative by each name. Raises CannotDerive where no rule leads to it.
+
+    ``sums``: sums over an index are kept, or written as products of matrices of rows (``stacked``), or such products as
+    sums (``members``).  ``unrolled``: recurrences are written out beside themselves where they can be.
+    """
     _require("method", method, ("auto", *METHODS))
     _require("order", order, (1, 2))
     _require("layout", layout, ("gradient", "numerator", "denominator"))
     _require("structure", structure, ("projected", "entries"))
+    _require("sums", sums, ("kept", *FORMS))
     _require_supported(problem)
     names = _names(problem, wrt)
     book = tables(rules if rules is not None else rule_book())
-    asked = _Asked(_with_objective(problem), book, method, order, layout, structure)
+    asked = _Asked(_with_objective(problem), book, method, order, layout, structure, sums)
     if needs_backward(problem, names):
-        return _through_recurrences(asked, names)
+        return _through_recurrences(asked, names, unrolled)
     told = {name: _told(asked, name) for name in names}
     by_name = any(problem.objective_name in t.steps[-1].after.free for t in told.values())
     return Derivation(
@@ -150,6 +158,7 @@ class _Asked:
     order: int
     layout: str
     structure: str
+    sums: str = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +207,18 @@ def _names(problem: Problem, wrt: str | Sequence[str] | None) -> tuple[str, ...]
     return tuple(dict.fromkeys(names))
 
 
-def _through_recurrences(asked: _Asked, names: tuple[str, ...]) -> Derivation:
+def _with_rows(asked: _Asked, q: Question, last: Step) -> tuple[Step, ...]:
+    """The answer with its sums over an index as products of matrices of rows, or the other way round."""
+    if asked.sums == "kept":
+        return ()
+    made = rewritten(asked.sums, last.after, asked.book.rules, q.setting, last.label)
+    return (*made, *presented(q, made[-1], last.label)) if made else ()
+
+
+def _through_recurrences(asked: _Asked, names: tuple[str, ...], unrolled: bool) -> Derivation:
     """The gradients of a program with recurrences, or by families."""
     problem = asked.problem
-    told = through_recurrences(problem, names, asked.book, asked.order, asked.layout)
+    told = through_recurrences(problem, names, asked.book, asked.order, asked.layout, asked.sums, unrolled)
     return Derivation(
         problem=problem,
         lines=told.lines,
@@ -240,6 +257,7 @@ def _told(asked: _Asked, name: str) -> _Told:
     steps += final
     steps += _layout(asked, question, steps[-1], read_as)
     steps += _released(asked, question, steps[-1])
+    steps += _with_rows(asked, question, steps[-1])
     told = conventions_of(question, read_as, asked.layout, asked.structure)
     names = _introduced(steps)
     known = replace(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from matcalc.calculus.arithmetic import tidy
 from matcalc.calculus.cotangents import Part
+from matcalc.calculus.folding import folded
 from matcalc.calculus.indices import Range
 from matcalc.calculus.jacobian import matrix_of
 from matcalc.calculus.recurrence import System
@@ -34,7 +35,7 @@ def unrolled(system: System, sweep: Sweep) -> tuple[Term, Term, str, Range] | No
     (c,) = sweep.members
     if c.target.op != "elem" or c.target.shape.cols is not ONE:
         return None
-    through, direct = _parts(c)
+    through, direct = _parts(system, c)
     factor = _factor(c, through)
     if factor is None:
         return None
@@ -49,13 +50,14 @@ def unrolled(system: System, sweep: Sweep) -> tuple[Term, Term, str, Range] | No
     return member, terms.add(*out), start, sweep.range
 
 
-def _parts(c: Cotangent) -> tuple[list[Part], dict[Range, list[Part]]]:
+def _parts(system: System, c: Cotangent) -> tuple[list[Part], dict[Range, list[Part]]]:
     """The parts that go through the recurrence, and the others by segment."""
     through: dict[Part, None] = {}
     direct: dict[Range, list[Part]] = {}
     for s in c.segments:
-        direct[s.range] = [p for p in s.parts if p.source != c.equation]
-        through.update(dict.fromkeys(p for p in s.parts if p.source == c.equation))
+        parts = [folded(system.chain, p) for p in s.parts]
+        direct[s.range] = [p for p in parts if p.source != c.equation]
+        through.update(dict.fromkeys(p for p in parts if p.source == c.equation))
     return list(through), direct
 
 

@@ -110,8 +110,10 @@ def _slipped(question: Question) -> Iterator[tuple[str, str, Form]]:
 
 
 def _dropped(form: Form, everywhere: list[tuple[Path, Form]]) -> Iterator[tuple[str, str, Form]]:
-    """The right answer without one of its summands or factors."""
+    """The right answer without one of its summands, factors or functions."""
     for path, here in everywhere:
+        if len(here.args) == 1 and here.op not in ("neg", "transpose"):
+            yield "other", f"{text_of(here)} is meant, not {text_of(here.args[0])}", put(form, path, here.args[0])
         if here.op not in ("add", "mul", "had"):
             continue
         for i, a in enumerate(here.args):

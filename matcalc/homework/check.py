@@ -15,10 +15,12 @@ from matcalc.homework.grade import Judge, Strictness
 from matcalc.homework.intake import FORMS, answer_text, lines_of
 from matcalc.homework.labels import labelled
 from matcalc.homework.meaning import unreadable
+from matcalc.homework.numpy_answers import numpy_answers
 from matcalc.homework.question import LAYOUTS
 from matcalc.homework.verdict import Judged, Verdict
 from matcalc.interop.from_sympy import declarations, from_sympy, is_sympy
 from matcalc.interop.latex import read_problem
+from matcalc.interop.numpy_code import is_numpy
 from matcalc.language.problem import Problem
 
 __all__ = ["check", "check_lines", "checked_text", "posed_problem", "together"]
@@ -60,7 +62,8 @@ def check(
         "layout": layout, "structure": structure, "order": order, "strict": strict, "up_to": up_to, "seed": seed
     }  # fmt: skip
     answers = _by_name(asked, wrt, answer)
-    found = {name: _checked(asked, name, text, form, options) for name, text in answers.items()}
+    several = [n for n in answers if n is not None] if len(answers) > 1 and len(set(map(str, answers.values()))) == 1 else []
+    found = {name: _checked(asked, name, text, form, options, several) for name, text in answers.items()}
     return next(iter(found.values())) if len(found) == 1 else together(found)
 
 
@@ -88,6 +91,8 @@ def _by_name(problem: Problem, wrt: Wrt, answer: Any) -> dict[str | None, Any]:
             raise MatcalcError(f"there are {len(answer)} answers for {len(names)} variables")
         return dict(zip(names, answer, strict=True))
     if len(names) > 1:
+        if is_numpy(str(answer)):
+            return dict.fromkeys(names, answer)  # the code says what is the gradient by what
         found = labelled(str(answer), names)
         if set(found) != set(names):
             missing = next(n for n in names if n not in found)
@@ -99,17 +104,41 @@ def _by_name(problem: Problem, wrt: Wrt, answer: Any) -> dict[str | None, Any]:
     return {free[0] if len(free) == 1 else None: answer}
 
 
-def _checked(problem: Problem, name: str | None, answer: Any, form: str, options: dict[str, Any]) -> Verdict:
+def _checked(
+    problem: Problem, name: str | None, answer: Any, form: str, options: dict[str, Any], several: Sequence[str]
+) -> Verdict:
     judge = Judge.of(problem, name, **options)
-    verdict = checked_text(judge, str(answer), form)
+    verdict = checked_text(judge, str(answer), form, several)
     if name is None and verdict.status == "wrong" and verdict.counterexample and verdict.counterexample.shapes and not verdict.message:
         listed = ", ".join(problem.symbols)
         raise MatcalcError("by which variable?", hint=f"say wrt=...; the names of the problem are {listed}")
     return verdict
 
 
-def checked_text(judge: Judge, text: str, form: str = "auto") -> Verdict:
-    """The verdict of a judge on a text in any of the forms."""
+def checked_text(judge: Judge, text: str, form: str = "auto", several: Sequence[str] = ()) -> Verdict:
+    """The verdict of a judge on a text in any of the forms. ``several``: all variables that code answers by."""
+    if form == "numpy" or (form == "auto" and is_numpy(text)):
+        code = _checked_code(judge, text, several)
+        if form == "numpy" or code.status != "unreadable":
+            return code
+        other = _checked_formula(judge, text, form)
+        return code if other.status == "unreadable" else other
+    return _checked_formula(judge, text, form)
+
+
+def _checked_code(judge: Judge, text: str, several: Sequence[str] = ()) -> Verdict:
+    """The verdict on NumPy code; ``several``: all the variables that it has gradients by."""
+    wrt = judge.question.wrt
+    names = list(several) or ([wrt] if wrt is not None else [])
+    try:
+        found = numpy_answers(text, judge.context(), names, judge.question.shape if len(names) < 2 else None)
+        answer = found[wrt] if wrt in found else next(iter(found.values()))
+    except MatcalcError as error:
+        return judge.verdict("unreadable", text, message=unreadable(error))
+    return judge.judge(answer)
+
+
+def _checked_formula(judge: Judge, text: str, form: str) -> Verdict:
     problem = judge.question.problem
     try:
         intake = answer_text(text, problem, form)

@@ -132,11 +132,27 @@ def _diagonal(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         a, b = here.args
         yield "hadamard", "the columns are multiplied as matrices", call("mul", a, call("transpose", b)), True
         yield "hadamard", "the columns are multiplied as matrices", call("mul", call("transpose", a), b), True
+    if here.op == "had" and len(here.args) == 2:
+        for i, a in enumerate(here.args):
+            vector = _spread_vector(a)
+            if vector is not None:
+                yield "hadamard", "the matrices are multiplied, not the entries", call("mul", here.args[1 - i], vector), True
     if here.op in ("had", "mul") and len(here.args) > 2:
         other = "mul" if here.op == "had" else "had"
         yield "hadamard", "the other product is meant", Form(other, here.args), True
     if here.op in ("had", "mul") and len(here.args) >= 2:
         yield from _scaled(here)
+
+
+def _spread_vector(form: Form) -> Form | None:
+    """The vector v of ``ones(m)*v'`` or ``v*ones(n)'``: what broadcasting makes of it."""
+    if form.op != "mul" or len(form.args) != 2:
+        return None
+    for i in (0, 1):
+        if _is_ones(form.args[i]):
+            other = form.args[1 - i]
+            return other.args[0] if other.op == "transpose" else other
+    return None
 
 
 def _scaled(here: Form) -> Made:

@@ -26,7 +26,7 @@ def labelled(text: str, names: Sequence[str]) -> dict[str, str]:
         name = _named(left, names) if len(parts) > 1 else None
         right = plain[parts[-1].start : parts[-1].end]
         if name is not None:
-            found[name] = "\n".join([*before, right])
+            found[name] = "; ".join([*before, right])
         if len(parts) == 2 and NAME.fullmatch(left) and left not in names:
             before.append(f"{left} = {right}")
     return found

@@ -10,11 +10,11 @@ others unreadable.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from matcalc.errors import MatcalcError, ParseError
-from matcalc.homework.meaning import LOSSES, QUOTIENT
+from matcalc.homework.meaning import CONSTANTS, LOSSES, QUOTIENT
 from matcalc.homework.statements import Line, Side
 from matcalc.interop.latex_plain import write_plain
 from matcalc.language.conventions import Names
@@ -119,23 +119,25 @@ def unknown_sides(lines: Sequence[Line], problem: Problem, many: int) -> Iterato
                 continue
             names = Names()
             names.read(tree, lambda n: n in KNOWN)
-            if all(n in known for n in (*names.variables, *names.families)):
+            if all(n in known or n in CONSTANTS or is_differential_name(n, known) for n in (*names.variables, *names.families)):
                 continue
-            body = without_derivatives(tree)
+            body = without_derivatives(tree, known)
             if body is not None:
                 many += 1
                 yield Seed(f"{HIDDEN}{many}", write_plain(body).text, i)
 
 
-def without_derivatives(tree: Node) -> Node | None:
+def without_derivatives(tree: Node, known: Collection[str]) -> Node | None:
     """The tree with ``grad(f, X)`` and ``d(X)`` as X, which has their shape; None where there are other derivatives."""
+    if tree.kind == "name" and tree.data not in known and is_differential_name(tree.data, known):
+        return replace(tree, data=tree.data[1:]) if tree.data[1:] in known else None
     if tree.kind == "call" and tree.data[0] in DERIVATIVES:
         if tree.data[0] == "d":
-            return without_derivatives(tree.args[0])
+            return without_derivatives(tree.args[0], known)
         if tree.data[0] == "grad" and len(tree.args) == 2:
-            return without_derivatives(tree.args[1])
+            return without_derivatives(tree.args[1], known)
         return None
-    args = [without_derivatives(a) for a in tree.args]
+    args = [without_derivatives(a, known) for a in tree.args]
     if any(a is None for a in args):
         return None
     return replace(tree, args=tuple(a for a in args if a is not None)) if args else tree

@@ -99,7 +99,8 @@ def _inlined(form: Form, table: dict[str, Form]) -> Form:
 def statements(text: str) -> Iterator[Span]:
     """The places of the statements of a text: lines and parts between semicolons, outside of brackets.
 
-    A line that begins with an operator belongs to the line before it.
+    A line that begins with an operator belongs to the line before it; one that begins with a minus sign only where it is
+    indented.
     """
     depth = 0
     start = 0
@@ -115,16 +116,25 @@ def statements(text: str) -> Iterator[Span]:
             depth += 1
         elif c in CLOSING:
             depth = max(0, depth - 1)
-        elif c == ";" and depth == 0 or (c == "\n" and depth == 0 and not _goes_on(text, i)):
+        elif c == ";" and depth == 0 or (c == "\n" and depth == 0 and not _goes_on(text, start, i)):
             yield from _trimmed(text, start, i)
             start = i + 1
         i += 1
     yield from _trimmed(text, start, len(text))
 
 
-def _goes_on(text: str, newline: int) -> bool:
+def _goes_on(text: str, start: int, newline: int) -> bool:
     rest = text[newline:].lstrip()
-    return rest.startswith(OPERATORS) or (rest.startswith("-") and not rest.startswith(("->", "--")) and "=" not in _line(rest))
+    if rest.startswith(OPERATORS):
+        return True
+    if not rest.startswith("-") or rest.startswith(("->", "--")) or "=" in _line(rest):
+        return False
+    return _indent(text, len(text) - len(rest)) > _indent(text, start + len(text[start:]) - len(text[start:].lstrip()))
+
+
+def _indent(text: str, place: int) -> int:
+    """How far a place is from the beginning of its line."""
+    return place - (text.rfind("\n", 0, place) + 1)
 
 
 def _line(text: str) -> str:

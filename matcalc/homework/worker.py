@@ -16,6 +16,7 @@ from matcalc.homework.check import check_lines, checked_text, posed_problem, tog
 from matcalc.homework.grade import Judge
 from matcalc.homework.labels import is_derivation, labelled
 from matcalc.homework.verdict import Verdict
+from matcalc.interop.numpy_code import is_numpy
 from matcalc.language.problem import Problem
 
 __all__ = ["Grader", "main"]
@@ -38,12 +39,14 @@ class Grader:
 
     def grade(self, text: str, form: str) -> Verdict:
         """The verdict on the text of one file."""
-        if form != "numpy" and is_derivation(text):
+        if form != "numpy" and not (form == "auto" and is_numpy(text)) and is_derivation(text):
             kept = {k: v for k, v in self.options.items() if k in ("layout", "structure", "strict", "seed")}
             return check_lines(text, self.problem, [n for n in self.judges if n is not None] or None, form=form, **kept)
         if len(self.judges) == 1:
             return checked_text(next(iter(self.judges.values())), text, form)
         names = [n for n in self.judges if n is not None]
+        if form == "numpy" or (form == "auto" and is_numpy(text)):
+            return together({n: checked_text(self.judges[n], text, "numpy", names) for n in names})
         answers = labelled(text, names)
         found: dict[str | None, Verdict] = {}
         for name in names:

@@ -1,8 +1,8 @@
 r"""Documents in: the chains of equalities of a Markdown, HTML or TeX file, with their lines.
 
-Formulas are found by their marks: ``$$ $$``, ``$ $``, ``\( \)``, ``\[ \]``, environments such as ``align``, script elements of type
-``math/tex`` and fenced ``math`` blocks.  Code, comments and verbatim text are passed over.  The commands a document defines
-are known in all of its formulas.
+Formulas are found by their marks: ``$$ $$``, ``$ $``, ``\( \)``, ``\[ \]``, environments such as ``align``, script
+elements of type ``math/tex`` and fenced ``math`` blocks.  Code, comments and verbatim text are passed over.  The
+commands a document defines are known in all of its formulas.
 
 Invariants: places are those of the document, so that an error points into it; the time is linear in its length.
 """
@@ -17,8 +17,8 @@ from typing import Literal
 
 from matcalc.errors import ParseError, Span
 from matcalc.interop.latex import Chain, chains_of, prepared
+from matcalc.interop.latex_facts import facts_of
 from matcalc.interop.latex_grammar import Facts
-from matcalc.interop.latex_layout import facts_of
 from matcalc.interop.latex_macros import definitions
 from matcalc.interop.latex_names import Known
 from matcalc.interop.latex_tokens import Token
@@ -29,7 +29,8 @@ Kind = Literal["markdown", "html", "tex"]
 MAX_DOCUMENT = 2_000_000
 MAX_FORMULA = 50_000
 SUFFIXES: dict[str, Kind] = {
-    "md": "markdown", "markdown": "markdown", "txt": "markdown", "rmd": "markdown", "qmd": "markdown", "html": "html", "htm": "html",
+    "md": "markdown", "markdown": "markdown", "txt": "markdown", "rmd": "markdown", "qmd": "markdown",
+    "html": "html", "htm": "html",
     "xhtml": "html", "tex": "tex", "latex": "tex", "ltx": "tex",
 }  # fmt: skip
 ENVIRONMENTS = "equation|align|alignat|gather|multline|eqnarray|displaymath|math|flalign|dmath"
@@ -49,6 +50,8 @@ OPENING = re.compile(
     r"|(?P<dollar>\$)",
     re.MULTILINE,
 )
+
+CLOSING = {"display": "$$", "bracket": "\\]", "parenthesis": "\\)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ Found = tuple[Span | None, bool, bool, int]  # the formula (None: there is none)
 
 
 def _formula(text: str, kind: Kind, match: re.Match[str], closers: _Closers) -> Found:
-    mark, after = match.lastgroup or "", match.end()
+    after = match.end()
     which = next(name for name, value in match.groupdict().items() if value is not None)
     if which == "fence":
         return _fenced(match, closers)
@@ -143,16 +146,19 @@ def _formula(text: str, kind: Kind, match: re.Match[str], closers: _Closers) -> 
     if which == "environment":
         closing = f"\\end{{{match['name']}}}"
         end = closers.find(closing, after)
-        return (None, True, False, after) if end < 0 else (Span(match.start(), end + len(closing)), True, False, end + len(closing))
-    closing = {"display": "$$", "bracket": "\\]", "parenthesis": "\\)"}.get(which)
-    if closing is not None:
+        if end < 0:
+            return None, True, False, after
+        return Span(match.start(), end + len(closing)), True, False, end + len(closing)
+    if which in CLOSING:
+        closing = CLOSING[which]
         end = closers.find(closing, after)
-        if end < 0 or (which != "display" and kind == "markdown" and "\n\n" in text[after:min(end, after + MAX_FORMULA)]):
+        if end < 0 or (
+            which != "display" and kind == "markdown" and "\n\n" in text[after : min(end, after + MAX_FORMULA)]
+        ):
             return None, False, False, after
         return Span(after, end), which != "parenthesis", False, end + len(closing)
     if which == "dollar":
         return _inline(text, kind, match.start())
-    assert mark is not None
     return None, False, False, after
 
 
@@ -221,7 +227,10 @@ def line_at(starts: list[int], place: int) -> int:
 
 # ---------------------------------------------------------------------- chains
 def chains(text: str, kind: Kind | None = None, known: Known | None = None) -> list[DocumentChain]:
-    """The chains of all formulas of a document, in order. A formula that falls apart is a chain of one side with its error."""
+    """The chains of all formulas of a document, in order.
+
+    A formula that falls apart is a chain of one side with its error.
+    """
     kind = kind or kind_of(text)
     known = known or Known()
     starts = line_starts(text)

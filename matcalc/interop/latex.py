@@ -1,8 +1,8 @@
 r"""LaTeX in: formulas as people write them, read as problems, expressions and chains of equalities.
 
 ``read_chains`` gives the syntax tree of every side of every equality, with places in the LaTeX; ``read_problem`` and
-``read_expression`` go on through the plain language, so that inference, conventions and errors are those of plain text: what
-was understood is the text of the problem, and an error points into the LaTeX.
+``read_term`` go on through the plain language, so that inference, conventions and errors are those of plain
+text: what was understood is the text of the problem, and an error points into the LaTeX.
 
 Invariant: nothing is guessed silently; what cannot be read raises :class:`~matcalc.errors.ParseError` with its place.
 """
@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from matcalc.errors import MatcalcError, ParseError, Span
+from matcalc.interop.latex_facts import facts_of
 from matcalc.interop.latex_grammar import Facts, Grammar
-from matcalc.interop.latex_layout import Run, facts_of, flattened, runs
+from matcalc.interop.latex_layout import Run, flattened, runs
 from matcalc.interop.latex_macros import Macros, expand
 from matcalc.interop.latex_names import Known, known_of
 from matcalc.interop.latex_plain import Written, write_plain
@@ -28,14 +29,14 @@ from matcalc.language.problem import Function, Problem, Symbol
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
 
-__all__ = ["Chain", "Side", "is_latex", "latex_tree", "read_chains", "read_expression", "read_problem"]
+__all__ = ["Chain", "Side", "is_latex", "latex_tree", "read_chains", "read_problem", "read_term"]
 
 Declare = Mapping[str, str] | Iterable[str] | str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a chain. Of ``tree`` and ``error`` one is None; ``relation`` stands before the side ('' for the first)."""
+    """One side of a chain. Of ``tree`` and ``error`` one is None; ``relation`` stands before the side."""
 
     relation: str  # = | approx | propto | gets | in | le | ge | ne | to | sim | : | += ... ; empty for the first side
     span: Span
@@ -50,7 +51,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """``a = b = c``. Where the first side has a relation, the chain goes on with one above; ``word``: where, let, ..."""
+    """``a = b = c``. Where the first side has a relation, the chain goes on with one above; ``word``: where, let."""
 
     sides: tuple[Side, ...]
     span: Span
@@ -83,8 +84,9 @@ def read_chains(
 ) -> list[Chain]:
     """The chains of equalities of a formula, side by side; a side that cannot be read holds its error.
 
-    ``lines``: the end of a line ends a row, as in a derivation written line by line.  ``macros`` are the commands that are
-    defined so far, and take in those that the formula defines.  Raises ParseError where nothing can be told apart.
+    ``lines``: the end of a line ends a row, as in a derivation written line by line.  ``macros`` are the commands
+    that are defined so far, and take in those that the formula defines.  Raises ParseError where nothing can be told
+    apart.
     """
     tokens = prepared(text, start, stop, macros, entities)
     return chains_of(tokens, text, known or Known(), facts_of(tokens), lines)
@@ -122,7 +124,13 @@ def _tree(tokens: list[Token], text: str, known: Known, facts: Facts) -> Node:
 
 def _without_goal(tokens: list[Token]) -> list[Token]:
     r"""A side without ``\min_W`` before it: the objective is what counts."""
-    if not (tokens and (tokens[0].is_cmd("min", "argmin") or (tokens[0].kind == "word" and tokens[0].value in ("minimize", "argmin", "min")))):
+    if not (
+        tokens
+        and (
+            tokens[0].is_cmd("min", "argmin")
+            or (tokens[0].kind == "word" and tokens[0].value in ("minimize", "argmin", "min"))
+        )
+    ):
         return tokens
     if len(tokens) > 1 and tokens[1].is_sign("_"):
         end, depth = 2, 0
@@ -148,12 +156,14 @@ def _one_side(text: str, known: Known, macros: Macros | None) -> tuple[list[Toke
         raise ParseError("there is no expression", span=Span(0, 0), source=text, label="nothing is written here")
     if len(found) > 1 or len(found[0]) > 1:
         other = found[1][0] if len(found) > 1 else found[0][1]
-        raise ParseError("one expression is expected here", span=other.mark, source=text, label="this begins another one")
+        raise ParseError(
+            "one expression is expected here", span=other.mark, source=text, label="this begins another one"
+        )
     return found[0][0].tokens, text, known, facts
 
 
 # ------------------------------------------------------------- through plain text
-def read_expression(
+def read_term(
     text: str,
     known: Problem | Mapping[str, Shape | Symbol],
     *,
@@ -182,7 +192,9 @@ def relocated(error: MatcalcError, written: Written, text: str) -> MatcalcError:
 
 
 # -------------------------------------------------------------------- problems
-PLAIN_LINE = re.compile(r"\s*(?:derive\s|for\s+\w+\s+in\s|#|[^\W\d]\w*(?:\[\w+\])?(?:\s*,\s*[^\W\d]\w*(?:\[\w+\])?)*\s*:(?!=))")
+PLAIN_LINE = re.compile(
+    r"\s*(?:derive\s|for\s+\w+\s+in\s|#|[^\W\d]\w*(?:\[\w+\])?(?:\s*,\s*[^\W\d]\w*(?:\[\w+\])?)*\s*:(?!=))"
+)
 
 
 def read_problem(
@@ -207,7 +219,9 @@ def _declared(declare: Declare) -> dict[str, str]:
     if declare is None:
         return {}
     lines = [f"{n} : {s}" for n, s in declare.items()] if isinstance(declare, Mapping) else declare
-    lines = re.split(r"[;\n]", lines) if isinstance(lines, str) else [p for line in lines for p in re.split(r"[;\n]", line)]
+    lines = (
+        re.split(r"[;\n]", lines) if isinstance(lines, str) else [p for line in lines for p in re.split(r"[;\n]", line)]
+    )
     out: dict[str, str] = {}
     for line in lines:
         names, colon, shape = line.partition(":")
@@ -224,7 +238,7 @@ def _known_by(declared: Mapping[str, str], asked: Sequence[str]) -> Known:
     functions: dict[str, Function] = {}
     open_names = list(asked)
     try:
-        declarations = parse_declarations({n: s for n, s in declared.items()})
+        declarations = parse_declarations(declared)
     except MatcalcError:
         declarations = []
     for d in declarations:
@@ -269,7 +283,11 @@ def _blocks(text: str) -> list[tuple[int, int, bool]]:
     place = 0
     for piece in re.split(r"(?<=\n)|(?<=;)", text):
         end = place + len(piece)
-        plain = "\\" not in piece and "$" not in piece and (PLAIN_LINE.match(piece) is not None or not piece.strip(" ;\n\t"))
+        plain = (
+            "\\" not in piece
+            and "$" not in piece
+            and (PLAIN_LINE.match(piece) is not None or not piece.strip(" ;\n\t"))
+        )
         if out and out[-1][2] == plain:
             out[-1] = (out[-1][0], end, plain)
         elif piece.strip(" ;\n\t") or not plain:
@@ -280,7 +298,11 @@ def _blocks(text: str) -> list[tuple[int, int, bool]]:
 
 def _with_plain_names(known: Known, before: str) -> Known:
     """The names that plain declarations of the program have made known."""
-    lines = [line for line in re.split(r"[;\n]", before) if PLAIN_LINE.match(line) and ":" in line and "\\" not in line and " in " not in line]
+    lines = [
+        line
+        for line in re.split(r"[;\n]", before)
+        if PLAIN_LINE.match(line) and ":" in line and "\\" not in line and " in " not in line
+    ]
     if not lines:
         return known
     more = _known_by(_declared([line.partition("#")[0] for line in lines]), ())
@@ -293,10 +315,17 @@ def _statement(chain: Chain, text: str) -> tuple[bool, Node | None, Node | None,
         if side.error is not None:
             raise side.error
         if side.relation not in ("", "="):
-            raise ParseError("this relation is not part of a problem", span=side.span, source=text, hint="write NAME = EXPRESSION")
+            raise ParseError(
+                "this relation is not part of a problem", span=side.span, source=text, hint="write NAME = EXPRESSION"
+            )
     if chain.continues or len(chain.sides) > 2:
         span = chain.sides[0 if chain.continues else 2].span
-        raise ParseError("a problem has one expression for each name", span=span, source=text, hint="a chain of equalities is for 'check'")
+        raise ParseError(
+            "a problem has one expression for each name",
+            span=span,
+            source=text,
+            hint="a chain of equalities is for 'check'",
+        )
     aside = chain.word.split(" ")[0] in ("where", "with", "given", "let")
     if len(chain.sides) == 1:
         return aside, None, chain.sides[0].tree, chain.span
@@ -314,7 +343,13 @@ def _write_statement(written: Written, target: Node | None, body: Node | None) -
     if target is not None:
         written.node(target)
         written.add(" = ")
-    elif body.kind == "call" and body.data == ("grad", 0) and len(body.args) == 2 and body.args[1].kind == "name" and body.args[0].kind != "name":
+    elif (
+        body.kind == "call"
+        and body.data == ("grad", 0)
+        and len(body.args) == 2
+        and body.args[1].kind == "name"
+        and body.args[0].kind != "name"
+    ):
         written.add("derive ")  # \nabla_x E asks for the derivative of E
         written.node(body.args[0])
         written.add(" wrt ")
@@ -334,14 +369,23 @@ def declaration_of(chain: Chain, text: str) -> dict[str, str] | None:
         return None
     if len(tokens) == 1:
         return {name.data: f"{name.data} : scalar"}
-    if not tokens[1].is_sign("^") or not all(t.kind in ("letter", "digit", "word") or t.is_cmd("times") or t.is_sign("+", "-") for t in tokens[2:]):
+    if not tokens[1].is_sign("^") or not all(
+        t.kind in ("letter", "digit", "word") or t.is_cmd("times") or t.is_sign("+", "-") for t in tokens[2:]
+    ):
         return None
     sizes = [""]
     for t in tokens[2:]:
         if t.is_cmd("times"):
             sizes.append("")
         else:
-            sizes[-1] += ("*" if sizes[-1] and t.kind != "sign" and sizes[-1][-1] not in "+-" and not (t.kind == "digit" and sizes[-1][-1].isdigit()) else "") + t.value
+            sizes[-1] += (
+                "*"
+                if sizes[-1]
+                and t.kind != "sign"
+                and sizes[-1][-1] not in "+-"
+                and not (t.kind == "digit" and sizes[-1][-1].isdigit())
+                else ""
+            ) + t.value
     if len(sizes) > 2 or not all(sizes):
         return None
     return {name.data: f"{name.data} : {'×'.join(sizes)}"}

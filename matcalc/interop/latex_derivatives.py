@@ -1,12 +1,12 @@
 r"""Derivatives in LaTeX: ``\nabla_X f``, ``\frac{\partial L}{\partial W}``, ``\mathrm{d}X``.
 
-``\nabla_X E`` is the call ``grad(E, X)``, ``\nabla E`` the call ``grad(E)`` with its variable left open, ``\nabla f(x)`` with an
-opaque f its gradient at x.  ``\partial y/\partial x`` is ``grad(y, x)`` where y is a number, else ``jac(y, x)``; by ``x^T`` the
-gradient is a row.  What they mean in a problem is decided where the problem is known; the ``mark`` of the node is the place of
-the command, which tells which notation was used.
+``\nabla_X E`` is the call ``grad(E, X)``, ``\nabla E`` the call ``grad(E)`` with its variable left open, ``\nabla
+f(x)`` with an opaque f its gradient at x.  ``\partial y/\partial x`` is ``grad(y, x)`` where y is a number, else
+``jac(y, x)``; by ``x^T`` the gradient is a row.  What they mean in a problem is decided where the problem is known;
+the ``mark`` of the node is the place of the command, which tells which notation was used.
 
-How far ``\nabla`` reaches: a function or a norm is its whole operand, as in ``\nabla_Y L \cdot W^T``; otherwise it is the product
-that follows, as in ``\nabla a^T X b``.
+How far ``\nabla`` reaches: a function or a norm is its whole operand, as in ``\nabla_Y L \cdot W^T``; otherwise it is
+the product that follows, as in ``\nabla a^T X b``.
 """
 
 from __future__ import annotations
@@ -160,7 +160,9 @@ def _gradient(g: Grammar, start: Token, of: list[Node], by: Node | None, second:
     row = by is not None and by.kind == "transpose"
     if by is not None and by.kind == "transpose":
         by = by.args[0]
-    opaque = operand.kind == "call" and (g.known.is_function(operand.data[0]) or not _is_known_function(operand.data[0]))
+    opaque = operand.kind == "call" and (
+        g.known.is_function(operand.data[0]) or not _is_known_function(operand.data[0])
+    )
     if by is not None and by.kind == "num" and opaque:  # \nabla_{2} loss(h, y)
         function = _function_name(g, operand)
         args = (function, *operand.args)
@@ -296,7 +298,11 @@ def partial(g: Grammar) -> Node:
 def differential_of(g: Grammar, start: Token, always: bool) -> Node | None:
     """``dX``, ``d(AX)``, ``d\\log\\det X``; a plain d before something that is not a name is a factor."""
     following = g.token
-    begins = following.kind in ("letter", "word") or following.is_sign("(") or (following.kind == "cmd" and g.begins_operand())
+    begins = (
+        following.kind in ("letter", "word")
+        or following.is_sign("(")
+        or (following.kind == "cmd" and g.begins_operand())
+    )
     between = g.text[start.span.end : following.span.start]
     if not always and (not begins or any(c.isspace() for c in between)):
         return None

@@ -1,7 +1,7 @@
 r"""The grammar of formulas: tokens to the syntax tree of the language.
 
-Loosest first: ``+ -``; entry by entry ``\odot \otimes \oslash``; products, by juxtaposition, ``\cdot`` or ``/``; scripts.  The
-nodes are those of :mod:`matcalc.language.syntax`, so that everything behind it works unchanged.
+Loosest first: ``+ -``; entry by entry ``\odot \otimes \oslash``; products, by juxtaposition, ``\cdot`` or ``/``;
+scripts.  The nodes are those of :mod:`matcalc.language.syntax`, so that everything behind it works unchanged.
 
 What a letter means is decided by what is known of the problem, else by the text itself (:class:`Facts`); what could be
 read in two ways that differ, such as ``1/2\sigma^2``, is an error and never a guess.
@@ -44,7 +44,9 @@ class Facts:
 class Grammar:
     """A place in a list of tokens."""
 
-    def __init__(self, tokens: list[Token], text: str, known: Known, facts: Facts, above: Grammar | None = None) -> None:
+    def __init__(
+        self, tokens: list[Token], text: str, known: Known, facts: Facts, above: Grammar | None = None
+    ) -> None:
         self.tokens = [t for t in tokens if t.kind not in ("newline", "row") and not t.is_sign("&")]
         if not self.tokens or self.tokens[-1].kind != "end":
             place = self.tokens[-1].span.end if self.tokens else 0
@@ -175,7 +177,9 @@ class Grammar:
             signs.append(sign)
             factors.append(self.signed(self.product))
             if token.is_cmd("circ") and all(self._names_a_function(f) for f in factors[-2:]):
-                raise self.error("the composition of functions is not part of the language", token, hint="write g(h(x))")
+                raise self.error(
+                    "the composition of functions is not part of the language", token, hint="write g(h(x))"
+                )
         return self.chain(factors, signs)
 
     def _names_a_function(self, node: Node) -> bool:
@@ -229,7 +233,9 @@ class Grammar:
         coefficient = all(is_plain(f) for f in factors[: at + 1]) and (clear or is_plain(below))
         if not coefficient or all(is_plain(f) for f in rest):
             span = cover(factors[at + 1].span, rest[0].span)
-            raise self.error("it is not clear what is below this fraction", span, hint="write \\frac{...}{...} or parentheses")
+            raise self.error(
+                "it is not clear what is below this fraction", span, hint="write \\frac{...}{...} or parentheses"
+            )
 
     def begins_operand(self) -> bool:
         """Whether a factor begins here."""
@@ -241,7 +247,8 @@ class Grammar:
         if token.kind == "cmd":
             return token.value in OPERANDS or token.value == "lvert" or token.value == "lVert"
         if token.is_sign("|", "||"):
-            return token.value not in self.bars
+            inner = self.bars[-1] if self.bars else ""
+            return token.value not in self.bars and not (token.value == "||" and inner == "|")
         return token.is_sign("(", "[", "{") or (token.is_sign(".") and self.peek().kind == "digit")
 
     # ------------------------------------------------------------------ factors
@@ -342,7 +349,9 @@ class Grammar:
     def _several_digits(self, token: Token) -> None:
         before = self.tokens[self.i - 2] if self.i > 1 else token
         if before.is_sign("^", "_"):
-            raise self.error("TeX takes one digit here", token, hint=f"write {before.value}{{...}} around the whole number")
+            raise self.error(
+                "TeX takes one digit here", token, hint=f"write {before.value}{{...}} around the whole number"
+            )
 
     def barred(self) -> Node:
         """``|x|``, ``\\|x\\|_2``: the determinant or absolute value, or a norm."""
@@ -352,6 +361,8 @@ class Grammar:
         self.bars.append(OPEN_BARS[opened.value])
         tree = self.expression()
         closing = OPEN_BARS[opened.value]
+        if closing == "|" and self.token.is_sign("||"):  # |a||b|
+            self.tokens[self.i : self.i + 1] = [self.token._replace(value="|")] * 2
         if not (self.token.value == closing and self.token.kind in ("sign", "cmd")):
             if self.at_end or self.token.is_sign(*CLOSING):
                 raise self.error("unclosed bar", opened, "this bar is never closed")

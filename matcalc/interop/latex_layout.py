@@ -1,7 +1,7 @@
-r"""The layout of formulas: environments, rows, chains of equalities, and what the letters tell about themselves.
+r"""The layout of formulas: environments, rows, chains of equalities.
 
-A *chain* is a row of sides with relations between them, ``a = b = c``; a row of ``align`` that begins with a relation goes on
-with the chain above it.  Commas, ``\quad`` before a new equation, arrows and words end a chain.
+A *chain* is a row of sides with relations between them, ``a = b = c``; a row of ``align`` that begins with a relation
+goes on with the chain above it.  Commas, ``\quad`` before a new equation, arrows and words end a chain.
 
 Invariant: every token of a formula is in one side, or is a separator, a remark or a condition.
 """
@@ -11,27 +11,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from matcalc.errors import ParseError, Span
-from matcalc.interop.latex_grammar import DOTS, ENTRYWISE, Facts, matching
-from matcalc.interop.latex_names import ACCENTS, greek
+from matcalc.interop.latex_grammar import DOTS, ENTRYWISE, matching
 from matcalc.interop.latex_tokens import Token
 from matcalc.interop.latex_words import CONDITIONS
 
-__all__ = ["Run", "facts_of", "flattened", "runs"]
+__all__ = ["Run", "flattened", "runs"]
 
 DISPLAYS = frozenset(
-    "equation align aligned alignat alignedat split gather gathered eqnarray multline multlined displaymath math flalign "
-    "subequations IEEEeqnarray dmath center document".split()
+    "equation align aligned alignat alignedat split gather gathered eqnarray multline multlined displaymath math "
+    "flalign subequations IEEEeqnarray dmath center document".split()
 )
 RELATIONS = {
-    "equiv": "=", "triangleq": "=", "coloneqq": "=", "doteq": "=", "eqqcolon": "=", "approx": "approx", "simeq": "approx",
-    "cong": "approx", "propto": "propto", "sim": "sim", "gets": "gets", "leftarrow": "gets", "Leftarrow": "gets", "le": "le", "leq": "le",
-    "ge": "ge", "geq": "ge", "ne": "ne", "neq": "ne", "in": "in", "to": "to", "rightarrow": "to", "mapsto": "to", "longrightarrow": "to",
-    "ll": "le", "gg": "ge", "subset": "in", "subseteq": "in", "colon": ":", "lesssim": "le", "gtrsim": "ge", "preceq": "le",
+    "equiv": "=", "triangleq": "=", "coloneqq": "=", "doteq": "=", "eqqcolon": "=", "approx": "approx",
+    "simeq": "approx",
+    "cong": "approx", "propto": "propto", "sim": "sim", "gets": "gets", "leftarrow": "gets", "Leftarrow": "gets",
+    "le": "le", "leq": "le",
+    "ge": "ge", "geq": "ge", "ne": "ne", "neq": "ne", "in": "in", "to": "to", "rightarrow": "to", "mapsto": "to",
+    "longrightarrow": "to",
+    "ll": "le", "gg": "ge", "subset": "in", "subseteq": "in", "colon": ":", "lesssim": "le", "gtrsim": "ge",
+    "preceq": "le",
     "succeq": "ge", "succ": "ge", "prec": "le", "lt": "le", "gt": "ge", "uparrow": "to", "downarrow": "to",
 }  # fmt: skip
 ARROWS = frozenset(
-    "implies Rightarrow Longrightarrow therefore because iff Leftrightarrow Longleftrightarrow impliedby land lor wedge vee "
-    "Downarrow bullet".split()
+    "implies Rightarrow Longrightarrow therefore because iff Leftrightarrow Longleftrightarrow impliedby land lor "
+    "wedge vee Downarrow bullet".split()
 )
 SIGNED = {"=": "=", "<": "le", ">": "ge", ":": ":", "≔": "="}
 ENDS = frozenset((",", ";"))
@@ -183,7 +186,9 @@ def _says(tokens: list[Token]) -> bool:
 def _row(s: _Split) -> None:
     """The end of a row: the next one goes on with the chain, with its last side, or begins a new chain."""
     s.i += 1
-    while s.i < len(s.tokens) and (s.tokens[s.i].kind in ("newline", "row") or s.tokens[s.i].is_sign("&") or s.tokens[s.i].is_cmd(*SPACES)):
+    while s.i < len(s.tokens) and (
+        s.tokens[s.i].kind in ("newline", "row") or s.tokens[s.i].is_sign("&") or s.tokens[s.i].is_cmd(*SPACES)
+    ):
         s.i += 1
     following = s.tokens[min(s.i, len(s.tokens) - 1)]
     if _relation(s.tokens, s.i)[0]:
@@ -192,9 +197,13 @@ def _row(s: _Split) -> None:
     if s.depth:
         return
     side = s.side()
-    goes_on = following.is_sign("+", "-", "*", "/") or (following.kind == "cmd" and (following.value in DOTS or following.value in ENTRYWISE))
+    goes_on = following.is_sign("+", "-", "*", "/") or (
+        following.kind == "cmd" and (following.value in DOTS or following.value in ENTRYWISE)
+    )
     open_end = side is not None and bool(side.tokens) and _is_operator(side.tokens[-1])
-    if side is not None and (_says(side.tokens) and goes_on or open_end or (side.relation and not _says(side.tokens))):
+    if side is not None and (
+        (_says(side.tokens) and goes_on) or open_end or (side.relation and not _says(side.tokens))
+    ):
         return
     s.fresh = True
 
@@ -226,10 +235,11 @@ def _outside(s: _Split, t: Token) -> None:
         s.i += width
     elif t.is_sign("&"):
         s.i += 1
-    elif t.is_sign(*ENDS) or (t.is_sign(".") and s.tokens[s.i + 1].kind != "digit" and not s.tokens[s.i + 1].is_sign("*", "/", "^")):
-        s.i += 1
-        _end(s)
-    elif t.is_cmd(*ARROWS):
+    elif (
+        t.is_sign(*ENDS)
+        or (t.is_sign(".") and s.tokens[s.i + 1].kind != "digit" and not s.tokens[s.i + 1].is_sign("*", "/", "^"))
+        or t.is_cmd(*ARROWS)
+    ):
         s.i += 1
         _end(s)
     elif t.is_cmd(*SPACES):
@@ -265,7 +275,7 @@ def _skip_row(s: _Split) -> None:
     while s.tokens[s.i].kind not in ("end", "row"):
         t = s.tokens[s.i]
         depth += _opens(t) - _closes(t)
-        if depth == 0 and (t.kind == "newline" and s.lines or t.is_cmd("qquad")):
+        if depth == 0 and ((t.kind == "newline" and s.lines) or t.is_cmd("qquad")):
             break
         s.i += 1
     s.fresh = True
@@ -290,101 +300,10 @@ def _is_number_of_equation(s: _Split) -> bool:
     t = s.tokens[s.i : s.i + 4]
     side = s.side()
     numbered = len(t) == 4 and t[0].is_sign("(") and t[1].kind in ("digit", "sign") and t[2].is_sign(")")
-    return numbered and t[3].kind in ("end", "row", "newline") and s.i > 0 and side is not None and s.tokens[s.i - 1].is_cmd(*SPACES)
-
-
-# ----------------------------------------------------------------------- facts
-def facts_of(tokens: list[Token]) -> Facts:
-    """What the letters of a formula tell about themselves."""
-    bare: dict[str, None] = {}
-    indices: dict[str, None] = {}
-    limits: dict[str, list[Token]] = {}
-    deltas = False
-    i = 0
-    while i < len(tokens):
-        t = tokens[i]
-        if t.is_sign("_", "^"):
-            end = matching(tokens, i + 1) if tokens[i + 1].is_sign("{") else i + 1
-            end = len(tokens) - 1 if end is None else end
-            _note_script(tokens[i + 2 : end], indices)
-            i = end + 1
-            continue
-        if t.is_cmd("sum", "prod"):
-            i = _note_limits(tokens, i, limits, indices)
-            continue
-        if t.is_cmd("delta") and _begins_side(tokens, i) and tokens[i + 1].kind in ("letter", "word"):
-            deltas = True
-        if t.is_cmd("nabla", "partial", "differential"):
-            i = _after_name(tokens, _after_scripts(tokens, i + 1))[1]  # what is differentiated tells nothing
-            continue
-        key, after = _after_name(tokens, i)
-        if key and not tokens[_after_scripts(tokens, after)].is_sign("("):
-            bare[key] = None
-        i = after
-    return Facts(frozenset(bare), frozenset(indices), limits, deltas)
-
-
-def _after_name(tokens: list[Token], i: int) -> tuple[str, int]:
-    """The name at a place, with its accents, and the place after it; empty where there is none."""
-    accents: list[str] = []
-    first = i
-    while i < len(tokens) - 1 and tokens[i].kind == "cmd" and tokens[i].value in ACCENTS:
-        accents.insert(0, ACCENTS[tokens[i].value])
-        i += 1
-        if tokens[i].is_sign("{"):
-            i += 1
-    t = tokens[i]
-    stem = t.value if t.kind in ("letter", "word") else (greek(t.value) or "" if t.kind == "cmd" else "")
-    if not stem or i >= len(tokens) - 1:
-        return "", min(first + 1, len(tokens))
-    i += 1
-    for _ in accents:
-        i += tokens[min(i, len(tokens) - 1)].is_sign("}")
-    return stem + "".join(accents), min(i, len(tokens) - 1)
-
-
-def _begins_side(tokens: list[Token], i: int) -> bool:
-    return i == 0 or tokens[i - 1].is_sign("(", "=", "&", "[") or tokens[i - 1].kind in ("row", "newline") or tokens[i - 1].is_cmd("approx")
-
-
-def _after_scripts(tokens: list[Token], i: int) -> int:
-    """The place after scripts and primes."""
-    while i < len(tokens) - 1 and (tokens[i].is_sign("_", "^", "'") or tokens[i].is_cmd("prime")):
-        if tokens[i].is_sign("_", "^"):
-            end = matching(tokens, i + 1) if tokens[i + 1].is_sign("{") else i + 1
-            i = (len(tokens) - 2 if end is None else end) + 1
-        else:
-            i += 1
-    return min(i, len(tokens) - 1)
-
-
-def _note_script(script: list[Token], indices: dict[str, None]) -> None:
-    """Letters with arithmetic, as in ``_{t-1}`` and ``^{(i-1)T}``."""
-    if script and script[0].is_sign("(", "["):
-        close = next((k for k, t in enumerate(script) if t.is_sign(")", "]")), len(script))
-        script = script[1:close]
-    elif any(t.is_sign("^") for t in script):
-        return
-    arithmetic = len(script) >= 3 and script[0].kind == "letter" and script[1].is_sign("+", "-") and script[2].kind in ("digit", "letter")
-    if arithmetic:
-        indices[script[0].value] = None
-
-
-def _note_limits(tokens: list[Token], i: int, limits: dict[str, list[Token]], indices: dict[str, None]) -> int:
-    """The upper limit of a sum with both limits; the place after them."""
-    below: list[Token] = []
-    above: list[Token] = []
-    i += 1
-    while i < len(tokens) - 1 and tokens[i].is_sign("_", "^"):
-        braced = tokens[i + 1].is_sign("{")
-        end = matching(tokens, i + 1) if braced else i + 1
-        end = len(tokens) - 2 if end is None else end
-        script = tokens[i + 2 : end] if braced else tokens[i + 1 : end + 1]
-        if tokens[i].value == "_":
-            below = script
-        else:
-            above = script
-        i = end + 1
-    if above and len(below) > 2 and below[0].kind == "letter" and below[1].is_sign("="):
-        limits.setdefault(below[0].value, above)
-    return i
+    return (
+        numbered
+        and t[3].kind in ("end", "row", "newline")
+        and s.i > 0
+        and side is not None
+        and s.tokens[s.i - 1].is_cmd(*SPACES)
+    )

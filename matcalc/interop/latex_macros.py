@@ -1,7 +1,7 @@
 r"""A document's own commands: ``\newcommand``, ``\def``, ``\DeclareMathOperator`` and their relatives.
 
-Definitions take effect from where they stand.  Expanding is bounded by the number of tokens made, so that a command that
-calls itself, or doubles itself thirty times, ends in an error under its use.
+Definitions take effect from where they stand.  Expanding is bounded by the number of tokens made, so that a command
+that calls itself, or doubles itself thirty times, ends in an error under its use.
 
 Invariant: the tokens of a definition have the span of the command's use, the tokens of an argument keep their own.
 """
@@ -47,7 +47,15 @@ def _known() -> Macros:
         return Token("cmd", name, here)
 
     def operator(word: str) -> Macro:
-        return Macro(0, (cmd("operatorname"), Token("sign", "{", here), *(Token("letter", c, here) for c in word), Token("sign", "}", here)))
+        return Macro(
+            0,
+            (
+                cmd("operatorname"),
+                Token("sign", "{", here),
+                *(Token("letter", c, here) for c in word),
+                Token("sign", "}", here),
+            ),
+        )
 
     def pair(left: str, right: str) -> Macro:
         return Macro(1, (cmd(left), Token("param", "1", here), cmd(right)), fences=True)
@@ -133,7 +141,9 @@ def define(tokens: list[Token], i: int, macros: Macros, text: str) -> int:
     elif kind in OPERATORS:
         body, i = _group(tokens, i, text, f"\\{kind}")
         here = tokens[i - 1].span
-        macros[name] = Macro(0, (Token("cmd", "operatorname", here), Token("sign", "{", here), *body, Token("sign", "}", here)))
+        macros[name] = Macro(
+            0, (Token("cmd", "operatorname", here), Token("sign", "{", here), *body, Token("sign", "}", here))
+        )
     elif kind in PAIRS:
         left, i = _group(tokens, i, text, f"\\{kind}")
         right, i = _group(tokens, i, text, f"\\{kind}")
@@ -179,7 +189,10 @@ def expand(tokens: list[Token], macros: Macros, text: str) -> list[Token]:
         made += len(body) + 1
         if made > MAX_TOKENS:
             raise ParseError(
-                f"the command \\{token.value} expands to too much", span=token.span, source=text, label="is it defined by itself?"
+                f"the command \\{token.value} expands to too much",
+                span=token.span,
+                source=text,
+                label="is it defined by itself?",
             )
         waiting.extend(reversed(body))
     return out

@@ -28,7 +28,20 @@ VARIANTS = {
 }  # fmt: skip
 LETTERS_OF_GREEK = {letter: word for word, letter in GREEK.items() if word != "eps"}
 OTHERS = {"eps": ("epsilon", "ε"), "epsilon": ("eps", "ε"), "lambda": ("lam", "λ"), "l": ("ell", "loss")}
-VERSALS = {"Alpha": "A", "Beta": "B", "Epsilon": "E", "Zeta": "Z", "Eta": "H", "Iota": "I", "Kappa": "K", "Mu": "M", "Nu": "N", "Rho": "P", "Tau": "T", "Chi": "X"}
+VERSALS = {
+    "Alpha": "A",
+    "Beta": "B",
+    "Epsilon": "E",
+    "Zeta": "Z",
+    "Eta": "H",
+    "Iota": "I",
+    "Kappa": "K",
+    "Mu": "M",
+    "Nu": "N",
+    "Rho": "P",
+    "Tau": "T",
+    "Chi": "X",
+}
 FUNCTION_LETTERS = frozenset("f g h l F o O phi psi sigma theta rho loss".split())  # usually functions when applied
 LOSS_LETTERS = frozenset("L J E l f loss ell".split())  # usually a number
 
@@ -37,7 +50,8 @@ LOSS_LETTERS = frozenset("L J E l f loss ell".split())  # usually a number
 class Known:
     """The names of a problem, and how its text is read.
 
-    ``differentials``: ``dX`` is the differential of X.  ``objective``: what ``\\nabla_X`` alone is the gradient of, ``variable`` what ``\\nabla E`` is taken by (empty: left open).
+    ``differentials``: ``dX`` is the differential of X.  ``objective``: what ``\\nabla_X`` alone is the gradient of,
+    ``variable`` what ``\\nabla E`` is taken by (empty: left open).
     """
 
     roles: Mapping[str, Role] = field(default_factory=dict)

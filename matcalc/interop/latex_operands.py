@@ -2,8 +2,8 @@ r"""What commands stand for at the place of a factor: fractions, roots, sums, fu
 
 ``OPERANDS`` is the table; the derivatives (``\nabla``, ``\partial``, ``\mathrm{d}``) have their own module.
 
-A function without parentheses, ``\log x``, takes one factor; ``\operatorname{tr}`` and ``\det`` take the whole product; where
-more could be meant, parentheses are asked for.
+A function without parentheses, ``\log x``, takes one factor; ``\operatorname{tr}`` and ``\det`` take the whole
+product; where more could be meant, parentheses are asked for.
 """
 
 from __future__ import annotations
@@ -12,38 +12,57 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from matcalc.errors import ParseError
-from matcalc.interop.latex_grammar import CLOSING, DOTS, ENTRYWISE, Grammar, cover
+from matcalc.interop.latex_application import arguments
+from matcalc.interop.latex_constants import indicator, maximum, ones, sizes_below, zeros
+from matcalc.interop.latex_grammar import DOTS, ENTRYWISE, Grammar, cover
 from matcalc.interop.latex_macros import KNOWN as KNOWN_MACROS
 from matcalc.interop.latex_names import ACCENTS, VARIANTS, VERSALS, WORDS
 from matcalc.interop.latex_scripts import above, is_transpose, scripted
-from matcalc.interop.latex_symbols import arguments, named
+from matcalc.interop.latex_symbols import named
 from matcalc.interop.latex_tokens import Token
 from matcalc.interop.latex_words import near
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.syntax import Node
 from matcalc.language.unicode import GREEK
 
-__all__ = ["OPERANDS", "called", "commutation", "differential", "explain", "function_word", "identity", "jacobian_letter"]
+__all__ = [
+    "OPERANDS",
+    "called",
+    "differential",
+    "explain",
+    "function_word",
+]
 
 SAME_FUNCTION = {
-    "Tr": "tr", "trace": "tr", "Trace": "tr", "Diag": "diag", "ln": "log", "Vec": "vec", "softplus": "softplus", "Sum": "sum",
-    "sgn": "sign", "relu": "relu", "ReLU": "relu", "ReLu": "relu", "RELU": "relu", "Relu": "relu", "Det": "det", "Var": "var",
-    "sig": "sigmoid", "sigm": "sigmoid", "logistic": "sigmoid", "Softmax": "softmax", "SoftMax": "softmax", "SOFTMAX": "softmax",
+    "Tr": "tr", "trace": "tr", "Trace": "tr", "Diag": "diag", "ln": "log", "Vec": "vec", "softplus": "softplus",
+    "Sum": "sum",
+    "sgn": "sign", "relu": "relu", "ReLU": "relu", "ReLu": "relu", "RELU": "relu", "Relu": "relu", "Det": "det",
+    "Var": "var",
+    "sig": "sigmoid", "sigm": "sigmoid", "logistic": "sigmoid", "Softmax": "softmax", "SoftMax": "softmax",
+    "SOFTMAX": "softmax",
     "softmax": "softmax", "LSE": "logsumexp", "lse": "logsumexp", "Tanh": "tanh", "Sigmoid": "sigmoid", "Mean": "mean",
-    "LeakyReLU": "leaky_relu", "ELU": "elu", "Ind": "step", "ind": "step", "Indicator": "step", "expit": "sigmoid", "dg": "diag", "Exp": "exp", "Log": "log",
+    "LeakyReLU": "leaky_relu", "ELU": "elu", "Ind": "step", "ind": "step", "Indicator": "step", "expit": "sigmoid",
+    "dg": "diag", "Exp": "exp", "Log": "log",
 }  # fmt: skip
-NOT_FUNCTIONS = frozenset(("T", "I", "d", "e", "rows", "cols", "ones", "eye", "zeros", "matrix", "vector", "grad", "jac", "hess", "inner"))
+NOT_FUNCTIONS = frozenset(
+    ("T", "I", "d", "e", "rows", "cols", "ones", "eye", "zeros", "matrix", "vector", "grad", "jac", "hess", "inner")
+)
 OF_PRODUCTS = frozenset(("tr", "det", "logdet", "vec"))  # without parentheses they take the whole product
 AXES = {"rows": "rowwise", "columns": "colwise", "rowwise": "rowwise", "colwise": "colwise", "cols": "colwise"}
 BY_AXIS = {"softmax": AXES, "logsumexp": AXES}
 OF_SQUARES = frozenset(("tr", "det", "logdet"))
 COMMANDS = "log ln exp det sin cos tan sinh cosh tanh arcsin arccos arctan"
 UNREAD = {
-    "lim": "limits", "int": "integrals", "iint": "integrals", "oint": "integrals", "infty": "infinity", "binom": "binomial coefficients",
-    "begin": "matrices written by their entries", "dots": "dots", "cdots": "dots", "ldots": "dots", "vdots": "dots", "ddots": "dots",
-    "sup": "suprema", "inf": "infima", "argmin": "minimizers", "argmax": "maximizers", "lfloor": "rounding", "lceil": "rounding",
-    "open fence": "brackets of one side", "emptyset": "sets", "min": "minima", "cup": "sets", "cap": "sets", "setminus": "sets",
-    "cases": "cases", "quad": "blocks side by side", "qquad": "blocks side by side", "R": "sets of numbers", "pm": "signs that are open",
+    "lim": "limits", "int": "integrals", "iint": "integrals", "oint": "integrals", "infty": "infinity",
+    "binom": "binomial coefficients",
+    "begin": "matrices written by their entries", "dots": "dots", "cdots": "dots", "ldots": "dots", "vdots": "dots",
+    "ddots": "dots",
+    "sup": "suprema", "inf": "infima", "argmin": "minimizers", "argmax": "maximizers", "lfloor": "rounding",
+    "lceil": "rounding",
+    "open fence": "brackets of one side", "emptyset": "sets", "min": "minima", "cup": "sets", "cap": "sets",
+    "setminus": "sets",
+    "cases": "cases", "quad": "blocks side by side", "qquad": "blocks side by side", "R": "sets of numbers",
+    "pm": "signs that are open",
 }  # fmt: skip
 
 
@@ -65,11 +84,18 @@ def explain(g: Grammar, token: Token) -> ParseError:
     """The error for a command that cannot stand here."""
     if token.value in UNREAD:
         what = UNREAD[token.value]
-        return g.error(f"{what} are not part of the language" if what.endswith("s") else f"{what} is not part of the language", token)
+        return g.error(
+            f"{what} are not part of the language" if what.endswith("s") else f"{what} is not part of the language",
+            token,
+        )
     if token.value in OPERANDS or token.value in ENTRYWISE or token.value in DOTS:
         return g.error(f"\\{token.value} cannot stand here", token)
     hint = near(token.value, [*OPERANDS, *KNOWN_MACROS, *ENTRYWISE, "top", "cdot"])
-    return g.error(f"the command \\{token.value} is not known", token, hint=hint or f"define it: \\newcommand{{\\{token.value}}}{{...}}")
+    return g.error(
+        f"the command \\{token.value} is not known",
+        token,
+        hint=hint or f"define it: \\newcommand{{\\{token.value}}}{{...}}",
+    )
 
 
 # ------------------------------------------------------------------- functions
@@ -81,9 +107,9 @@ def called(g: Grammar, name: str) -> Node:
     """A known function with its powers, primes and argument."""
     start = g.next()
     if name in ("max", "min"):
-        return _maximum(g, start)
+        return maximum(g, start)
     if name == "step":
-        return scripted(g, _indicator(g, start))
+        return scripted(g, indicator(g, start))
     order, power, below = _function_scripts(g, name, start)
     if below:
         return scripted(g, _indexed_function(g, name, start, below, power))
@@ -155,7 +181,7 @@ def _of_product(g: Grammar, name: str, start: Token) -> Node:
     if g.token.is_sign("{"):
         return g.call(name, [g.factor()], start)
     factors = [g.factor()]
-    while g.begins_operand() and not (g.token.kind == "cmd" and g.token.value in STOPPING) and not g.token.kind == "word":
+    while g.begins_operand() and not (g.token.kind == "cmd" and g.token.value in STOPPING) and g.token.kind != "word":
         factors.append(g.factor())
     tree = g.chain(factors, ["*"] * (len(factors) - 1))
     return g.call(name, [tree], start)
@@ -171,13 +197,20 @@ def _of_factor(g: Grammar, name: str, start: Token, order: int) -> Node:
     tree = g.chain(factors, ["*"] * (len(factors) - 1))
     simple = tree.kind != "call"
     if simple and g.begins_operand() and not g.token.is_sign("(", "[", "|", "||") and g.token.kind != "cmd":
-        raise g.error(f"it is not clear what {name} is applied to", cover(start.span, g.token.span), hint="write parentheses")
+        raise g.error(
+            f"it is not clear what {name} is applied to", cover(start.span, g.token.span), hint="write parentheses"
+        )
     return g.call(name, [tree], start, order)
 
 
 def _logdet(tree: Node) -> Node:
     r"""``\log|\det X|`` and ``\log|X|`` of a matrix are the log-determinant."""
-    if tree.kind != "call" or tree.data != ("log", 0) or tree.args[0].kind != "call" or tree.args[0].data != ("bars", 0):
+    if (
+        tree.kind != "call"
+        or tree.data != ("log", 0)
+        or tree.args[0].kind != "call"
+        or tree.args[0].data != ("bars", 0)
+    ):
         return tree
     bars = tree.args[0]
     if bars.args[0].kind == "call" and bars.args[0].data == ("det", 0):
@@ -191,7 +224,7 @@ def _indexed_function(g: Grammar, name: str, start: Token, below: list[Token], p
     if name == "vec":
         if power is None or [t.value for t in power] != ["-", "1"]:
             raise g.error("vec with a subscript is its inverse: \\operatorname{vec}_{m \\times n}^{-1}", start)
-        sizes = _sizes(g, below, start)
+        sizes = sizes_below(g, below, start)
         if len(sizes) != 2:
             raise g.error("the two sizes of the matrix must stand below", start)
         args, _ = arguments(g)
@@ -201,142 +234,6 @@ def _indexed_function(g: Grammar, name: str, start: Token, below: list[Token], p
         raise g.error(f"{name} with this subscript is not part of the language", start)
     args, _ = arguments(g)
     return g.call(name, [*args, g.node("name", start.span, data=axis, mark=start.span)], start)
-
-
-# ------------------------------------------------------------ maxima, indicators
-def _maximum(g: Grammar, start: Token) -> Node:
-    """``\\max(0, x)`` is the rectifier, ``\\max(a, x)`` the larger of two numbers."""
-    name = start.value
-    if not g.token.is_sign("(", "["):
-        raise g.error(f"{UNREAD['min']} and maxima over sets are not part of the language", start, hint="\\max(0, x) is the rectifier")
-    args, _ = arguments(g)
-    if len(args) != 2:
-        raise g.error(f"{name} takes two arguments", start)
-    zero = [a.kind == "num" and a.data[0] == 0 or (a.kind == "call" and a.data == ("vector", 0)) for a in args]
-    if name != "max" or sum(zero) != 1:
-        return scripted(g, g.call(name, args, start))
-    return scripted(g, g.call("relu", [args[zero.index(False)]], start))
-
-
-def _indicator(g: Grammar, start: Token) -> Node:
-    """``\\mathbb 1[x > 0]``, ``\\mathbf 1_{x > 0}``, ``\\mathrm{Ind}(x > 0)``."""
-    if g.token.is_sign("_"):
-        g.next()
-        below = g.inside(g.group())
-        return _where(below, start)
-    opened = g.next()
-    tree = _where(g, start)
-    if not g.token.is_sign(*CLOSING):
-        raise g.error("unclosed parenthesis", opened, "this one is never closed")
-    g.next()
-    return tree
-
-
-OR_EQUAL = frozenset(("ge", "geq", "geqslant", "le", "leq", "leqslant"))
-GREATER = {">": 1, "gt": 1, "ge": 1, "geq": 1, "geqslant": 1, "<": -1, "lt": -1, "le": -1, "leq": -1, "leqslant": -1}
-
-
-def _where(g: Grammar, start: Token) -> Node:
-    """A condition as a number: ``step`` of what is positive where it holds."""
-    tree = _condition(g)
-    return tree if tree.kind == "compare" else g.call("step", [tree], start)
-
-
-def _condition(g: Grammar) -> Node:
-    """``x > c`` as the expression that is positive where it holds; ``x \\ge c`` as a comparison."""
-    left = g.expression()
-    token = g.token
-    if token.value not in GREATER:
-        return left
-    g.next()
-    right = g.expression()
-    if token.value in OR_EQUAL:
-        sign = ">=" if GREATER[token.value] > 0 else "<="
-        return g.node("compare", cover(left.span, right.span), left, right, data=sign, mark=token.span)
-    high, low = (left, right) if GREATER[token.value] > 0 else (right, left)
-    if low.kind == "num" and low.data[0] == 0:
-        return high
-    if high.kind == "num" and high.data[0] == 0:
-        return g.node("neg", low.span, low, mark=token.span)
-    return g.node("sum", cover(left.span, right.span), high, low, data=("+", "-"), mark=token.span)
-
-
-# ---------------------------------------------------------------- ones and sizes
-def _sizes(g: Grammar, script: list[Token], mark: Token) -> list[Node]:
-    """``m \\times n`` or ``m, n``."""
-    parts: list[list[Token]] = [[]]
-    for t in script:
-        if t.is_cmd("times") or t.is_sign(","):
-            parts.append([])
-        else:
-            parts[-1].append(t)
-    return [g.whole(p, mark) for p in parts]
-
-
-def _one(g: Grammar) -> Node:
-    start = g.next()
-    following = [g.peek(k) for k in range(12)]
-    if g.token.is_sign("(", "[") or (g.token.is_sign("_") and any(t.value in GREATER for t in following)):
-        if g.token.is_sign("_") or any(t.value in GREATER for t in following):
-            return scripted(g, _indicator(g, start))
-    if g.token.is_sign("_"):
-        mark = g.next()
-        return scripted(g, g.call("ones", _sizes(g, g.group(), mark), start))
-    return scripted(g, g.node("name", start.span, data="ones", mark=start.span))
-
-
-def _zero(g: Grammar) -> Node:
-    start = g.next()
-    if g.token.is_sign("_"):
-        mark = g.next()
-        return scripted(g, g.call("zeros", _sizes(g, g.group(), mark), start))
-    zero = g.node("num", start.span, data=(0, False))
-    return scripted(g, g.call("vector", [zero], start))
-
-
-def identity(g: Grammar, token: Token) -> Node:
-    """``I`` and ``I_n``."""
-    if not g.token.is_sign("_"):
-        return scripted(g, g.node("name", token.span, data="I", mark=token.span))
-    mark = g.next()
-    sizes = _sizes(g, g.group(), mark)
-    if len(sizes) == 2 and sizes[0].data == sizes[1].data:
-        sizes = sizes[:1]
-    if len(sizes) != 1:
-        raise g.error("the identity has one size", mark)
-    return scripted(g, g.call("eye", sizes, token))
-
-
-def commutation(g: Grammar, token: Token) -> Node | None:
-    """``K_{m, n}``; None where the subscript is not two sizes."""
-    mark = g.i
-    at = g.next()
-    script = g.group()
-    if not any(t.is_sign(",") for t in script):
-        g.i = mark
-        return None
-    return scripted(g, g.call("commutation", _sizes(g, script, at), token))
-
-
-def jacobian_letter(g: Grammar, token: Token) -> Node | None:
-    """``J_u(x)`` with a known function u; None where it is something else."""
-    from matcalc.interop.latex_symbols import stem_of
-
-    mark = g.i
-    g.next()
-    below = g.inside(g.group())
-    if below.token.kind not in ("letter", "word", "cmd"):
-        g.i = mark
-        return None
-    first = below.token
-    name = named(below) if not below.peek().is_sign("(") else None
-    found = name is not None and name.kind == "name" and below.at_end and g.known.is_function(str(name.data))
-    if not found or not g.token.is_sign("("):
-        g.i = mark
-        return None
-    assert name is not None and stem_of is not None
-    args, _ = arguments(g)
-    return scripted(g, g.call("jac", [replace(name, span=first.span), *args], token))
 
 
 # ------------------------------------------------------- fractions, roots, inner
@@ -435,8 +332,8 @@ OPERANDS: dict[str, Operand] = {
     **dict.fromkeys(("frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"), _fraction),
     "sqrt": _root,
     "langle": _inner,
-    "one": _one,
-    "zero": _zero,
+    "one": ones,
+    "zero": zeros,
     "euler": _euler,
     "max": _function,
     "min": _function,

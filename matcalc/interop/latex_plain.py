@@ -62,7 +62,9 @@ class Written:
 
     def source(self, span: Span) -> Span:
         """The place in the source of a part of the text."""
-        around = [(end - start, k) for k, (start, end, _) in enumerate(self.parts) if start <= span.start and span.end <= end]
+        around = [
+            (end - start, k) for k, (start, end, _) in enumerate(self.parts) if start <= span.start and span.end <= end
+        ]
         if around:
             _, k = min(around)
             start, end, place = self.parts[k]

@@ -1,7 +1,7 @@
 r"""What stands above and below: transposes, inverses, powers, the kind of a norm.
 
-``X^T``, ``X^{\top}``, ``X^{\mathsf T}`` and ``X'`` are transposes, ``X^{-\top}`` the transpose of the inverse, ``X^{\odot 2}`` the
-power of each entry, ``e^{x}`` the exponential function.
+``X^T``, ``X^{\top}``, ``X^{\mathsf T}`` and ``X'`` are transposes, ``X^{-\top}`` the transpose of the inverse,
+``X^{\odot 2}`` the power of each entry, ``e^{x}`` the exponential function.
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ __all__ = ["above", "is_transpose", "norm", "scripted"]
 
 TRANSPOSES = frozenset(("top", "intercal", "transpose", "tran", "trans", "tp"))
 DECORATIONS = {
-    "*": "a star", "dagger": "a dagger", "ast": "a star", "star": "a star", "+": "a pseudo-inverse", "ddagger": "a dagger",
+    "*": "a star", "dagger": "a dagger", "ast": "a star", "star": "a star", "+": "a pseudo-inverse",
+    "ddagger": "a dagger",
     "H": "the conjugate transpose", "sharp": "a sharp", "perp": "a complement", "circ": "a circle",
 }  # fmt: skip
-NORMS = {"1": "norm1", "2": "norm2", "F": "normF", "": "norm2", "fro": "normF", "Fro": "normF", "Frob": "normF", "l2": "norm2"}
+NORMS = {
+    "1": "norm1",
+    "2": "norm2",
+    "F": "normF",
+    "": "norm2",
+    "fro": "normF",
+    "Fro": "normF",
+    "Frob": "normF",
+    "l2": "norm2",
+}
 
 
 def is_transpose(t: Token) -> bool:
@@ -46,7 +56,9 @@ def scripted(g: Grammar, tree: Node) -> Node:
 def _below(g: Grammar, tree: Node) -> Exception:
     if g.tokens[max(0, g.i - 1)].is_sign(")", "]", "}") and tree.kind != "name":
         return g.error(
-            "entries, rows and columns of a matrix are not part of the language", g.token, "a subscript of an expression"
+            "entries, rows and columns of a matrix are not part of the language",
+            g.token,
+            "a subscript of an expression",
         )
     return g.error("this subscript is not understood", g.token)
 
@@ -72,12 +84,17 @@ def above(g: Grammar, tree: Node, script: list[Token], mark: Token) -> Node:
         return g.node("transpose", span, tree, mark=mark.span)
     if script[0].is_cmd("odot", "circ") and len(script) > 1:
         return g.node("pow", span, tree, g.whole(script[1:], script[0]), data=".^", mark=mark.span)
-    if len(script) == 1 and script[0].value in DECORATIONS and script[0].kind in ("sign", "cmd", "letter"):
-        if not (script[0].kind == "letter" and g.known.is_known(script[0].value)):
-            raise g.error(f"{DECORATIONS[script[0].value]} above is not part of the language", cover(mark.span, end))
+    if len(script) == 1 and _is_decoration(g, script[0]):
+        raise g.error(f"{DECORATIONS[script[0].value]} above is not part of the language", cover(mark.span, end))
     if is_transpose(script[-1]) and not _is_power(g, tree, script):
         return _transposed(g, tree, script[:-1], mark, span)
     return _power(g, tree, g.whole(script, mark), span, mark)
+
+
+def _is_decoration(g: Grammar, t: Token) -> bool:
+    if t.kind == "letter" and g.known.is_known(t.value):
+        return False
+    return t.value in DECORATIONS and t.kind in ("sign", "cmd", "letter")
 
 
 def _is_power(g: Grammar, tree: Node, script: list[Token]) -> bool:
@@ -116,10 +133,11 @@ def norm(g: Grammar, tree: Node, span: Span) -> Node:
         which = "".join(t.value for t in script)
         place = place._replace(span=cover(place.span, g.tokens[g.i - 1].span))
     if which not in NORMS:
-        kind = {"*": "the nuclear norm", "infty": "the maximum norm", "p": "the p-norm"}.get(which, f"the norm with index {which}")
+        kind = {"*": "the nuclear norm", "infty": "the maximum norm", "p": "the p-norm"}.get(
+            which, f"the norm with index {which}"
+        )
         raise g.error(f"{kind} is not part of the language", place, hint="norms are \\|x\\|_1, \\|x\\|_2 and \\|X\\|_F")
     made = g.node("call", cover(span, g.tokens[g.i - 1].span), tree, data=(NORMS[which], 0), mark=span)
     if raised is not None:
         made = above(g, made, raised[0], raised[1])
     return scripted(g, made)
-

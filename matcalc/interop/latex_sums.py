@@ -1,13 +1,13 @@
 r"""Sums, products and stacks over an index: ``\sum_{i=1}^{n} x_i^T x_i``.
 
-The index is bound in the body, which is the product that follows.  A sum without limits runs over all members: from 1 to
-the limit that the text gives the same index elsewhere, else to N.
+The index is bound in the body, which is the product that follows.  A sum without limits runs over all members: from 1
+to the limit that the text gives the same index elsewhere, else to N.
 """
 
 from __future__ import annotations
 
+from matcalc.interop.latex_application import arguments
 from matcalc.interop.latex_grammar import Grammar, cover
-from matcalc.interop.latex_symbols import arguments
 from matcalc.interop.latex_tokens import Token
 from matcalc.language.syntax import Node
 
@@ -29,7 +29,9 @@ def ranged(g: Grammar, kind: str) -> Node:
             high = g.group()
     index, low_tokens, high_tokens = _range(g, start, below, high)
     low = g.whole(low_tokens, start) if low_tokens else g.node("num", start.span, data=(1, False))
-    top = g.whole(high_tokens, start) if high_tokens else g.node("name", start.span, data=_all(g, index), mark=start.span)
+    top = (
+        g.whole(high_tokens, start) if high_tokens else g.node("name", start.span, data=_all(g, index), mark=start.span)
+    )
     outer = g.bound
     g.bound = (*outer, index.value)
     g.deeper()
@@ -52,7 +54,9 @@ def _range(g: Grammar, start: Token, below: list[Token], high: list[Token]) -> t
     """The index and the tokens of both limits (empty where they are not written)."""
     below = [t for t in below if t.kind != "newline"]
     if not below:
-        raise g.error("a sum needs its index", start, hint="\\sum_{i=1}^{n}, or \\operatorname{sum}(X) over all entries")
+        raise g.error(
+            "a sum needs its index", start, hint="\\sum_{i=1}^{n}, or \\operatorname{sum}(X) over all entries"
+        )
     if len(below) == 1 and below[0].kind == "letter":
         limit = g.facts.limits.get(below[0].value) or _limit_of_like(g, below[0].value)
         return below[0], [], high or limit
@@ -67,7 +71,9 @@ def _range(g: Grammar, start: Token, below: list[Token], high: list[Token]) -> t
     if len(at_most) == 2 and at_most[1] == at_most[0] + 2 and below[at_most[0] + 1].kind == "letter":
         return below[at_most[0] + 1], below[: at_most[0]], below[at_most[1] + 1 :]
     if any(t.is_sign(",") for t in below):
-        raise g.error("a sum over two indices is not read", start, hint="write two sums, or the sum with traces and ones")
+        raise g.error(
+            "a sum over two indices is not read", start, hint="write two sums, or the sum with traces and ones"
+        )
     raise g.error("the range of this sum is not read", start, hint="\\sum_{i=1}^{n}")
 
 

@@ -1,24 +1,22 @@
 r"""Names: letters with their accents and subscripts, members of families, and names applied to arguments.
 
-A subscript is part of the name (``W_1``, ``x_{\mathrm{max}}``) unless it is an index: a letter bound by a sum, a letter that
-the text does arithmetic with (``h_{t-1}``), or any subscript of a known family.  ``^{(k)}`` is read like a subscript.
-
-A name before parentheses is a function where it is known as one, or where it looks like one: its argument is a list or a
-single name, or its letter is one that usually names a function, and it stands nowhere without an argument.
+A subscript is part of the name (``W_1``, ``x_{\mathrm{max}}``) unless it is an index: a letter bound by a sum, a
+letter that the text does arithmetic with (``h_{t-1}``), or any subscript of a known family.  ``^{(k)}`` is read like
+a subscript.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from matcalc.interop.latex_grammar import ENTRYWISE, Grammar, cover, matching
-from matcalc.interop.latex_names import ACCENTS, FUNCTION_LETTERS, LOSS_LETTERS, WORDS, Name, greek, spelled
+from matcalc.interop.latex_application import applied, lists_names
+from matcalc.interop.latex_grammar import Grammar, cover, matching
+from matcalc.interop.latex_names import ACCENTS, Name, greek, spelled
 from matcalc.interop.latex_scripts import above, scripted
 from matcalc.interop.latex_tokens import Token
-from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.syntax import Node
 
-__all__ = ["arguments", "named", "stem_of"]
+__all__ = ["named", "stem_of"]
 
 INDEX_LETTERS = frozenset("ijkl")
 LONGEST_PRODUCT = 4  # so many small letters in a row are a word
@@ -36,7 +34,7 @@ def named(g: Grammar) -> Node:
     special = _special(g, name, g.tokens[start])
     if special is not None:
         return special
-    return scripted(g, _applied(g, *_member(g, name, start)))
+    return scripted(g, applied(g, *_member(g, name, start)))
 
 
 # ----------------------------------------------------------------------- stems
@@ -88,14 +86,14 @@ def _word(g: Grammar) -> Node | None:
             g.tokens[g.i : g.i + length] = [one]
             return None
         function = function_word(word)
-        if function and length == len(run) and opens and not (word in ("d", "e")):
+        if function and length == len(run) and opens and word not in ("d", "e"):
             g.tokens[g.i : g.i + length] = [one]
             return called(g, function)
     if len(run) >= LONGEST_PRODUCT and all(t.value.islower() for t in run):
         place = cover(*(t.span for t in run))
         raise g.error("a word inside a formula", place, hint="write \\text{...}, or \\mathrm{...} for a name")
     applied = len(run) > 1 and all(t.value.isupper() for t in run) and g.peek(len(run)).is_sign("(")
-    if applied and not g.facts.bare & {t.value for t in run} and _lists_names(g, len(run)):  # BN(y)
+    if applied and not g.facts.bare & {t.value for t in run} and lists_names(g, len(run)):  # BN(y)
         word = "".join(t.value for t in run)
         g.tokens[g.i : g.i + len(run)] = [Token("word", word, cover(*(t.span for t in run)))]
         return None
@@ -120,7 +118,8 @@ def _run(g: Grammar) -> list[Token]:
 # -------------------------------------------------------------- special letters
 def _special(g: Grammar, name: Name, token: Token) -> Node | None:
     """``I_n``, ``K_{m, n}`` and ``dX``, where those letters are not known otherwise."""
-    from matcalc.interop.latex_operands import commutation, differential, identity, jacobian_letter
+    from matcalc.interop.latex_constants import commutation, identity, jacobian_letter
+    from matcalc.interop.latex_operands import differential
 
     role = g.known.roles.get(name.stem)
     if name.accents or (role is not None and not (role == "size" and name.stem == "d")):
@@ -145,7 +144,11 @@ def _is_index_script(g: Grammar) -> bool:
 
 def _begins_name(g: Grammar) -> bool:
     t = g.token
-    return t.kind in ("letter", "word") or t.is_sign("(") or (t.kind == "cmd" and (greek(t.value) is not None or t.value in ACCENTS))
+    return (
+        t.kind in ("letter", "word")
+        or t.is_sign("(")
+        or (t.kind == "cmd" and (greek(t.value) is not None or t.value in ACCENTS))
+    )
 
 
 # ------------------------------------------------------------------- subscripts
@@ -223,14 +226,21 @@ def _subscript(g: Grammar, name: Name, script: list[Token], mark: Token) -> tupl
         if any(t.is_sign(",") for t in script):
             raise g.error("a family has one index", mark)
         return g.whole(script, mark), ()
-    if any(t.is_sign(",") for t in script) or _are_indices(g, script):
-        if not any(g.known.is_known(s) for s in replace(name, subscript=_pieces(g, script)).spellings()):
-            raise g.error("entries of a matrix are not part of the language", cover(mark.span, script[-1].span), "two indices")
-    return None, _pieces(g, script)
+    pieces = _pieces(g, script)
+    entries = any(t.is_sign(",") for t in script) or _are_indices(g, script)
+    if entries and not any(g.known.is_known(s) for s in replace(name, subscript=pieces).spellings()):
+        place = cover(mark.span, script[-1].span)
+        raise g.error("entries of a matrix are not part of the language", place, "two indices")
+    return None, pieces
 
 
 def _unwrapped(script: list[Token]) -> list[Token]:
-    while len(script) > 2 and script[0].is_sign("{", "(") and script[-1].is_sign("}", ")") and matching(script, 0) in (len(script) - 1, None):
+    while (
+        len(script) > 2
+        and script[0].is_sign("{", "(")
+        and script[-1].is_sign("}", ")")
+        and matching(script, 0) in (len(script) - 1, None)
+    ):
         script = script[1:-1]
     return script
 
@@ -242,7 +252,13 @@ def _is_index(g: Grammar, script: list[Token]) -> bool:
         return letter in g.bound or letter in g.facts.indices
     signs = [t for t in script if t.is_sign("+", "-")]
     simple = all(t.kind in ("letter", "digit") or t.is_sign("+", "-") for t in script)
-    return bool(signs) and simple and len(script) > 1 and script[-1].kind in ("letter", "digit") and script[0].kind in ("letter", "digit")
+    return (
+        bool(signs)
+        and simple
+        and len(script) > 1
+        and script[-1].kind in ("letter", "digit")
+        and script[0].kind in ("letter", "digit")
+    )
 
 
 def _are_indices(g: Grammar, script: list[Token]) -> bool:
@@ -276,115 +292,3 @@ def _pieces(g: Grammar, script: list[Token]) -> tuple[str, ...]:
         elif not t.is_sign(",", "_", "{", "}", "(", ")"):
             raise g.error("this subscript is not understood", t)
     return tuple(p.strip("_") for p in pieces if p.strip("_"))
-
-
-# ------------------------------------------------------------------ application
-def _applied(g: Grammar, tree: Node, name: Name) -> Node:
-    """The name applied to the parentheses that follow, where it is a function."""
-    if tree.kind != "name":
-        return tree
-    order, ahead = 0, 0
-    while g.peek(ahead).is_sign("'") or g.peek(ahead).is_cmd("prime"):
-        ahead += 1
-        order += 1
-    if g.peek(ahead).is_sign("^") and _is_primes(g, ahead):
-        order += 1
-        ahead += 2 if not g.peek(ahead + 1).is_sign("{") else 4
-    if not g.peek(ahead).is_sign("(") or not _is_function(g, str(tree.data), name, ahead, order):
-        return tree
-    for _ in range(ahead):
-        g.next()
-    args, close = arguments(g)
-    data = (str(tree.data), order)
-    return g.node("call", cover(tree.span, close.span), *args, data=data, mark=tree.span)
-
-
-def _is_primes(g: Grammar, ahead: int) -> bool:
-    following = g.peek(ahead + 1)
-    return following.is_cmd("prime") or (following.is_sign("{") and g.peek(ahead + 2).is_cmd("prime") and g.peek(ahead + 3).is_sign("}"))
-
-
-def arguments(g: Grammar) -> tuple[list[Node], Token]:
-    """The list between parentheses; a bar separates too, as in ``p(t | x)``."""
-    opened = g.next()
-    bars, g.bars = g.bars, []
-    if g.token.is_sign(")", "]"):
-        raise g.error("there is nothing between the parentheses", opened)
-    if g.token.is_cmd("cdot") and g.peek().is_sign(")", "]"):
-        raise g.error("a dot stands for an argument that is not written", g.token)
-    lone = _lone_bar(g, opened)  # p(t | x): the bar separates
-    if lone:
-        g.bars = ["|"]
-    args = [g.expression()]
-    while g.accept(",", ";") or (lone and g.accept("|")):
-        args.append(g.expression())
-    close = g.close(opened)
-    g.bars = bars
-    return args, close
-
-
-def _lone_bar(g: Grammar, opened: Token) -> bool:
-    """Whether the bars between the parentheses do not come in pairs."""
-    return sum(t.is_sign("|") for t in _inside(g, -1)) % 2 == 1
-
-
-def _is_function(g: Grammar, spelling: str, name: Name, ahead: int, order: int) -> bool:
-    if g.known.is_function(spelling):
-        return True
-    known_elementwise = ALIASES.get(spelling, spelling) in FUNCTIONS or spelling in WORDS
-    if g.known.is_variable(spelling):
-        # The objective may be written with its variables: f(W).
-        return spelling == g.known.objective and _lists_names(g, ahead) and name.key not in g.facts.bare
-    if known_elementwise:
-        return True
-    bare = name.key in g.facts.bare
-    if order:
-        return not bare or name.stem in FUNCTION_LETTERS
-    if _has_comma(g, ahead):
-        return True
-    if name.stem in FUNCTION_LETTERS or name.stem in LOSS_LETTERS:
-        return not bare or _lists_names(g, ahead)
-    return _lists_names(g, ahead) and not bare
-
-
-def _inside(g: Grammar, ahead: int) -> list[Token]:
-    """The tokens between the parenthesis at a place and the one that closes it."""
-    start = g.i + ahead
-    depth = 0
-    for j in range(start, len(g.tokens)):
-        depth += g.tokens[j].is_sign("(") - g.tokens[j].is_sign(")")
-        if depth == 0:
-            return g.tokens[start + 1 : j]
-    return []
-
-
-def _has_comma(g: Grammar, ahead: int) -> bool:
-    depth = 0
-    for t in _inside(g, ahead):
-        depth += t.is_sign("(", "[", "{") - t.is_sign(")", "]", "}")
-        if depth == 0 and t.is_sign(",", ";"):
-            return True
-    return False
-
-
-def _lists_names(g: Grammar, ahead: int) -> bool:
-    """Whether there is nothing but one name (with scripts) between the parentheses, or several with commas."""
-    inside = _inside(g, ahead)
-    names, i = 0, 0
-    while i < len(inside):
-        t = inside[i]
-        if t.is_sign("_", "^"):
-            end = matching(inside, i + 1) if i + 1 < len(inside) and inside[i + 1].is_sign("{") else i + 1
-            i = (end if end is not None else len(inside)) + 1
-            continue
-        if t.is_sign(","):
-            names = 0
-        elif t.kind in ("letter", "word") or (t.kind == "cmd" and (greek(t.value) or t.value in ACCENTS)):
-            names += t.kind != "cmd" or t.value not in ACCENTS
-        elif not t.is_sign("{", "}"):
-            return False
-        if names > 1 or (t.kind == "cmd" and t.value in ENTRYWISE):
-            return False
-        i += 1
-    return names == 1
-

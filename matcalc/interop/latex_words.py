@@ -92,7 +92,9 @@ def _kept(made: list[Token], token: Token, before: Token | None) -> list[Token]:
 
 def _word(content: list[Token]) -> str:
     """The word that letters, digits and ``\\_`` make together; empty where there is anything else."""
-    letters = ["_" if t.is_sign("\\_") else t.value for t in content if t.kind in ("letter", "digit") or t.is_sign("\\_")]
+    letters = [
+        "_" if t.is_sign("\\_") else t.value for t in content if t.kind in ("letter", "digit") or t.is_sign("\\_")
+    ]
     lettered = any(t.kind == "letter" for t in content)
     return "".join(letters) if len(letters) == len(content) and lettered else ""
 
@@ -107,7 +109,7 @@ def _upright(token: Token, waiting: list[Token], before: Token | None, text: str
     word = _word(content)
     span = _cover(token, content)
     written = _written(token, content, text)
-    if len(written.split()) > 1 and "\\" not in written or word.lower() in CONDITIONS | STARTS:
+    if (len(written.split()) > 1 and "\\" not in written) or word.lower() in CONDITIONS | STARTS:
         return [Token("remark", " ".join(written.split()), span)]
     if len(word) > 1:
         return [Token("word", word, span)]
@@ -137,7 +139,12 @@ def _text(token: Token, waiting: list[Token], before: Token | None, text: str) -
     word = _word(content)
     following = waiting[-1] if waiting else None
     tight = word and written == written.strip() and word.lower() not in REMARKS
-    named = len(word) == 1 or word.lower() in NAMES or function_like(word) or (following is not None and following.is_sign("_", "("))
+    named = (
+        len(word) == 1
+        or word.lower() in NAMES
+        or function_like(word)
+        or (following is not None and following.is_sign("_", "("))
+    )
     if tight and named:
         return [Token("word", word, span)] if len(word) > 1 else content
     return [Token("remark", " ".join(written.split()), span)]
@@ -157,7 +164,9 @@ def _drop(token: Token, waiting: list[Token], before: Token | None, text: str) -
 
 def _unwrap(token: Token, waiting: list[Token], before: Token | None, text: str) -> list[Token]:
     content = argument(waiting, token, text)
-    if token.value == "overline" and not any(t.is_sign("(", "+", "-") for t in content):  # a bar over a letter is part of the name
+    if token.value == "overline" and not any(
+        t.is_sign("(", "+", "-") for t in content
+    ):  # a bar over a letter is part of the name
         return [Token("cmd", "bar", token.span), *_braced(content, token)]
     return _braced(content, token)
 
@@ -227,7 +236,7 @@ ANGLES = {"<": "langle", ">": "rangle"}
 
 
 def _fences(tokens: list[Token], text: str) -> list[Token]:
-    r"""Brackets without ``\left`` and ``\right``; bars that say which side they are are ``lvert``, ``rvert``, ``lVert``, ``rVert``."""
+    r"""Brackets without ``\left`` and ``\right``; sided bars are ``lvert``, ``rvert``, ``lVert``, ``rVert``."""
     out: list[Token] = []
     side = ""
     begun: Token | None = None

@@ -22,6 +22,7 @@ __all__ = [
     "vdot",
 ]
 
+
 def dot(a: Arguments) -> Value:
     a.allow(2)
     x, y = a.array(0), a.array(1)

@@ -1,7 +1,8 @@
 """Arrays as NumPy sees them, written as terms: shapes of no, one or two axes, broadcasting, products, reductions.
 
-A vector with one axis is kept as a column; that it has one axis only matters where NumPy behaves differently (``.T`` does
-nothing, ``x @ y`` is a number, beside a matrix it is a row).  What broadcasting does silently is noted as a finding.
+A vector with one axis is kept as a column; that it has one axis only matters where NumPy behaves differently (``.T``
+does nothing, ``x @ y`` is a number, beside a matrix it is a row).  What broadcasting does silently is noted as a
+finding.
 
 Invariant: the term of an array has its entries in the same places; a shape that NumPy would refuse raises ShapeError.
 """
@@ -37,6 +38,7 @@ __all__ = [
 
 
 MAX_EXPONENT = 1000
+START = Span(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Source:
 
     code: str
     findings: dict[tuple[str, Span], Finding] = field(default_factory=dict)
-    span: Span = Span(0, 0)
+    span: Span = START
 
     def found(self, kind: str, message: str) -> None:
         self.findings.setdefault((kind, self.span), Finding(kind, message, self.span))
@@ -123,7 +125,8 @@ def together(s: Source, a: Value, b: Value, sign: str) -> tuple[Term, Term, int]
     elif sign in ("+", "-") and a.is_scalar is not b.is_scalar:
         scalar, other = (a, b) if a.is_scalar else (b, a)
         if not scalar.is_number:
-            s.found("scalar", f"{'adds' if sign == '+' else 'subtracts'} a scalar {'to' if sign == '+' else 'from'} every entry of {other.shown()}")
+            does = "adds a scalar to" if sign == "+" else "subtracts a scalar from"
+            s.found("scalar", f"{does} every entry of {other.shown()}")
     return spread(a, shape), spread(b, shape), axes
 
 
@@ -134,7 +137,9 @@ def _common(s: Source, a: Value, b: Value, sign: str) -> tuple[Dim, ...]:
         x = first[k] if k < len(first) else ONE
         y = second[k] if k < len(second) else ONE
         if x is not y and x is not ONE and y is not ONE:
-            raise s.shape_error(f"operands of '{sign}' have shapes {a.shown()} and {b.shown()}, which do not fit", _hint(a, b))
+            raise s.shape_error(
+                f"operands of '{sign}' have shapes {a.shown()} and {b.shown()}, which do not fit", _hint(a, b)
+            )
         out.append(y if x is ONE else x)
     return tuple(out[::-1])
 
@@ -158,7 +163,10 @@ def _note_spreading(s: Source, a: Value, b: Value, shape: tuple[Dim, ...], sign:
         return
     v = grown[0]
     column = v.axes == 2 and v.shape[1] is ONE
-    s.found("columns" if column else "rows", f"'{sign}' applies {v.shown()} to every {'column' if column else 'row'} of {whole}")
+    s.found(
+        "columns" if column else "rows",
+        f"'{sign}' applies {v.shown()} to every {'column' if column else 'row'} of {whole}",
+    )
 
 
 def spread(v: Value, shape: tuple[Dim, ...]) -> Term:

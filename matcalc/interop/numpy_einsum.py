@@ -1,7 +1,7 @@
 """``np.einsum`` of one or two arrays, as products, sums and transposes.
 
-A pattern is brought to a canonical one: its letters renamed in order of appearance.  What a single product, sum or entrywise
-product cannot say is refused.
+A pattern is brought to a canonical one: its letters renamed in order of appearance.  What a single product, sum or
+entrywise product cannot say is refused.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ __all__ = [
     "where",
 ]
 
+
 def entrywise(name: str) -> Made:
     def made(a: Arguments) -> Value:
         a.allow(1, "dtype")
@@ -109,7 +110,10 @@ def heaviside(s: Source, a: Value, b: Value) -> Value:
 def clip(a: Arguments) -> Value:
     a.allow(3, "min", "max", "a_min", "a_max")
     s, v = a.source, a.array(0)
-    low, high = a.item(1) or a.named.get("min") or a.named.get("a_min"), a.item(2) or a.named.get("max") or a.named.get("a_max")
+    low, high = (
+        a.item(1) or a.named.get("min") or a.named.get("a_min"),
+        a.item(2) or a.named.get("max") or a.named.get("a_max"),
+    )
     if isinstance(low, Value):
         v = maximum(s, v, low)
     return minimum(s, v, high) if isinstance(high, Value) else v

@@ -73,7 +73,10 @@ __all__ = ["FUNCTIONS_OF_NUMPY", "called", "knows"]
 
 FUNCTIONS_OF_NUMPY: dict[str, Made] = {
     **{n: entrywise(n) for n in "exp log sqrt sin cos tan sinh cosh tanh arcsin arccos arctan abs sign".split()},
-    **{n: entrywise(f) for n, f in {"absolute": "abs", "fabs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan"}.items()},
+    **{
+        n: entrywise(f)
+        for n, f in {"absolute": "abs", "fabs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan"}.items()
+    },
     **{n: entrywise(f) for n, f in {"expit": "sigmoid", "ReLU": "relu", "logistic": "sigmoid", "sgn": "sign"}.items()},
     **{n: entrywise(n) for n in ("sigmoid", "softplus", "relu", "step")},
     "log1p": composed(lambda s, v: applied("log", added(s, ONE_VALUE, v))),
@@ -126,7 +129,9 @@ FUNCTIONS_OF_NUMPY: dict[str, Made] = {
     "softmax": softmax,
     "logsumexp": logsumexp,
     "transpose": transpose,
-    **dict.fromkeys(("array", "asarray", "copy", "astype", "ascontiguousarray", "atleast_1d", "float64", "float32", "real"), same),
+    **dict.fromkeys(
+        ("array", "asarray", "copy", "astype", "ascontiguousarray", "atleast_1d", "float64", "float32", "real"), same
+    ),
     "reshape": reshape,
     **dict.fromkeys(("ravel", "flatten"), flat),
     "squeeze": squeeze,

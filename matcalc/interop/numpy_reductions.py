@@ -21,6 +21,7 @@ from matcalc.interop.numpy_arrays import (
 )
 from matcalc.interop.numpy_entries import TWO, applied
 from matcalc.language import terms
+from matcalc.language.dims import ONE
 from matcalc.language.ops import COLWISE, ROWWISE
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "trace",
     "variance",
 ]
+
 
 def total(a: Arguments) -> Value:
     a.allow(2, "axis", "keepdims", "dtype")
@@ -89,7 +91,7 @@ def norm(a: Arguments) -> Value:
     names = {None: "norm2", "2": "norm2", "1": "norm1", "fro": "norm2"}
     if which not in names:
         raise s.unread(f"the norm {which} is not part of the language")
-    return number(terms.make(names[which], v.term if not v.is_scalar else v.term))
+    return number(terms.make(names[which], v.term))
 
 
 def softmax(a: Arguments) -> Value:

@@ -29,6 +29,7 @@ __all__ = [
     "transpose",
 ]
 
+
 def transpose(a: Arguments) -> Value:
     a.allow(1, "axes")
     return transposed(a.source, a.array(0))

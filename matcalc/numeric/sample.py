@@ -222,7 +222,8 @@ def _draw_point(
             continue
         values[name] = _Members(name, leaf, sizes, scheme, int(rng.integers(2**31)))
     called = dict.fromkeys(problem.functions)
-    return Point(values, sizes, {n: Opaque(n, seed) for n in called}, seed=seed)
+    loops = any(isinstance(s, Block) for s in problem.statements)
+    return Point(values, sizes, {n: Opaque(n, seed, loops) for n in called}, seed=seed)
 
 
 class _Members(dict[int, Array]):

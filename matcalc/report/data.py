@@ -13,7 +13,7 @@ from matcalc.language.operations import operations
 from matcalc.language.problem import Statement, Symbol
 from matcalc.language.terms import Term
 from matcalc.report.notation import LATEX, TEXT
-from matcalc.report.recurrences import all_rows, answer_rows
+from matcalc.report.recurrences import all_rows, answer_rows, unrolled_rows
 from matcalc.report.telling import Told, program
 from matcalc.rewriting.steps import Step
 
@@ -39,6 +39,7 @@ def as_data(derivation: Told, detail: str = "full") -> dict[str, Any]:
         "variables": {name: _variable(s) for name, s in problem.symbols.items()},
         "answers": {name: _named_answer(derivation, name) for name in derivation.answers},
         "definitions": _definitions([*program(problem), *_cotangents(derivation)]),
+        **_unrolled(derivation),
         "steps": [] if detail == "none" else _all_steps(derivation),
         "conventions": list(derivation.conventions),
         "certificate": _certificate(derivation.certificate),
@@ -69,6 +70,13 @@ def _definitions(statements: Sequence[Statement]) -> list[dict[str, Any]]:
             indices = plain.indices or plain.run
             out.append(entry | ({"indices": indices} if indices else {}))
     return out
+
+
+def _unrolled(derivation: Told) -> dict[str, Any]:
+    """The recurrences in closed form, where they were asked for."""
+    found = zip(unrolled_rows(derivation, TEXT), unrolled_rows(derivation, LATEX), strict=True)
+    told = [{"name": r.name, "text": r.right, "latex": x.right, "indices": r.indices} for r, x in found]
+    return {"unrolled": told} if told else {}
 
 
 def _all_steps(derivation: Told) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matcalc.report.notation import LATEX
-from matcalc.report.recurrences import Row, answer_rows, rows, shared_steps
+from matcalc.report.recurrences import Row, answer_rows, rows, shared_steps, unrolled_rows
 from matcalc.report.telling import Line, Told, certified, given, lines, other_readings, program, remarks
 from matcalc.rewriting.steps import Step
 
@@ -37,7 +37,7 @@ def latex(derivation: Told, detail: str) -> str:
         if derivation.back is not None and name == next(iter(derivation.answers)):
             for formula in derivation.back.lines:
                 out += _latex_steps(formula.steps, detail)
-            out += _latex_rows(list(rows(derivation.back.statements, LATEX)))
+            out += _latex_rows([*rows(derivation.back.statements, LATEX), *unrolled_rows(derivation, LATEX)])
         out += _latex_steps(own, detail)
         out += _latex_rows(answer_rows(derivation, name, LATEX))
         out += [f"% {kind}: {LATEX.term(t)}" for kind, t in other_readings(derivation, name)]
@@ -84,7 +84,7 @@ def markdown(derivation: Told, detail: str) -> str:
         if derivation.back is not None and name == next(iter(derivation.answers)):
             for formula in derivation.back.lines:
                 out += _markdown_steps(formula.steps, detail)
-            out += _markdown_rows(list(rows(derivation.back.statements, LATEX)))
+            out += _markdown_rows([*rows(derivation.back.statements, LATEX), *unrolled_rows(derivation, LATEX)])
         out += _markdown_steps(own, detail)
         out += _markdown_rows(answer_rows(derivation, name, LATEX))
         out += [f"{kind}: ${LATEX.term(t)}$\n" for kind, t in other_readings(derivation, name)]

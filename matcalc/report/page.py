@@ -9,7 +9,7 @@ from matcalc import resources
 from matcalc.language.terms import Term
 from matcalc.report.mathml import mathml
 from matcalc.report.notation import LATEX
-from matcalc.report.recurrences import Row, answer_rows, rows, shared_steps
+from matcalc.report.recurrences import Row, answer_rows, rows, shared_steps, unrolled_rows
 from matcalc.report.telling import Told, certified, given, lines, other_readings, program, remarks
 from matcalc.rewriting.steps import Step
 
@@ -82,7 +82,8 @@ def _facts(derivation: Told, detail: str) -> dict[str, Any]:
         if back is not None and name == next(iter(derivation.answers)):
             answers.append({"shown": [], "rows": _lines(shared, detail), "others": []})
             told = [row for formula in back.lines for row in _lines(formula.steps, detail)]
-            answers.append({"shown": _shown(list(rows(back.statements, LATEX))), "rows": told, "others": []})
+            found = [*rows(back.statements, LATEX), *unrolled_rows(derivation, LATEX)]
+            answers.append({"shown": _shown(found), "rows": told, "others": []})
         others = [{"kind": kind, "term": _formula(LATEX.term(t))} for kind, t in other_readings(derivation, name)]
         shown = _shown(answer_rows(derivation, name, LATEX))
         answers.append({"shown": shown, "rows": _lines(own, detail), "others": others})

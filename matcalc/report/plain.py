@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from matcalc.report.notation import TEXT, UNICODE, Notation
-from matcalc.report.recurrences import Row, answer_rows, rows, shared_steps
+from matcalc.report.recurrences import Row, answer_rows, rows, shared_steps, unrolled_rows
 from matcalc.report.telling import Line, Told, certified, given, lines, other_readings, program, remarks
 from matcalc.rewriting.steps import Step
 from matcalc.terminal import style
@@ -44,7 +44,9 @@ def _recurrences(derivation: Told, detail: str, notation: Notation, colour: bool
     back = derivation.back
     parts = [part for formula in back.lines for part in _told(formula.steps, detail, notation, colour)]
     shown = _rows(list(rows(back.statements, notation)))
-    return [*parts, "\n".join(style(line, "bold", colour) for line in shown)] if shown else parts
+    closed = _rows(unrolled_rows(derivation, notation))
+    parts += ["\n".join(style(line, "bold", colour) for line in shown)] if shown else []
+    return parts + (["\n".join(["written out:", *closed])] if closed else [])
 
 
 def _rows(found: Sequence[Row]) -> list[str]:

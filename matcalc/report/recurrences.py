@@ -14,7 +14,7 @@ from matcalc.language.problem import Block, Boundary, Definition, Statement
 from matcalc.language.terms import Term
 from matcalc.report.notation import Notation
 
-__all__ = ["Row", "all_rows", "answer_rows", "rows", "shared_steps"]
+__all__ = ["Row", "all_rows", "answer_rows", "rows", "shared_steps", "unrolled_rows"]
 
 
 class Row(NamedTuple):
@@ -87,6 +87,16 @@ def answer_rows(derivation: Any, name: str, notation: Notation) -> list[Row]:
         point = m.range is None or m.range.is_point
         indices = "" if point else notation.indices(m.index, m.range.low, m.range.high, False)
         out.append(Row(notation.label(m.label), _value(m.term, notation), indices, name=m.label, term=m.term))
+    return out
+
+
+def unrolled_rows(derivation: Any, notation: Notation) -> list[Row]:
+    """The recurrences in closed form."""
+    out: list[Row] = []
+    for m in derivation.back.unrolled if derivation.back is not None else ():
+        indices = notation.indices(m.index, m.range.low, m.range.high, False)
+        term = m.steps[-1].after
+        out.append(Row(notation.label(m.label), notation.term(term), indices, name=m.label, term=term))
     return out
 
 

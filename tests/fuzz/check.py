@@ -19,7 +19,8 @@ from matcalc.calculus.derive import derive
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.terms import Term
-from tests.fuzz.problems import SIZES, Case, expanded
+from tests.fuzz.growth import SIZES
+from tests.fuzz.problems import Case, expanded
 from tests.fuzz.reference import KINKED, derivative, value
 from tests.fuzz.sample import sample
 

@@ -50,7 +50,8 @@ class Tally:
 def general(reason: str) -> str:
     """A reason without the names and terms of one problem, so that equal reasons are counted together."""
     first = reason.splitlines()[0] if reason else ""
-    told = r"(differential of |read off |language: |functions yet: )(\w+\(|).*"
+    first = re.sub(r"(functions yet: |function: ).*", r"\1...", first)
+    told = r"(differential of |read off |language: )(\w+\(|).*"
     return re.sub(told, lambda m: m[1] + (m[2] or "...(") + "...)", first)[:110]
 
 
