@@ -120,7 +120,8 @@ def derive(
 
     ``problem`` is text (``latex`` as in :func:`parse`), a Problem or a SymPy expression; ``rules`` are files of further
     rules, which are tested first.  Raises ParseError or ShapeError for text that cannot be read, CannotDerive where no
-    rule leads to the answer, RuleError for a refused rule, FailedCertificate where the numerical check contradicts the derivation.
+    rule leads to the answer, RuleError for a refused rule, FailedCertificate where the numerical check contradicts the
+    derivation.
     """
     names = _names(wrt)
     asked = _problem(problem, names, declare, latex)

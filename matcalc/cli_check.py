@@ -58,7 +58,9 @@ def _lines(read: Callable[[str], str], what: str | None, options: dict[str, Any]
 
     kept = _kept(options, "layout", "structure", "strict", "form", "seed")
     problem = read(what) if what is not None else None
-    return check_lines(_text(options["lines"]), problem, options["wrt"] or None, list(options["declare"]) or None, **kept)
+    return check_lines(
+        _text(options["lines"]), problem, options["wrt"] or None, list(options["declare"]) or None, **kept
+    )
 
 
 def _text(source: str) -> str:
@@ -92,7 +94,10 @@ def _folder(read: Callable[[str], str], what: str | None, options: dict[str, Any
         read(options["problem"]),
         list(options["declare"]),
         list(options["wrt"]),
-        {k: list(v) if isinstance(v, tuple) else v for k, v in _kept(options, "layout", "structure", "order", "strict", "up_to", "seed").items()},
+        {
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in _kept(options, "layout", "structure", "order", "strict", "up_to", "seed").items()
+        },
         options["timeout"],
         options["memory"],
         options["jobs"],

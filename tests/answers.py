@@ -60,7 +60,9 @@ def net(v: Values, f: Function) -> Any:
 
 
 PROBLEMS: dict[str, Case] = {
-    "squares": Case("A : m×n; x : n; b : m; norm2(A*x - b)^2", "x", lambda v, f: np.sum((v["A"] @ v["x"] - v["b"]) ** 2)),
+    "squares": Case(
+        "A : m×n; x : n; b : m; norm2(A*x - b)^2", "x", lambda v, f: np.sum((v["A"] @ v["x"] - v["b"]) ** 2)
+    ),
     "ridge": Case(
         "A : m×n; x : n; b : m; lambda : scalar; norm2(A*x - b)^2 + lambda*norm2(x)^2",
         "x",
@@ -136,15 +138,17 @@ PROBLEMS: dict[str, Case] = {
         lambda v, f: -v["beta"] / 2 * np.sum((v["Phi"] @ v["W"] - v["T"]) ** 2),
     ),
     "spread": Case(
-        "x : m; mu : scalar; sum((x - mu*ones(m)).^2)/m", "mu", lambda v, f: np.sum((v["x"] - v["mu"]) ** 2) / v["x"].size
+        "x : m; mu : scalar; sum((x - mu*ones(m)).^2)/m",
+        "mu",
+        lambda v, f: np.sum((v["x"] - v["mu"]) ** 2) / v["x"].size,
     ),
     "row-sums": Case(
-        "X : m×d; v : m; f = v'*(X.*X)*ones(d)", "X", lambda v, f: np.sum(v["v"] * (v["X"] ** 2).sum(axis=1, keepdims=True))
+        "X : m×d; v : m; f = v'*(X.*X)*ones(d)",
+        "X",
+        lambda v, f: np.sum(v["v"] * (v["X"] ** 2).sum(axis=1, keepdims=True)),
     ),
     "cubes": Case("x : n; c : n; c'*x.^3", "x", lambda v, f: v["c"].T @ v["x"] ** 3),
-    "relu": Case(
-        "A : m×n; x : n; c : m; c'*relu(A*x)", "x", lambda v, f: v["c"].T @ np.maximum(v["A"] @ v["x"], 0)
-    ),
+    "relu": Case("A : m×n; x : n; c : m; c'*relu(A*x)", "x", lambda v, f: v["c"].T @ np.maximum(v["A"] @ v["x"], 0)),
 }
 
 # Right answers in forms that are unusual: the answer, and the convention it is right up to.

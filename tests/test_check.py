@@ -75,7 +75,11 @@ def given(key: str, answer: str, sample: Sample) -> Array | None:
 
 
 def agrees(a: Array | None, b: Array) -> bool:
-    return a is not None and a.shape == b.shape and bool(np.max(np.abs(a - b)) <= 1e-5 * max(1.0, float(np.max(np.abs(b)))))
+    return (
+        a is not None
+        and a.shape == b.shape
+        and bool(np.max(np.abs(a - b)) <= 1e-5 * max(1.0, float(np.max(np.abs(b)))))
+    )
 
 
 @pytest.mark.parametrize(("key", "answer", "up_to"), RIGHT, ids=lambda v: str(v)[:40])
@@ -215,7 +219,12 @@ def test_an_answer_may_be_a_shape() -> None:
 # ------------------------------------------------------------------------- other languages
 @pytest.mark.parametrize(
     "answer",
-    [r"2A^\top(Ax-b)", r"$2 \mathbf{A}^{T} (\mathbf{A x} - \mathbf{b})$", r"\nabla_x f = 2A^TAx - 2A^Tb", "2A'(Ax - b)"],
+    [
+        r"2A^\top(Ax-b)",
+        r"$2 \mathbf{A}^{T} (\mathbf{A x} - \mathbf{b})$",
+        r"\nabla_x f = 2A^TAx - 2A^Tb",
+        "2A'(Ax - b)",
+    ],
 )
 def test_latex_is_read(answer: str) -> None:
     assert check("squares", answer).status == "correct"

@@ -1,7 +1,8 @@
-"""Properties that would save a wrong answer: ``2*A*x`` is right if A is symmetric, ``p - y`` if the entries of y sum to 1.
+"""Properties that would save a wrong answer: ``2*A*x`` is right if A is symmetric, ``p - y`` if the entries of y sum
+to 1.
 
-The same question is asked at points that have the property.  Invariant: what is said to save an answer makes it right at
-every such point that was tried, and the answer is wrong without it.
+The same question is asked at points that have the property.  Invariant: what is said to save an answer makes it right
+at every such point that was tried, and the answer is wrong without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What is known of a question, whoever answers it: the summands of the right answer, its variants, what a slip makes of it.
+"""What is known of a question, whoever answers it: the summands of the right answer, its variants, what a slip makes
+of it.
 
 Everything here is made once for a question, when the first wrong answer needs it.
 """

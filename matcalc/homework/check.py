@@ -1,7 +1,8 @@
 """``matcalc.check`` and ``matcalc.check_lines``: the doors of this room.
 
-A problem that cannot be read, or that asks for something that does not exist, gives the verdict *unreadable* with the reason; a
-question that is not one (a variable that is not in the problem, an option that does not exist) raises MatcalcError.
+A problem that cannot be read, or that asks for something that does not exist, gives the verdict *unreadable* with the
+reason; a question that is not one (a variable that is not in the problem, an option that does not exist) raises
+MatcalcError.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ def check(
 ) -> Verdict:
     """The verdict on an answer to "what is the derivative of the problem by ``wrt``?".
 
-    Without ``wrt``, where the problem has not exactly one variable, the answer is compared with the expression itself.
-    ``strict`` and ``layout`` make another convention an error; ``up_to`` ("factor", "mean") says what the problem leaves
-    open; ``form`` is auto, plain, latex or numpy.  Several variables take a mapping from name to answer.
+    Without ``wrt``, where the problem has not exactly one variable, the answer is compared with the expression
+    itself. ``strict`` and ``layout`` make another convention an error; ``up_to`` ("factor", "mean") says what the
+    problem leaves open; ``form`` is auto, plain, latex or numpy.  Several variables take a mapping from name to
+    answer.
     """
     if answer is None:
         raise MatcalcError("there is no answer to check", hint="check(problem, wrt, answer)")
@@ -62,7 +64,9 @@ def check(
         "layout": layout, "structure": structure, "order": order, "strict": strict, "up_to": up_to, "seed": seed
     }  # fmt: skip
     answers = _by_name(asked, wrt, answer)
-    several = [n for n in answers if n is not None] if len(answers) > 1 and len(set(map(str, answers.values()))) == 1 else []
+    several = (
+        [n for n in answers if n is not None] if len(answers) > 1 and len(set(map(str, answers.values()))) == 1 else []
+    )
     found = {name: _checked(asked, name, text, form, options, several) for name, text in answers.items()}
     return next(iter(found.values())) if len(found) == 1 else together(found)
 
@@ -109,7 +113,13 @@ def _checked(
 ) -> Verdict:
     judge = Judge.of(problem, name, **options)
     verdict = checked_text(judge, str(answer), form, several)
-    if name is None and verdict.status == "wrong" and verdict.counterexample and verdict.counterexample.shapes and not verdict.message:
+    if (
+        name is None
+        and verdict.status == "wrong"
+        and verdict.counterexample
+        and verdict.counterexample.shapes
+        and not verdict.message
+    ):
         listed = ", ".join(problem.symbols)
         raise MatcalcError("by which variable?", hint=f"say wrt=...; the names of the problem are {listed}")
     return verdict
@@ -160,7 +170,14 @@ def together(found: Mapping[str | None, Verdict]) -> Verdict:
     worst = min(found.values(), key=lambda v: SEVERITY.index(v.status))
     marks = {"correct": "right"}
     lines = tuple(
-        Judged(i + 1, f"{v.asked} = {v.answer}", marks.get(v.status, v.status), v.message, v.equal_up_to, tuple(v.diagnosis))  # type: ignore[arg-type]
+        Judged(
+            i + 1,
+            f"{v.asked} = {v.answer}",
+            marks.get(v.status, v.status),
+            v.message,
+            v.equal_up_to,
+            tuple(v.diagnosis),
+        )  # type: ignore[arg-type]
         for i, v in enumerate(found.values())
     )
     number = next((j.number for j in lines if j.mark == "wrong"), None)
@@ -184,8 +201,8 @@ def check_lines(
 ) -> Verdict:
     """The verdict on a derivation, line by line.
 
-    A line is ``LHS = RHS`` or a continuation ``= RHS``; the left side is the objective's name, its differential, ``grad(f,
-    X)``, ``jac(y, x)``, ``hess(f, x)``, an expression, or a new name, which is a definition.
+    A line is ``LHS = RHS`` or a continuation ``= RHS``; the left side is the objective's name, its differential,
+    ``grad(f, X)``, ``jac(y, x)``, ``hess(f, x)``, an expression, or a new name, which is a definition.
     """
     if layout is not None and layout not in LAYOUTS:
         raise MatcalcError(f"layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
@@ -196,7 +213,15 @@ def check_lines(
         _, lines = lines_of(text_or_lines, asked, form)
         require_lines(lines)
         return judge_lines(
-            whole, lines, asked, names, _declarations(declare), Strictness(strict, layout is not None), structure, seed, layout
+            whole,
+            lines,
+            asked,
+            names,
+            _declarations(declare),
+            Strictness(strict, layout is not None),
+            structure,
+            seed,
+            layout,
         )
     except (ParseError, ShapeError) as error:
         shown = problem.text if isinstance(problem, Problem) else str(problem or "")

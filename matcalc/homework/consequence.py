@@ -1,7 +1,7 @@
 """Whether a line follows from an earlier wrong one: the same value, or the step from one to the other done right.
 
-Known steps: the differential of something and its gradient, either way; the gradient by an intermediate value and the gradient
-by what it depends on; the gradient and the Hessian; a definition and what uses it.
+Known steps: the differential of something and its gradient, either way; the gradient by an intermediate value and the
+gradient by what it depends on; the gradient and the Hessian; a definition and what uses it.
 
 Invariant: only values are compared; nothing that is merely similar follows.
 """

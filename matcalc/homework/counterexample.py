@@ -1,4 +1,5 @@
-"""A counterexample a person can follow: the smallest sizes, small whole numbers, both values and where they differ most.
+"""A counterexample a person can follow: the smallest sizes, small whole numbers, both values and where they differ
+most.
 
 Invariant: at the numbers shown the problem is smooth and the two values differ clearly.
 """
@@ -88,7 +89,9 @@ def _shown(place: Place, pair: Pair, names: frozenset[str] | set[str]) -> Counte
         row, column = np.unravel_index(int(np.argmax(difference)), difference.shape)
         entry = (int(row) + 1, int(column) + 1)
     problem = place.problem
-    values: dict[str, Any] = {n: place.values[n] for n in problem.symbols if n in place.values and _is_used(problem, n, names)}
+    values: dict[str, Any] = {
+        n: place.values[n] for n in problem.symbols if n in place.values and _is_used(problem, n, names)
+    }
     sizes = {n: k for n, k in place.point.sizes.items() if isinstance(k, int) and not n.startswith("#")}
     return Counterexample(values, sizes, _tidy(expected), _tidy(given), entry)
 
@@ -123,7 +126,9 @@ def _small(ground: Ground, first: Place, turn: int) -> Place | None:
         point_or_none = ground.turned(problem, point_or_none)
         if point_or_none is None:
             return None
-    tangents = {n: _whole(rng, np.shape(values[n]), problem.symbols[n].properties, turn) for n in ground.varying if n in values}
+    tangents = {
+        n: _whole(rng, np.shape(values[n]), problem.symbols[n].properties, turn) for n in ground.varying if n in values
+    }
     return Place(problem, replace(point_or_none, tangents=tangents or None), ground.derived, ground.varying)
 
 

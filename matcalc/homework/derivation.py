@@ -1,11 +1,11 @@
 """A derivation judged line by line.
 
-Every side of an equation is compared with what the chain's left side means for the problem, and with the side before it.  The
-first line that is not right is the wrong one; a line that follows correctly from a wrong one "follows"; a line that is right
-although the one before was wrong is "right again".
+Every side of an equation is compared with what the chain's left side means for the problem, and with the side before
+it.  The first line that is not right is the wrong one; a line that follows correctly from a wrong one "follows"; a
+line that is right although the one before was wrong is "right again".
 
-Invariants: a line is called wrong only where its value differs from what its left side means; a line that cannot be read
-breaks the chain and is not held against the lines after it.
+Invariants: a line is called wrong only where its value differs from what its left side means; a line that cannot be
+read breaks the chain and is not held against the lines after it.
 """
 
 from __future__ import annotations
@@ -152,7 +152,9 @@ class Course:
         return sides[1:]
 
     def _is_new(self, name: str) -> bool:
-        known = self.context.is_known(name) or (name in LOSSES and self.problem.objective.is_scalar and name not in self.context.own)
+        known = self.context.is_known(name) or (
+            name in LOSSES and self.problem.objective.is_scalar and name not in self.context.own
+        )
         if known and not self.context.is_known(name):
             return True  # L, where the problem calls its objective f: a definition, as good as any
         if known or is_differential_name(name, self._names()):
@@ -160,7 +162,12 @@ class Course:
         return self.context.variable(name) is None
 
     def _names(self) -> list[str]:
-        return [*self.problem.symbols, *(d.name for d in self.problem.definitions), self.problem.objective_name, *self.context.own]
+        return [
+            *self.problem.symbols,
+            *(d.name for d in self.problem.definitions),
+            self.problem.objective_name,
+            *self.context.own,
+        ]
 
     def _define(self, i: int, line: Line, name: str, sides: list[Side], lines: Sequence[Line]) -> list[Side] | None:
         try:
@@ -212,8 +219,14 @@ class Course:
                 inputs += [n for n in below if "constant" not in self.problem.symbols[n].properties]
         if self.wrt:
             inputs = [*self.wrt, *(n for n in inputs if n not in self.wrt)]
-        names = inputs or list(self.problem.wrt) or [n for n, s in self.problem.symbols.items() if "constant" not in s.properties]
-        usable = [n for n in dict.fromkeys(names) if n in self.problem.symbols and self.problem.symbols[n].index is None]
+        names = (
+            inputs
+            or list(self.problem.wrt)
+            or [n for n, s in self.problem.symbols.items() if "constant" not in s.properties]
+        )
+        usable = [
+            n for n in dict.fromkeys(names) if n in self.problem.symbols and self.problem.symbols[n].index is None
+        ]
         return tuple(usable)
 
     def _inputs_of(self, name: str) -> list[str]:
@@ -290,9 +303,7 @@ class Course:
         d = self.context.derived.get(head.data) if head.op == "sym" else None
         if d is not None and d.by.op == "sym" and d.kind != "hessian":
             asked = replace(self.problem, objective=d.body)
-            question = Question(
-                asked, d.by.data, 1, self.layout, self.structure, self.seed, self.context.derived
-            )
+            question = Question(asked, d.by.data, 1, self.layout, self.structure, self.seed, self.context.derived)
             self.judges[head] = made = Judge(question, self.strictness)
             return made
         ground = self.grounds.get(self.varying)
@@ -338,7 +349,11 @@ class Course:
         """A side that differs and that no small change makes right: perhaps it was not understood."""
         before = self.before
         self.before, self.hint = answer.term, answer.term
-        if before is not None and answer.term is not None and same_value(self._judge().question.ground, answer.term, before):
+        if (
+            before is not None
+            and answer.term is not None
+            and same_value(self._judge().question.ground, answer.term, before)
+        ):
             return self._judged(line, "right", "agrees with the line before")
         return self._judged(line, "undecided", "this differs, but no small change explains it", span=span)
 
@@ -410,7 +425,9 @@ class Course:
         first = self.first if status == "wrong" else None
         findings = next((list(j.findings) for j in self.results if j.mark == "wrong"), [])
         worst = max(
-            self.certificates, key=lambda c: (c.status != "verified", c.worst_error or 0.0), default=None  # type: ignore[attr-defined]
+            self.certificates,
+            key=lambda c: (c.status != "verified", c.worst_error or 0.0),
+            default=None,  # type: ignore[attr-defined]
         )
         return Verdict(
             status,  # type: ignore[arg-type]

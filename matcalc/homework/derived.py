@@ -1,8 +1,8 @@
 """Derivatives by name: a symbol such as ``grad(f, x)`` whose value is found numerically, from the problem itself.
 
-An answer may speak of a derivative it does not write out (``A'*grad(f, r)``).  In the term it is a symbol; what the symbol
-stands for is a :class:`Derived`; its value at a point is a numerical derivative (complex step, differences where it must
-be).  Nothing of the deriver is used here.
+An answer may speak of a derivative it does not write out (``A'*grad(f, r)``).  In the term it is a symbol; what the
+symbol stands for is a :class:`Derived`; its value at a point is a numerical derivative (complex step, differences
+where it must be).  Nothing of the deriver is used here.
 
 Invariant: a derivative that cannot be given a value raises, it is never taken to be constant or zero.
 """
@@ -50,8 +50,8 @@ class Found:
 
 
 def shape_of_derivative(kind: str, body: Shape, by: Shape) -> Shape:
-    """The shape in the conventions of the language: a gradient is shaped like the variable, a Jacobian has a row for every
-    entry of the value."""
+    """The shape in the conventions of the language: a gradient is shaped like the variable, a Jacobian has a row for
+    every entry of the value."""
     if kind == "hessian":
         return Shape(by.rows * by.cols, by.rows * by.cols)
     if body.is_scalar and (kind == "gradient" or (by.rows is not ONE and by.cols is not ONE)):
@@ -106,7 +106,8 @@ def _read(flat: Array, d: Derived, variable: tuple[int, ...]) -> Array:
 
 # ------------------------------------------------------------------------------ numerical derivatives
 def jacobian_at(problem: Problem, point: Point, name: str, structure: Structure = "projected") -> Found:
-    """The derivative of the objective by a name, rows for the entries of the value, columns for those of the variable."""
+    """The derivative of the objective by a name, rows for the entries of the value, columns for those of the
+    variable."""
     objective = _objective(problem, point, name)
     variable = objective.variable
     if variable.size > MOST_ENTRIES:

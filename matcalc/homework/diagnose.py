@@ -1,11 +1,11 @@
 """What was most likely done: a search for the smallest change that makes a wrong answer right.
 
-Stages follow each other from the most telling to the least; the first stage that finds something ends the search, but for
-the properties that would save the answer, which are always told.  A change is looked at in one point first and believed
-only when it is right at several, of different sizes.
+Stages follow each other from the most telling to the least; the first stage that finds something ends the search, but
+for the properties that would save the answer, which are always told.  A change is looked at in one point first and
+believed only when it is right at several, of different sizes.
 
-Invariant: every finding with an answer is right at every point that was tried; nothing is offered that does not make it
-correct.
+Invariant: every finding with an answer is right at every point that was tried; nothing is offered that does not make
+it correct.
 """
 
 from __future__ import annotations
@@ -314,5 +314,3 @@ def diagnosis(background: Background, answer: Answer, place: Place, value: Array
         if s.findings:
             break
     return [*s.findings[:MOST_FINDINGS], *saved]
-
-

@@ -1,9 +1,10 @@
 """The misprints of a document: every chain of equalities that can be read is judged, each line by itself.
 
-A chain becomes a derivation with the definitions of the document that it uses.  A name that is only ever differentiated
-(``\\nabla_Y L``) is read as an opaque function of the outermost of the things it is differentiated by.
+A chain becomes a derivation with the definitions of the document that it uses.  A name that is only ever
+differentiated (``\\nabla_Y L``) is read as an opaque function of the outermost of the things it is differentiated by.
 
-Invariant: a line is called wrong only where a small change makes it right; whatever else does not agree is not understood.
+Invariant: a line is called wrong only where a small change makes it right; whatever else does not agree is not
+understood.
 """
 
 from __future__ import annotations
@@ -79,9 +80,7 @@ def counts(report: Report) -> dict[str, int]:
     return {k: sum(f.mark == k for f in report.lines) for k in kinds}
 
 
-def check_document(
-    text: str, name: str = "", declare: Iterable[str] | None = None, seed: int = 0
-) -> Report:
+def check_document(text: str, name: str = "", declare: Iterable[str] | None = None, seed: int = 0) -> Report:
     """Judge every chain of a document that can be read."""
     found = chains(text, kind_of(text, name))
     starts = line_starts(text)
@@ -96,7 +95,8 @@ def check_document(
                 for line in lines_of_chain(d.chain, text, lambda span: line_at(starts, span.start), changed)
             ]
             if any(line.kind == "equation" for line in lines):
-                tries.append(_judged(book, lines, found.index(group[0]), seed))
+                place = found.index(group[0])
+                tries += [_judged(book, lines, place, seed, declared) for declared in ((True, False) if book.declared else (True,))]
         if tries:
             out += max(tries, key=_understood)  # the reading in which most is right
     return Report(name, tuple(sorted(out, key=lambda f: f.number)))
@@ -120,9 +120,9 @@ def _groups(found: Sequence[DocumentChain]) -> Iterator[list[DocumentChain]]:
         yield group
 
 
-def _judged(book: _Book, lines: Sequence[Line], place: int, seed: int) -> list[Found]:
+def _judged(book: _Book, lines: Sequence[Line], place: int, seed: int, declared: bool) -> list[Found]:
     try:
-        problem, given = book.problem(lines, place)
+        problem, given = book.problem(lines, place, declared)
     except MatcalcError as error:
         return [_not_understood(line, error.message) for line in lines if line.kind == "equation"]
     asked = tuple(n for n in VARIABLES if n in problem.symbols)[:1]
@@ -144,8 +144,12 @@ def _found(j: Judged, sure: bool) -> Found:
     first = j.findings[0] if j.findings else None
     if mark == "wrong" and (not sure or first is None or first.kind in ELSEWHERE):
         return Found(j.number, j.text, "not understood", "this differs, but perhaps names are meant otherwise")
-    message = first.message if first is not None and mark == "wrong" else j.message.partition("\n")[0].removeprefix("error: ")
-    return Found(j.number, j.text, mark, message, first.answer if first is not None and mark == "wrong" else "", j.equal_up_to)
+    message = (
+        first.message if first is not None and mark == "wrong" else j.message.partition("\n")[0].removeprefix("error: ")
+    )
+    return Found(
+        j.number, j.text, mark, message, first.answer if first is not None and mark == "wrong" else "", j.equal_up_to
+    )
 
 
 # -------------------------------------------------------------------- the document's own names
@@ -176,8 +180,8 @@ class _Book:
         after = [body for at, body in known if at > place]
         return before[-1] if before else (after[0] if after else None)
 
-    def problem(self, lines: Sequence[Line], place: int) -> tuple[Problem, frozenset[int]]:
-        """The problem that a chain is about. Raises MatcalcError where there is none to be read."""
+    def problem(self, lines: Sequence[Line], place: int, declared: bool) -> tuple[Problem, frozenset[int]]:
+        """The problem that a chain is about; ``declared``: with the shapes the document gives to names. Raises MatcalcError."""
         own = _own_definitions(lines)
         used = _names_of(lines)
         needed = self._closure([n for n in used if n not in own], place, set(own))
@@ -189,7 +193,8 @@ class _Book:
             if top is not None:
                 seeds.append(Seed(loss, f"loss({top})", -1))
         seeds += [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
-        declarations = [*self.declare, *(line for n, line in self.declared.items() if n in used or n in needed)]
+        own_shapes = [line for n, line in self.declared.items() if n in used or n in needed] if declared else []
+        declarations = [*self.declare, *own_shapes]
         kept, problem = together(seeds, declarations)
         more = list(unknown_sides(lines, problem, len(kept)))
         if more:
@@ -222,7 +227,12 @@ def _own_definitions(lines: Sequence[Line]) -> dict[str, tuple[int, str]]:
     """What the chain itself defines."""
     out: dict[str, tuple[int, str]] = {}
     for i, line in enumerate(lines):
-        if line.kind == "equation" and not line.continues and line.sides[0].error is None and line.sides[1].error is None:
+        if (
+            line.kind == "equation"
+            and not line.continues
+            and line.sides[0].error is None
+            and line.sides[1].error is None
+        ):
             name = line.sides[0].words.strip()
             if NAME.fullmatch(name) and name not in out:
                 out[name] = (i, line.sides[1].words)
@@ -317,7 +327,10 @@ def told_document(report: Report) -> str:
         elif f.mark == "not understood" and f.message:
             out.append(f"{' ' * digits}    ({f.message})")
     told = ", ".join(f"{k} {mark}" for mark, k in counts(report).items() if k)
-    return "\n".join([*out, "", f"{len(report.lines)} lines: {told}" if report.lines else "no equations were found"]) + "\n"
+    return (
+        "\n".join([*out, "", f"{len(report.lines)} lines: {told}" if report.lines else "no equations were found"])
+        + "\n"
+    )
 
 
 def _short(text: str, width: int = 90) -> str:

@@ -1,7 +1,8 @@
 """Small changes of an answer, each with what it would mean: the candidates that the diagnosis tries.
 
-Most changes undo a slip of ``rules/mistakes.rules``.  Here are the others, which are no identities of square matrices: a
-summand or a factor dropped or put in, a diagonal or a sum forgotten, an argument or a name exchanged, a number changed.
+Most changes undo a slip of ``rules/mistakes.rules``.  Here are the others, which are no identities of square
+matrices: a summand or a factor dropped or put in, a diagonal or a sum forgotten, an argument or a name exchanged, a
+number changed.
 
 Invariants: an edit says nothing about its truth; the order of the edits depends on the answer and the problem alone.
 """
@@ -136,7 +137,12 @@ def _diagonal(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         for i, a in enumerate(here.args):
             vector = _spread_vector(a)
             if vector is not None:
-                yield "hadamard", "the matrices are multiplied, not the entries", call("mul", here.args[1 - i], vector), True
+                yield (
+                    "hadamard",
+                    "the matrices are multiplied, not the entries",
+                    call("mul", here.args[1 - i], vector),
+                    True,
+                )
     if here.op in ("had", "mul") and len(here.args) > 2:
         other = "mul" if here.op == "had" else "had"
         yield "hadamard", "the other product is meant", Form(other, here.args), True
@@ -189,7 +195,7 @@ def _reduction(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         inside = here.args[0]
         yield "reduction", "the sum runs over the rows only", _over_rows(inside), True
         yield "reduction", "the sum runs over the columns only", _over_columns(inside), True
-    if shape is None or shape.is_scalar or here.op == "leaf" and path:
+    if shape is None or shape.is_scalar or (here.op == "leaf" and path):
         return
     if shape.is_matrix or not path:
         yield "reduction", "the sum over the rows is missing", _over_rows(here), True
@@ -258,7 +264,7 @@ def _fewer(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
 def _more(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
     """A factor more."""
     parent = at(form, path[:-1]) if path else None
-    if parent is not None and parent.op == "mul" or here.op == "leaf" and path:
+    if (parent is not None and parent.op == "mul") or (here.op == "leaf" and path):
         return  # the product is the place to put it in
     args = here.args if here.op == "mul" else (here,)
     for f in offers.factors[:MOST_INSERTED]:

@@ -1,7 +1,7 @@
 """A folder of answers graded in one go: processes side by side, a limit on time and memory for each answer.
 
-Invariants: every file gets a row, whatever is in it; an answer that is ended costs its own time only; the rows are in the order
-of the files' names and do not depend on how many processes there are.
+Invariants: every file gets a row, whatever is in it; an answer that is ended costs its own time only; the rows are in
+the order of the files' names and do not depend on how many processes there are.
 """
 
 from __future__ import annotations
@@ -89,14 +89,18 @@ def answers_in(path: Path) -> list[Path]:
     """The files of a folder that are answers, in the order of their names; a file is a folder of one."""
     if path.is_file():
         return [path]
-    return sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(
+        p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+    )
 
 
 def grade_folder(path: Path, grading: Grading) -> list[Grade]:
     """Grade every file. Raises MatcalcError for a problem that cannot be read."""
     files = answers_in(path)
     if not files:
-        raise MatcalcError(f"there are no answers in {path}", hint=f"files that end in {', '.join(k for k in SUFFIXES if k)}")
+        raise MatcalcError(
+            f"there are no answers in {path}", hint=f"files that end in {', '.join(k for k in SUFFIXES if k)}"
+        )
     tasks: Queue[int] = Queue()
     for i in range(len(files)):
         tasks.put(i)
@@ -182,7 +186,12 @@ class _Process:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            env={
+                **os.environ,
+                "OPENBLAS_NUM_THREADS": "1",
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            },
         )
         first = {
             "problem": grading.problem,
@@ -210,7 +219,11 @@ class _Process:
             return verdict
         self.end()
         late = perf_counter() - start >= self.grading.timeout * 0.95
-        reason = f"the answer took longer than {self.grading.timeout:g} seconds" if late else "the answer could not be graded"
+        reason = (
+            f"the answer took longer than {self.grading.timeout:g} seconds"
+            if late
+            else "the answer could not be graded"
+        )
         return {"status": "undecided", "message": reason, "answer": text}
 
     def _exchange(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:

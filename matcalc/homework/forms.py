@@ -1,8 +1,9 @@
-"""Forms: expressions whose shapes need not fit, so that a slip can be undone in an answer that is not even well-shaped.
+"""Forms: expressions whose shapes need not fit, so that a slip can be undone in an answer that is not even
+well-shaped.
 
-A form is made from a term or from a syntax tree, edited freely, and built into a term again.  A form that holds pieces of
-text (names with sizes to be inferred, such as ``I``) is built by the language's own reader, any other by the constructors
-of terms.
+A form is made from a term or from a syntax tree, edited freely, and built into a term again.  A form that holds
+pieces of text (names with sizes to be inferred, such as ``I``) is built by the language's own reader, any other by
+the constructors of terms.
 
 Invariant: ``build(form_of(t)) is t``; building either gives a well-shaped term or raises a MatcalcError.
 """
@@ -22,7 +23,23 @@ from matcalc.language.problem import Problem
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Path, Term
 
-__all__ = ["Form", "Names", "at", "build", "call", "form_of", "form_of_tree", "leaf", "names_of", "places", "put", "shape_of", "text_of", "tree_of", "with_args"]
+__all__ = [
+    "Form",
+    "Names",
+    "at",
+    "build",
+    "call",
+    "form_of",
+    "form_of_tree",
+    "leaf",
+    "names_of",
+    "places",
+    "put",
+    "shape_of",
+    "text_of",
+    "tree_of",
+    "with_args",
+]
 
 HERE = Span(0, 0)
 FLAT = frozenset(("add", "mul", "had"))
@@ -34,7 +51,8 @@ OF_NAMES = {"trace": "tr", "norm": "norm2"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Form:
-    """``op`` is an operation of the language, ``leaf``, or ``word`` (data: a name and its primes): what only the reader knows."""
+    """``op`` is an operation of the language, ``leaf``, or ``word`` (data: a name and its primes): what only the
+    reader knows."""
 
     op: str
     args: tuple[Form, ...] = ()

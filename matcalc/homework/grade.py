@@ -1,10 +1,11 @@
 """The verdict on an answer: read, compare, explain.
 
-A :class:`Judge` holds one question with everything that does not depend on the answer, so that a class of a thousand answers
-costs the derivation once.
+A :class:`Judge` holds one question with everything that does not depend on the answer, so that a class of a thousand
+answers costs the derivation once.
 
-Invariants: ``wrong`` needs a point at which both values exist and differ (or shapes that differ, or that do not fit while a
-small change of the answer is right); what cannot be read is ``unreadable``, what cannot be told is ``undecided``.
+Invariants: ``wrong`` needs a point at which both values exist and differ (or shapes that differ, or that do not fit
+while a small change of the answer is right); what cannot be read is ``unreadable``, what cannot be told is
+``undecided``.
 """
 
 from __future__ import annotations
@@ -137,9 +138,7 @@ class Judge:
         return str(answer.term) if answer.term is not None else ""
 
     def _undecided(self, answer: Answer, reason: str) -> Verdict:
-        return self.verdict(
-            "undecided", answer.text, message=reason, notes=answer.notes, read_as=self._read_as(answer)
-        )
+        return self.verdict("undecided", answer.text, message=reason, notes=answer.notes, read_as=self._read_as(answer))
 
     def _compared(self, term: Term) -> tuple[str | None, Agreement]:
         """The convention in which a term is right, and how it compared; else how it differs from what was asked."""
@@ -154,7 +153,8 @@ class Judge:
         return None, best
 
     def _possible(self, term: Term) -> list[str | None]:
-        """The conventions worth comparing: those in which the answer is right at the first point, and the one asked for."""
+        """The conventions worth comparing: those in which the answer is right at the first point, and the one asked
+        for."""
         out: list[str | None] = []
         for turn in range(FIRST_POINTS):
             place = self.question.ground.place(turn)
@@ -307,7 +307,9 @@ class Judge:
         if shape not in (wanted, wanted.transposed):
             message = f"the answer is {shape}, but {self.question.label} is {wanted}"
             return [Finding("shape", message + (f"; it is {text}" if text else ""), text)]
-        return [Finding("other", f"no small change makes it right; {self.question.label} is {text}", text)] if text else []
+        return (
+            [Finding("other", f"no small change makes it right; {self.question.label} is {text}", text)] if text else []
+        )
 
     def _counterexample(self, answer: Answer, findings: list[Finding] | None) -> Counterexample | None:
         assert answer.term is not None

@@ -62,7 +62,9 @@ def _from_latex(text: str, problem: Problem) -> Intake:
             continue
         side = chain.sides[-1]
         if side.tree is None:
-            raise side.error if side.error is not None else ParseError("this cannot be read", span=side.span, source=text)
+            raise (
+                side.error if side.error is not None else ParseError("this cannot be read", span=side.span, source=text)
+            )
         written = write_plain(side.tree)
         before = "" if last or name is None else f"{name} = "
         start = length + len(before)
@@ -102,7 +104,11 @@ def lines_of(text: str | Sequence[str], problem: Problem | None, form: str = "au
 def latex_lines(text: str, problem: Problem | None) -> list[Line]:
     """The lines of a derivation in LaTeX."""
     chains = read_chains(text, known_of(problem) if problem is not None else None, lines=True)
-    return [line for chain in chains for line in lines_of_chain(chain, text, lambda span: text.count("\n", 0, span.start) + 1)]
+    return [
+        line
+        for chain in chains
+        for line in lines_of_chain(chain, text, lambda span: text.count("\n", 0, span.start) + 1)
+    ]
 
 
 def lines_of_chain(
@@ -132,7 +138,15 @@ def lines_of_chain(
         span = Span(inside[0].span.start, inside[-1].span.end)
         continues = chain.continues or k > 0
         shown = ("= " if continues else "") + _words(text, span)
-        out.append(Line(number(inside[-1 if not continues else 0].span), shown, "equation", tuple(_side(s, text, changed) for s in inside), continues))
+        out.append(
+            Line(
+                number(inside[-1 if not continues else 0].span),
+                shown,
+                "equation",
+                tuple(_side(s, text, changed) for s in inside),
+                continues,
+            )
+        )
     return out
 
 
@@ -157,6 +171,12 @@ def gradients_as_rows(text: str) -> Callable[[Node], Node]:
 
 def _side(side: LatexSide, text: str, changed: Callable[[Node], Node] | None) -> Side:
     if side.tree is None:
-        return Side("", 0, 0, lambda span: side.span, side.error or ParseError("this cannot be read", span=side.span, source=text))
+        return Side(
+            "",
+            0,
+            0,
+            lambda span: side.span,
+            side.error or ParseError("this cannot be read", span=side.span, source=text),
+        )
     written = write_plain(side.tree if changed is None else changed(side.tree))
     return Side(written.text, 0, len(written.text), written.source)

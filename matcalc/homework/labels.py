@@ -36,7 +36,9 @@ def _named(left: str, names: Sequence[str]) -> str | None:
     """The variable that a left side is the derivative by."""
     for name in names:
         n = re.escape(name)
-        if re.fullmatch(rf"{n}|[dg]{n}|(?:grad|nabla)_?{n}|{n}_grad|d\w+?_+d{n}|(?:grad|jac)\(\s*\w+\s*,\s*{n}\s*\)", left):
+        if re.fullmatch(
+            rf"{n}|[dg]{n}|(?:grad|nabla)_?{n}|{n}_grad|d\w+?_+d{n}|(?:grad|jac)\(\s*\w+\s*,\s*{n}\s*\)", left
+        ):
             return name
     return None
 

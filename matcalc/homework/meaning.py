@@ -1,9 +1,9 @@
-"""What the words of an answer mean for a problem: its symbols and definitions, the objective by its name, derivatives by
-name, and the names the answer introduces itself.
+"""What the words of an answer mean for a problem: its symbols and definitions, the objective by its name, derivatives
+by name, and the names the answer introduces itself.
 
-``grad(L, X)``, ``jac(y, x)`` and ``hess(f, x)`` of anything that is no opaque function become symbols that stand for the
-derivative (:mod:`matcalc.homework.derived`).  So do the names that programs and books use: ``dL_dW``, ``grad_W``, and where
-the objective is an opaque loss, the usual names of the upstream gradient.
+``grad(L, X)``, ``jac(y, x)`` and ``hess(f, x)`` of anything that is no opaque function become symbols that stand for
+the derivative (:mod:`matcalc.homework.derived`).  So do the names that programs and books use: ``dL_dW``, ``grad_W``,
+and where the objective is an opaque loss, the usual names of the upstream gradient.
 
 Invariant: a name of the problem keeps its meaning; every other reading is told in ``notes``.
 """

@@ -1,8 +1,8 @@
 """The well-known mistakes, read from the rule files and undone in an answer by structure alone.
 
-A false line ``meant = written`` of the rules is a slip: wherever an answer has the shape of the right side, the left side is
-tried in its place.  The shapes of the line's own symbols do not matter here, which is why a transpose can be put back into
-an answer that is not even well-shaped.
+A false line ``meant = written`` of the rules is a slip: wherever an answer has the shape of the right side, the left
+side is tried in its place.  The shapes of the line's own symbols do not matter here, which is why a transpose can be
+put back into an answer that is not even well-shaped.
 
 Invariant: the order of what is tried depends on the rule files and the answer alone.
 """

@@ -1,6 +1,7 @@
 """Answers in NumPy code: read as mathematics by :mod:`matcalc.interop.numpy_code`, never run.
 
-Code whose shapes do not fit is made into a form as well, as far as it is one expression, so that a slip can be found in it.
+Code whose shapes do not fit is made into a form as well, as far as it is one expression, so that a slip can be found
+in it.
 
 Invariant: what NumPy would do silently (broadcasting) is told beside the verdict.
 """
@@ -43,7 +44,8 @@ def numpy_answers(code: str, context: Context, wrt: Sequence[str], shape: Shape 
 
 
 def _form(code: str, context: Context) -> Form | None:
-    """The last expression of the code as a form, with the variables it assigned written out; None where it is not that simple."""
+    """The last expression of the code as a form, with the variables it assigned written out; None where it is not
+    that simple."""
     try:
         tree = ast.parse(code.strip())
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -65,7 +67,11 @@ class _Forms:
     def program(self, body: list[ast.stmt]) -> Form | None:
         last: Form | None = None
         for statement in body:
-            if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
+            if (
+                isinstance(statement, ast.Assign)
+                and len(statement.targets) == 1
+                and isinstance(statement.targets[0], ast.Name)
+            ):
                 last = self.assigned[statement.targets[0].id] = self.expression(statement.value)
             elif isinstance(statement, (ast.Expr, ast.Return)) and statement.value is not None:
                 last = self.expression(statement.value)

@@ -1,7 +1,8 @@
-"""The derivative with something left out: a summand of the objective, a path of the graph, one of several occurrences.
+"""The derivative with something left out: a summand of the objective, a path of the graph, one of several
+occurrences.
 
-What is left out is held constant: it becomes a symbol with the value it has.  The derivative of the remaining problem is found
-numerically, like the truth itself.
+What is left out is held constant: it becomes a symbol with the value it has.  The derivative of the remaining problem
+is found numerically, like the truth itself.
 
 Invariant: the variants of a question are made once, in an order that depends on the problem alone.
 """
@@ -226,7 +227,9 @@ def _all_but(
     for other, place in found:
         if other is user and place == path:
             continue
-        current = problem.objective if other is None else next(d.term for d in problem.definitions if d.name == other.name)
+        current = (
+            problem.objective if other is None else next(d.term for d in problem.definitions if d.name == other.name)
+        )
         now = None if other is None else next(d for d in problem.definitions if d.name == other.name)
         problem = _with_body(problem, now, put(current, place, held))
     return problem

@@ -1,10 +1,10 @@
 """The problem that a derivation is about, where only its lines are given.
 
-Declarations, definitions and the expressions that are differentiated or set equal are read together as one program, so that
-sizes are inferred from all of them.  The objective is what the lines take derivatives of.
+Declarations, definitions and the expressions that are differentiated or set equal are read together as one program,
+so that sizes are inferred from all of them.  The objective is what the lines take derivatives of.
 
-Invariant: a line that does not fit into the program is left out of it (and is judged as unreadable later), it never makes the
-others unreadable.
+Invariant: a line that does not fit into the program is left out of it (and is judged as unreadable later), it never
+makes the others unreadable.
 """
 
 from __future__ import annotations
@@ -24,7 +24,18 @@ from matcalc.language.problem import Definition, Problem
 from matcalc.language.program import KNOWN
 from matcalc.language.syntax import Node, parse_tree
 
-__all__ = ["HIDDEN", "NAME", "Posed", "Seed", "expressions", "is_differential_name", "pose", "together", "unknown_sides", "with_objective"]
+__all__ = [
+    "HIDDEN",
+    "NAME",
+    "Posed",
+    "Seed",
+    "expressions",
+    "is_differential_name",
+    "pose",
+    "together",
+    "unknown_sides",
+    "with_objective",
+]
 
 NAME = re.compile(r"[^\W\d]\w*")
 DERIVATIVES = ("grad", "jac", "hess", "d")
@@ -55,9 +66,6 @@ def pose(lines: Sequence[Line], declare: Iterable[str], wrt: Sequence[str]) -> P
     if not seeds:
         raise ParseError("there is no line to judge", hint="write f = ..., d(f) = ... or grad(f, x) = ...")
     kept, problem = together(seeds, declarations)
-    more = list(unknown_sides(lines, problem, len(kept)))
-    if more:  # sides with names that nothing else tells about
-        kept, problem = together([*kept, *more], declarations)
     wanted = _objective(kept, lines)
     return Posed(with_objective(problem, wanted), frozenset(s.line for s in kept if not s.name.startswith(HIDDEN)))
 
@@ -119,7 +127,10 @@ def unknown_sides(lines: Sequence[Line], problem: Problem, many: int) -> Iterato
                 continue
             names = Names()
             names.read(tree, lambda n: n in KNOWN)
-            if all(n in known or n in CONSTANTS or is_differential_name(n, known) for n in (*names.variables, *names.families)):
+            if all(
+                n in known or n in CONSTANTS or is_differential_name(n, known)
+                for n in (*names.variables, *names.families)
+            ):
                 continue
             body = without_derivatives(tree, known)
             if body is not None:
@@ -169,7 +180,8 @@ def _program(seeds: list[Seed], declarations: list[str]) -> Problem:
 
 # -------------------------------------------------------------------------------- the objective
 def _objective(kept: list[Seed], lines: Sequence[Line]) -> str:
-    """The name of what is differentiated: named under a derivative, else the last definition, else the first expression."""
+    """The name of what is differentiated: named under a derivative, else the last definition, else the first
+    expression."""
     names = {s.name for s in kept}
     for line in lines:
         for side in line.sides:

@@ -1,8 +1,8 @@
 """What is asked, and what counts as a right answer: the derivative in the conventions of the language, and the same
 derivative in the other customary conventions.
 
-The truth at a point is numerical, found from the problem itself; the deriver's formula comes beside it, for proofs and for
-the diagnosis, and only where the numbers confirm it.
+The truth at a point is numerical, found from the problem itself; the deriver's formula comes beside it, for proofs
+and for the diagnosis, and only where the numbers confirm it.
 
 Invariant: the first expectation is the one that is right without reservation; every other one has a name.
 """
@@ -39,8 +39,8 @@ Expectation = tuple[str | None, Array]  # the convention (None: as asked) and th
 class Question:
     """One question about one problem: a value (``wrt`` None), the first or the second derivative by a name.
 
-    ``target`` is the term whose value is asked for (default: the objective), which may have differentials of the names in
-    ``varying``; ``hint`` is a formula for it, believed only where the numbers confirm it.
+    ``target`` is the term whose value is asked for (default: the objective), which may have differentials of the
+    names in ``varying``; ``hint`` is a formula for it, believed only where the numbers confirm it.
     """
 
     def __init__(
@@ -174,7 +174,8 @@ class Question:
         return out
 
     def _structured(self, projected: Array, place: Place) -> list[Expectation]:
-        """The gradient by a symmetric, skew or diagonal matrix: projected, by independent entries, and not restricted."""
+        """The gradient by a symmetric, skew or diagonal matrix: projected, by independent entries, and not
+        restricted."""
         assert self.wrt is not None
         free = jacobian_at(_without_properties(place.problem, self.wrt), place.point, self.wrt).value
         entries = jacobian_at(place.problem, place.point, self.wrt, "entries").value
@@ -230,9 +231,7 @@ class Question:
         if sum(b.size for b in bodies) > LARGEST_DERIVED:
             return None
         try:
-            told = derive(
-                self.problem, self.wrt, "auto", self.order, self.layout or "gradient", self.structure
-            )
+            told = derive(self.problem, self.wrt, "auto", self.order, self.layout or "gradient", self.structure)
         except MatcalcError:
             return None
         return told.answers[self.wrt]

@@ -1,9 +1,10 @@
 """From the text of an answer to its pieces: definitions on the way and the expression at the end.
 
-An answer is an expression, or a short program whose last line is the answer (``g = grad(loss, Y); X'*g``).  Every piece is
-kept as a form, so that an answer whose shapes do not fit can still be talked about.
+An answer is an expression, or a short program whose last line is the answer (``g = grad(loss, Y); X'*g``).  Every
+piece is kept as a form, so that an answer whose shapes do not fit can still be talked about.
 
-Invariants: text that is not of the language raises ParseError; shapes that do not fit are kept as ``error``, not raised.
+Invariants: text that is not of the language raises ParseError; shapes that do not fit are kept as ``error``, not
+raised.
 """
 
 from __future__ import annotations
@@ -99,8 +100,8 @@ def _inlined(form: Form, table: dict[str, Form]) -> Form:
 def statements(text: str) -> Iterator[Span]:
     """The places of the statements of a text: lines and parts between semicolons, outside of brackets.
 
-    A line that begins with an operator belongs to the line before it; one that begins with a minus sign only where it is
-    indented.
+    A line that begins with an operator belongs to the line before it; one that begins with a minus sign only where it
+    is indented.
     """
     depth = 0
     start = 0
@@ -116,7 +117,7 @@ def statements(text: str) -> Iterator[Span]:
             depth += 1
         elif c in CLOSING:
             depth = max(0, depth - 1)
-        elif c == ";" and depth == 0 or (c == "\n" and depth == 0 and not _goes_on(text, start, i)):
+        elif (c == ";" and depth == 0) or (c == "\n" and depth == 0 and not _goes_on(text, start, i)):
             yield from _trimmed(text, start, i)
             start = i + 1
         i += 1

@@ -1,6 +1,7 @@
 """Which number is it? A ratio that was measured at several points is named: 2, 1/n, beta, 2/norm2(x).
 
-Invariant: a name is given only where it fits at every point that was measured, at different sizes where there are sizes.
+Invariant: a name is given only where it fits at every point that was measured, at different sizes where there are
+sizes.
 """
 
 from __future__ import annotations

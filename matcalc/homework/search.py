@@ -105,7 +105,11 @@ class Search:
     def found(self, kind: str, says: str, text: str, edit: Edit | None = None, piece: int = -1) -> None:
         """Take up a finding."""
         message = f"would be correct if written {text}: {says}" if says else f"would be correct if written {text}"
-        span = place_of(edit.before, self.answer.pieces[piece].source) if edit is not None and edit.before is not None else None
+        span = (
+            place_of(edit.before, self.answer.pieces[piece].source)
+            if edit is not None and edit.before is not None
+            else None
+        )
         if all(f.answer != text for f in self.findings):
             self.findings.append(Finding(kind, message, text, span))
 

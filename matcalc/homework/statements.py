@@ -25,7 +25,9 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 DECLARATION = re.compile(r"\s*[^\W\d]\w*(?:\[\w+\])?(?:\s*,\s*[^\W\d]\w*)*\s*:(?!=)\s*(?P<what>.+)", re.DOTALL)
-SHAPED = re.compile(r"\s*(?:scalar\b|function\b|elementwise\b|\(|[\w*+\- ]+(?:[×x,].*)?$|\w+\s+(?:symmetric|skew|diagonal|orthogonal|posdef|invertible|positive|constant))")
+SHAPED = re.compile(
+    r"\s*(?:scalar\b|function\b|elementwise\b|\(|[\w*+\- ]+(?:[×x,].*)?$|\w+\s+(?:symmetric|skew|diagonal|orthogonal|posdef|invertible|positive|constant))"
+)
 DERIVE = re.compile(r"\s*derive\s+(\w+)\s+wrt\s+(.+)")
 
 
@@ -55,7 +57,8 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One statement. ``kind``: equation, expression, declaration or derive. ``continues``: it begins with an equals sign."""
+    """One statement. ``kind``: equation, expression, declaration or derive. ``continues``: it begins with an equals
+    sign."""
 
     number: int
     text: str

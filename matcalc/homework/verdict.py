@@ -1,8 +1,8 @@
 """What is said about an answer or a derivation: the verdict, its findings and its counterexample.
 
-Invariants: a verdict is data, nothing is computed from it; ``wrong`` means that values differ (or that the shapes of the
-answer do not fit and a small change makes it right), never that something could not be read or decided; findings are the
-best first, and each of them makes the answer correct.
+Invariants: a verdict is data, nothing is computed from it; ``wrong`` means that values differ (or that the shapes of
+the answer do not fit and a small change makes it right), never that something could not be read or decided; findings
+are the best first, and each of them makes the answer correct.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ class Judged:
 class Verdict:
     """The verdict on an answer or on the lines of a derivation.
 
-    ``equal_up_to`` names the convention under which a correct answer is right; ``line`` is the first wrong line (None for
-    a single answer and where none is wrong); ``message`` says why an answer is unreadable or undecided.
+    ``equal_up_to`` names the convention under which a correct answer is right; ``line`` is the first wrong line (None
+    for a single answer and where none is wrong); ``message`` says why an answer is unreadable or undecided.
     """
 
     status: Status

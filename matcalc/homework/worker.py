@@ -1,7 +1,7 @@
 """A process that grades one answer after the other: requests and verdicts are lines of JSON.
 
-It is started and watched by :mod:`matcalc.homework.folder`.  An answer that needs too much memory is told as undecided; one
-that needs too much time is ended from outside, with the process.
+It is started and watched by :mod:`matcalc.homework.folder`.  An answer that needs too much memory is told as
+undecided; one that needs too much time is ended from outside, with the process.
 """
 
 from __future__ import annotations

@@ -11,7 +11,17 @@ from matcalc.interop.latex_symbols import named
 from matcalc.interop.latex_tokens import Token
 from matcalc.language.syntax import Node
 
-__all__ = ["commutation", "identity", "indicator", "jacobian_letter", "maximum", "ones", "sizes_below", "zeros"]
+__all__ = [
+    "cases",
+    "commutation",
+    "identity",
+    "indicator",
+    "jacobian_letter",
+    "maximum",
+    "ones",
+    "sizes_below",
+    "zeros",
+]
 
 
 # ------------------------------------------------------------ maxima, indicators
@@ -45,6 +55,17 @@ def indicator(g: Grammar, start: Token) -> Node:
         raise g.error("unclosed parenthesis", opened, "this one is never closed")
     g.next()
     return tree
+
+
+def cases(g: Grammar, start: Token) -> Node:
+    """Two cases, laid out as ``where(condition, a, b)``."""
+    g.next()
+    parts = [_where(g, start)]
+    while g.accept(","):
+        parts.append(g.expression())
+    if len(parts) != 3 or not g.accept(")"):
+        raise g.unexpected()
+    return g.call("where", parts, start)
 
 
 OR_EQUAL = frozenset(("ge", "geq", "geqslant", "le", "leq", "leqslant"))

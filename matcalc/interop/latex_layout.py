@@ -68,8 +68,9 @@ def flattened(tokens: list[Token], text: str) -> list[Token]:
             end = _end_of(tokens, i, name)
             if end is None:
                 raise ParseError(f"the environment {name} is not closed", span=t.span, source=text)
-            cases = "cases" in name
-            out.append(Token("cmd", "cases" if cases else "begin", Span(t.span.start, tokens[end - 1].span.end)))
+            span = Span(t.span.start, tokens[end - 1].span.end)
+            whole = Token("cmd", "cases" if "cases" in name else "begin", span)
+            out += _two_cases(tokens[after:end], span) if name == "cases" else [whole]
             i = end
             continue
         if t.is_cmd("end"):
@@ -84,6 +85,48 @@ def flattened(tokens: list[Token], text: str) -> list[Token]:
         out.append(t)
         i += 1
     return out
+
+
+def _two_cases(inside: list[Token], span: Span) -> list[Token]:
+    """``a`` where a condition holds and ``b`` elsewhere, as ``where(condition, a, b)``; other cases are one token."""
+    close = next((k for k, t in enumerate(inside) if t.is_cmd("end", "begin")), len(inside))
+    rows: list[list[list[Token]]] = [[[]]]
+    for t in inside[:close]:
+        if t.kind == "row":
+            rows.append([[]])
+        elif t.is_sign("&"):
+            rows[-1].append([])
+        elif t.kind not in ("newline", "remark"):
+            rows[-1][-1].append(t)
+    rows = [r for r in rows if any(r)]
+    if [len(r) for r in rows] != [2, 2] or not _opposite(*(_compared(r[1]) for r in rows)):
+        return [Token("cmd", "cases", span)]
+
+    def sign(value: str) -> Token:
+        return Token("sign", value, span)
+
+    (first, condition), (second, _) = ((_without_end(a), _without_end(b)) for a, b in rows)
+    return [Token("word", "where", span), sign("("), *condition, sign(","), *first, sign(","), *second, sign(")")]
+
+
+def _without_end(tokens: list[Token]) -> list[Token]:
+    return tokens[:-1] if tokens and tokens[-1].is_sign(",", ".", ";") else tokens
+
+
+def _compared(condition: list[Token]) -> tuple[str, str]:
+    """A condition as the larger side and the other; empty where nothing is said, question marks for others."""
+    condition = _without_end(condition)
+    if not condition:
+        return "", ""
+    at = [k for k in range(len(condition)) if _relation(condition, k)[0] in ("le", "ge")]
+    if len(at) != 1 or any(_relation(condition, k)[0] in ("=", "ne", "in") for k in range(len(condition))):
+        return "?", "?"
+    left, right = (" ".join(t.value for t in part) for part in (condition[: at[0]], condition[at[0] + 1 :]))
+    return (left, right) if _relation(condition, at[0])[0] == "ge" else (right, left)
+
+
+def _opposite(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return bool(one[0]) and one[0] != "?" and other in (("", ""), (one[1], one[0]))
 
 
 def _environment(tokens: list[Token], i: int, text: str) -> tuple[str, int]:

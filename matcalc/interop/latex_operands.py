@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from matcalc.errors import ParseError
 from matcalc.interop.latex_application import arguments
-from matcalc.interop.latex_constants import indicator, maximum, ones, sizes_below, zeros
+from matcalc.interop.latex_constants import cases, indicator, maximum, ones, sizes_below, zeros
 from matcalc.interop.latex_grammar import DOTS, ENTRYWISE, Grammar, cover
 from matcalc.interop.latex_macros import KNOWN as KNOWN_MACROS
 from matcalc.interop.latex_names import ACCENTS, VARIANTS, VERSALS, WORDS
@@ -84,10 +84,7 @@ def explain(g: Grammar, token: Token) -> ParseError:
     """The error for a command that cannot stand here."""
     if token.value in UNREAD:
         what = UNREAD[token.value]
-        return g.error(
-            f"{what} are not part of the language" if what.endswith("s") else f"{what} is not part of the language",
-            token,
-        )
+        return g.error(f"{what} {'is' if what == 'infinity' else 'are'} not part of the language", token)
     if token.value in OPERANDS or token.value in ENTRYWISE or token.value in DOTS:
         return g.error(f"\\{token.value} cannot stand here", token)
     hint = near(token.value, [*OPERANDS, *KNOWN_MACROS, *ENTRYWISE, "top", "cdot"])
@@ -108,6 +105,8 @@ def called(g: Grammar, name: str) -> Node:
     start = g.next()
     if name in ("max", "min"):
         return maximum(g, start)
+    if name == "where" and g.token.is_sign("("):
+        return scripted(g, cases(g, start))
     if name == "step":
         return scripted(g, indicator(g, start))
     order, power, below = _function_scripts(g, name, start)

@@ -92,6 +92,8 @@ def matrix_power(a: Arguments) -> Value:
 def diagonal(a: Arguments) -> Value:
     a.allow(1)
     v = a.array(0)
+    if v.axes == 0:
+        raise a.source.shape_error(f"{a.name} of a number")
     if v.axes == 1:
         return Value(terms.make("diag", v.term), 2)
     if v.axes == 2 and not v.term.shape.is_square:

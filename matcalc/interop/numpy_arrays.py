@@ -283,10 +283,10 @@ def _product_hint(a: Value, b: Value) -> str:
 # ------------------------------------------------------------------ reductions
 def reduced(s: Source, a: Value, axis: int | None, keep: bool) -> Value:
     """Sums over all entries or along an axis."""
-    if a.axes == 0:
-        return a
     if axis is not None and not -a.axes <= axis < a.axes:
         raise s.shape_error(f"there is no axis {axis} in {a.shown()}")
+    if a.axes == 0:
+        return a
     if axis is None or a.axes == 1:
         total = a.term if a.is_scalar else terms.make("sum", a.term)
         return Value(total, a.axes if keep else 0)

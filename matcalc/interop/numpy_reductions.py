@@ -74,6 +74,8 @@ def extreme(a: Arguments) -> Value:
 
 def trace(a: Arguments) -> Value:
     a.allow(1)
+    if a.array(0).axes != 2:
+        raise a.source.shape_error(f"trace needs a square matrix, not {a.array(0).shown()}")
     return number(terms.make("tr", a.array(0).term))
 
 

@@ -36,6 +36,7 @@ def transpose(a: Arguments) -> Value:
 
 
 def same(a: Arguments) -> Value:
+    a.allow(2, "dtype", "copy", "order")
     return a.array(0)
 
 
@@ -63,6 +64,7 @@ def reshape(a: Arguments) -> Value:
 
 
 def flat(a: Arguments) -> Value:
+    a.allow(1)
     return one_axis(as_column(a.array(0)))
 
 
@@ -101,7 +103,11 @@ def full(a: Arguments) -> Value:
 
 
 def like(fill: Callable[[Dim, Dim], terms.Term]) -> Made:
-    return lambda a: Value(fill(*a.array(0).term.shape), a.array(0).axes)
+    def made(a: Arguments) -> Value:
+        a.allow(1, "dtype")
+        return Value(fill(*a.array(0).term.shape), a.array(0).axes)
+
+    return made
 
 
 def eye(a: Arguments) -> Value:
@@ -131,6 +137,7 @@ def length(a: Arguments) -> Value:
 
 
 def item(a: Arguments) -> Value:
+    a.allow(1)
     v = a.array(0)
     if not v.is_scalar:
         raise a.source.shape_error(f"{a.name} of an array of shape {v.shown()}")

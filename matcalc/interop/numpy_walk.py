@@ -40,6 +40,7 @@ MAX_DEPTH = 120
 MAX_TERM = 5_000  # nodes of a term, written out
 MAX_DIGITS = 40
 MODULES = frozenset("np numpy jnp onp anp cp scipy sp special linalg la math torch random".split())
+KINDS = frozenset("float int bool float64 float32 int64 int32".split())  # of numbers
 
 
 class Places:
@@ -268,6 +269,8 @@ class CodeReader:
         found = self.known.known(node.id)
         if found is not None:
             return found
+        if node.id in KINDS:
+            return node.id
         raise self.here(node).unread(f"unknown name '{node.id[:60]}'", self.known.near(node.id, self.names))
 
     # ------------------------------------------------------------- attributes
@@ -277,6 +280,8 @@ class CodeReader:
                 return number(terms.constant(node.attr))
             if node.attr == "newaxis":
                 return None
+            if node.attr in KINDS:
+                return node.attr
         v = self.array(node.value)
         source = self.here(node)
         if node.attr in ("T", "mT"):

@@ -25,6 +25,7 @@ REPEATED_SUMMAND = 1.2  # E + E is 2*E
 POWER_OF_SIZE = 2.0  # det(2*A) is not 2^n*det(A)
 NUMBER_INSIDE = 0.2  # x.*(2*y) is 2*(x.*y)
 ONES_IN_FACTOR = -0.2  # v.*(1 - s) reads better than v - v.*s
+TURNED_ONES = 0.05  # t.^2 - 1 for 1 - t.^2
 LENGTH = 0.004  # per node, to break ties
 
 _costs: WeakKeyDictionary[Term, tuple[float, float]] = WeakKeyDictionary()
@@ -56,6 +57,7 @@ def _cost(t: Term) -> tuple[float, float]:
         logistic = {a.args[0] for a in t.args if a.op == "fn" and a.data == ("sigmoid", 0)}
         own += LOGISTIC_PAIR * any(z.op == "neg" and z.args[0] in logistic for z in logistic)
     if t.op == "add":
+        own += TURNED_ONES * any(a.op == "neg" and a.args[0].op in ("ones", "eye") for a in t.args)
         own += REPEATED_SUMMAND * (len(t.args) - len({a.args[0] if a.op == "neg" else a for a in t.args}))
     if t.op == "transpose":
         leaf = not t.args[0].args or t.args[0].op == "inv"

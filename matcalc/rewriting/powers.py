@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 from matcalc.language import terms as T
 from matcalc.language.dims import SCALAR, Shape
 from matcalc.language.terms import Term
-from matcalc.rewriting.polynomial import EMPTY, MAX_POWER, MAX_PRODUCTS, Poly, numeral, rational_term, total
+from matcalc.rewriting.polynomial import (
+    EMPTY,
+    MAX_POWER,
+    MAX_PRODUCTS,
+    Poly,
+    monomial_order,
+    numeral,
+    rational_term,
+    total,
+)
 
 if TYPE_CHECKING:
     from matcalc.rewriting.normal import Normalizer
@@ -74,17 +83,41 @@ def logistic(n: Normalizer, p: Poly) -> tuple[Fraction, Poly] | None:
         return None
     else:
         powers = n.elements(word[0])
-    if len(powers) != 1:
+    if len(powers) == 1:
+        ((f, e),) = powers.items()
+        if f.op == "fn" and f.data == ("sigmoid", 0) and e == 1 and k == -c:
+            return c, total(p.shape, [one, n.poly(T.fn("exp", f.args[0]))])
+    z = _exponent(n, powers, p.shape) if k == c else None
+    if z is None:
         return None
-    ((f, e),) = powers.items()
-    if f.op != "fn" or abs(e) != 1:
+    up = z.terms[min(z.terms, key=monomial_order)] > 0
+    s = n.powers_of({T.fn("sigmoid", n.term(z if up else z.scaled(Fraction(-1)))): F1}, p.shape)
+    return c, total(p.shape, [one, s.scaled(Fraction(-1))]) if up else s
+
+
+def _exponent(n: Normalizer, powers: Mapping[Term, Fraction], shape: Shape) -> Poly | None:
+    """z where a product of powers is exp(z); None where another factor stands in it."""
+    parts = []
+    for f, e in powers.items():
+        if f.op == "fn" and f.data == ("exp", 0):
+            parts.append(n.poly(f.args[0]).scaled(e))
+        elif f.op == "const" and f.data == "e":
+            parts.append(numeral(e))
+        else:
+            return None
+    z = total(shape, parts)
+    return z if z.terms else None
+
+
+def _exponentials(n: Normalizer, z: Term) -> Mapping[Term, Fraction] | None:
+    """The powers that exp(z) is a product of."""
+    p = n.poly(T.fn("exp", z))
+    if p.single is None or p.single[1] != 1:
         return None
-    if f.data == ("exp", 0) and k == c:
-        s = n.powers_of({T.fn("sigmoid", f.args[0]): F1}, p.shape)
-        return c, s if e < 0 else total(p.shape, [one, s.scaled(Fraction(-1))])
-    if f.data == ("sigmoid", 0) and e == 1 and k == -c:
-        return c, total(p.shape, [one, n.powers_of({T.fn("exp", f.args[0]): F1}, p.shape)])
-    return None
+    scalars, word = p.single[0]
+    if p.shape.is_scalar:
+        return dict(scalars)
+    return n.elements(word[0]) if not scalars and len(word) == 1 else None
 
 
 def powers_of(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> Poly:
@@ -113,14 +146,17 @@ def relation(
         if b.data[0] == "step" and e > 0 and table.get(T.fn("relu", b.args[0]), 0) > 0:
             return [(F1, _changed(table, {b: -e}))]
         if b.data[0] == "sigmoid" and not n.opaque:
-            ex = T.fn("exp", b.args[0])
+            parts = _exponentials(n, b.args[0])
+            if not parts:
+                continue
+            down = {f: -k for f, k in parts.items()}
             if e < 0:
-                return [(F1, _changed(table, {b: F1})), (F1, _changed(table, {b: F1, ex: -F1}))]
-            k = table.get(ex, Fraction(0))
-            if k.denominator == 1 and k > 0:
-                return [(F1, _changed(table, {b: -F1})), (-F1, _changed(table, {ex: -F1}))]
-            if k.denominator == 1 and k < 0:
-                return [(F1, _changed(table, {b: -F1, ex: F1})), (-F1, _changed(table, {ex: F1}))]
+                return [(F1, _changed(table, {b: F1})), (F1, _changed(table, {b: F1, **down}))]
+            turns = [table.get(f, Fraction(0)) / k for f, k in parts.items()]
+            if min(turns) >= 1:
+                return [(F1, _changed(table, {b: -F1})), (-F1, _changed(table, down))]
+            if max(turns) <= -1:
+                return [(F1, _changed(table, {b: -F1, **parts})), (-F1, _changed(table, parts))]
     return None
 
 

@@ -80,7 +80,11 @@ class Presenter:
     # --------------------------------------------------- the user's own forms
     def learn(self, written: Term, name: Term | None = None) -> None:
         """Remember how the user wrote a term (or what it is called)."""
-        if not written.args or written.op in ("neg", "transpose") or (written.op == "mul" and name is None):
+        if not written.args or written.op in ("neg", "transpose"):
+            return
+        if written.op == "mul" and name is None:  # a product is kept as it stands under a function only
+            for n in (self.n, self.full):
+                self._forms.setdefault(n.canon(written), written)
             return
         for n in (self.n, self.full):
             p = n.poly(written)
@@ -243,7 +247,7 @@ def present(
 ) -> tuple[Term, tuple[Step, ...]]:
     """The form a person would print, and the steps that lead to it from ``raw``.
 
-    ``definitions`` are names (or members of families) with their bodies; ``known`` are terms the user wrote, whose parts
+    ``definitions`` are names (or members of families) with bodies; ``known`` are terms the user wrote, whose parts
     are printed as they stand.
     """
     p = Presenter(facts or {})

@@ -55,28 +55,27 @@ class Writer:
             if a.op == "add" and e.denominator == 1 and e % 2 == 1 and a.free:
                 yield (scalars[:i] + ((_negated(a), e),) + scalars[i + 1 :], word)
         for i, f in enumerate(word):
-            new = self._negated_factor(f)
-            if new is not None:
+            for new in self._negated_factors(f):
                 yield (scalars, word[:i] + (new,) + word[i + 1 :])
 
-    def _negated_factor(self, f: Term) -> Term | None:
+    def _negated_factors(self, f: Term) -> Iterator[Term]:
+        """The negative of a factor, with the sign taken into one of its sums."""
         if f.op == "add":
-            return _negated(f)
-        if f.op in ("transpose", "diag", "sumover"):
-            inner = self._negated_factor(f.args[0])
-            return None if inner is None else T.make(f.op, inner, data=f.data)
-        if f.op == "mul":  # under a sum over an index
-            turned = ((i, self._negated_factor(a)) for i, a in enumerate(f.args))
-            place = next(((i, new) for i, new in turned if new is not None), None)
-            return None if place is None else T.mul(*f.args[: place[0]], place[1], *f.args[place[0] + 1 :])
-        if f.op == "had":
-            for b, e in self.n.elements(f).items():
-                if b.op == "add" and e.denominator == 1 and e % 2 == 1:
-                    table = self.n.elements(f)
-                    del table[b]
-                    table[_negated(b)] = e
-                    return self.n.vector(table, f.shape)
-        return None
+            yield _negated(f)
+        elif f.op in ("transpose", "diag"):
+            yield from (T.make(f.op, inner) for inner in self._negated_factors(f.args[0]))
+        elif f.op == "mul":
+            for i, a in enumerate(f.args):
+                if not a.is_scalar:
+                    yield from (T.mul(*f.args[:i], new, *f.args[i + 1 :]) for new in self._negated_factors(a))
+        elif f.op == "had":
+            table = self.n.elements(f)
+            for b, e in table.items():
+                if e.denominator == 1 and e % 2 == 1 and (e == 1 or b.op == "add"):
+                    rest = {k: x for k, x in table.items() if k is not b}
+                    for new in self._negated_factors(b):
+                        if new not in rest:
+                            yield self.n.vector({**rest, new: e}, f.shape)
 
     def _variants(self, m: Monomial, c: Fraction) -> list[Term]:
         scalars, word = self._recognised(*m)
