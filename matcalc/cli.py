@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-METHODS = ("auto", "differential", "linear", "expand")
+METHODS = ("auto", "differential", "linear", "expand", "graph")
 LAYOUTS = ("gradient", "numerator", "denominator")
 FORMATS = ("text", "unicode", "latex", "markdown", "html", "json")
 _LONG_OPTION = re.compile(r"--[A-Za-z][A-Za-z-]*(=.*)?", re.DOTALL)

@@ -99,6 +99,8 @@ def _checked(derivation: Derivation, name: str, seed: int) -> tuple[float | None
         inline = {d.symbol: d.term for d in derivation.introduced}
         return _errors(derivation.problem, steps, (name,), seed, inline)
     problem = replace_fields(derivation.problem, statements=(*derivation.problem.statements, *back.checking))
+    if back.local:
+        return _errors(problem, steps, (name,), seed, local=True)
     label = f"d({problem.objective_name})"
     shared = [s for s in steps if s.label == label]  # these speak of the changes of all variables
     own = [s for s in steps if s.label != label]
@@ -116,6 +118,8 @@ def _checked_members(
     back = derivation.back
     assert back is not None
     problem = replace_fields(derivation.problem, statements=(*derivation.problem.statements, *back.checking))
+    if back.local:
+        return _errors(problem, steps, (lines.local,), seed, local=True)
     where = Where(lines.index, *lines.range) if lines.index and lines.range is not None else None
     return _errors(problem, steps, tuple(derivation.answers), seed, {}, where, back.least)
 
@@ -128,13 +132,14 @@ def _errors(
     inline: Mapping[Term, Term] | None = None,
     where: Where | None = None,
     shortest: int = 1,
+    local: bool = False,
 ) -> tuple[float | None, ...]:
     """The error of every step, in the order of Step.walk. Raises FailedCertificate where one is wrong."""
     steps = [s for top in tops for s in top.walk()]
     claims = [_claim(s, inline or {}) for s in steps]
     equations = [(c.left, c.right) for c in claims if c is not None]
     try:
-        found = iter(check_steps(problem, equations, names, seed, where=where, shortest=shortest))
+        found = iter(check_steps(problem, equations, names, seed, where=where, shortest=shortest, local=local))
     except CannotSample:
         return (None,) * len(steps)
     errors = [None if c is None else next(found) for c in claims]
@@ -172,6 +177,8 @@ def _plain_claim(step: Step) -> _Equation | None:
     if not any(s.rule in ALL_READINGS for s in step.walk()):
         return _Equation(before, after)
     change = step.bindings.get("d")
+    if step.rule == "weigh":
+        return _Equation(inner(step.bindings["g"], before), after)
     if step.rule == "layout":
         return _Equation(transpose(before), after)
     if change is None:

@@ -121,6 +121,8 @@ CODES = [
     "(X > 0).astype(float)",
     "(X >= Y) * X",
     "(X < 0.5) * 1.0",
+    "((X > 0) & (Y > 0)) * X",
+    "(X > 0).astype(float) + (Y > 0)",
     "~(X > 0) * X",
     "np.sign(X)",
     "np.heaviside(X, 0)",
@@ -221,7 +223,7 @@ class Growth:
             (
                 *(f"({a} {sign} {b})" for sign in "+-*/@"),
                 *(f"({a} @ {b})", f"np.dot({a}, {b})"),
-                *(f"({a}).T", f"np.tanh({a})", f"np.maximum({a}, 0)", f"(-{a})", f"({a})**2", f"({a} > {b})"),
+                *(f"({a}).T", f"np.tanh({a})", f"np.maximum({a}, 0)", f"(-{a})", f"({a})**2", f"({a} > {b}) * {a}"),
                 *(f"np.sum({a})", f"np.sum({a}, axis=0)", f"np.mean({a}, axis=1, keepdims=True)", f"({a}).sum(-1)"),
                 *(f"({a})[:, None]", f"({a})[None, :]", f"np.outer({a}, {b})", f"np.diag({a})", f"np.linalg.norm({a})"),
                 *(f"np.exp(-({a})**2)", f"np.trace({a})", f"({a}).reshape(-1, 1)", f"len({a})"),
@@ -331,6 +333,8 @@ REFUSED = [
     ("x**10000000", ParseError, "exponent is too large", "x**10000000"),
     ("x * 1e400", ParseError, "number", "1e400"),
     ("np.linalg.inv(A)", MatcalcError, "square", "np.linalg.inv(A)"),
+    ("(x > 0) + (x > 1)", ParseError, "two comparisons", "(x > 0) + (x > 1)"),
+    ("-(x > 0)", ParseError, "no negative", "-(x > 0)"),
     ("import os", ParseError, "no answer", "i"),
     ("", ParseError, "no answer", ""),
 ]
@@ -362,10 +366,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("code", HOSTILE, ids=[h[:12].encode().hex() for h in HOSTILE])
 def test_hostile_code_ends_soon(code: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(MatcalcError):
         read_numpy(code, LEAST_SQUARES)
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_code_is_never_run(monkeypatch: pytest.MonkeyPatch) -> None:

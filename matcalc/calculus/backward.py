@@ -51,6 +51,7 @@ class Lines:
     index: str = ""
     range: Range | None = None
     setting: Backward = field(default_factory=Backward)
+    local: str = ""  # the name that alone varies, in the lines of a graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Pass:
     unrolled: tuple[Lines, ...] = ()  # closed forms of recurrences, where they were asked for
     least: int = 1
     setting: Backward = field(default_factory=Backward)
+    local: bool = False  # the lines are those of a graph: in each one name alone varies
+    cotangents: Mapping[str, str] = field(default_factory=dict)  # of a graph: node -> the name of its cotangent
 
 
 @dataclass(frozen=True, slots=True)

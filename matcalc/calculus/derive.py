@@ -16,14 +16,18 @@ from typing import Any
 from matcalc.calculus.backward import Pass, defined_shapes, needs_backward, through_recurrences
 from matcalc.calculus.chain_moves import CHAIN_MOVES, CHAIN_READINGS
 from matcalc.calculus.conventions import conventions_of, everything, kind_of_structure, structured
-from matcalc.calculus.differential import Tables, tables
+from matcalc.calculus.copies import released
+from matcalc.calculus.differential import Tables, TooLarge, tables
+from matcalc.calculus.facts import with_symmetries
+from matcalc.calculus.graph_telling import through_graph
 from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, presented, started
 from matcalc.calculus.moves import MOVES, READINGS, move
 from matcalc.calculus.sums import FORMS, rewritten
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.problem import Definition, Problem
-from matcalc.language.terms import Path, Term, subterms, zeros
-from matcalc.rewriting.engine import Setting, rewrite
+from matcalc.language.terms import Term, transpose, zeros
+from matcalc.rewriting.engine import Setting
+from matcalc.rewriting.normal import equal
 from matcalc.rewriting.replay import check_chain, replay
 from matcalc.rewriting.rules import RuleBook, rule_book
 from matcalc.rewriting.steps import Step
@@ -99,7 +103,14 @@ def derive(
     asked = _Asked(_with_objective(problem), book, method, order, layout, structure, sums)
     if needs_backward(problem, names):
         return _through_recurrences(asked, names, unrolled)
-    told = {name: _told(asked, name) for name in names}
+    if method == "graph" and problem.objective.is_scalar and order == 1:
+        return _through_graph(asked, names)
+    try:
+        told = {name: _told(asked, name) for name in names}
+    except TooLarge:
+        if method != "auto" or order != 1 or not problem.objective.is_scalar or not problem.definitions:
+            raise
+        return _through_graph(asked, names)
     by_name = any(problem.objective_name in t.steps[-1].after.free for t in told.values())
     return Derivation(
         problem=asked.problem if by_name else problem,
@@ -233,6 +244,54 @@ def _through_recurrences(asked: _Asked, names: tuple[str, ...], unrolled: bool) 
     )
 
 
+def _through_graph(asked: _Asked, names: tuple[str, ...]) -> Derivation:
+    """The gradients node by node: cotangents get names, so that the work grows with the edges of the graph."""
+    problem = asked.problem
+    settings = {name: _setting(problem, name) for name in names}
+    questions = {
+        n: Question(problem.objective_name, problem.objective, problem.variable(n), settings[n], asked.book)
+        for n in names
+    }
+    alternatives: dict[str, dict[str, Term]] = {}
+
+    def finish(name: str, last: Step) -> tuple[Step, ...]:
+        q = questions[name]
+        final, found = _structured(asked, q, last.after, "gradient")
+        if found:
+            alternatives[name] = found
+        last = final[-1] if final else last
+        return (*final, *_layout(asked, q, last, "gradient"))
+
+    for q in questions.values():
+        _require_problem_forms(q)
+    present_names = tuple(n for n in names if not settings[n].constant(problem.objective))
+    told, back = through_graph(problem, present_names, asked.book, finish)
+    label = problem.objective_name
+    for n in names:
+        if n not in told:
+            told[n] = (_absent(questions[n], f"grad({label}, {n})", "gradient"),)
+    conventions = [c for q in questions.values() for c in conventions_of(q, "gradient", asked.layout, asked.structure)]
+    if back.statements:
+        node, weight = next(reversed(back.cotangents.items()))
+        others = "" if len(back.cotangents) == 1 else ", and so are the other cotangents named"
+        conventions.append(f"{weight} is grad({label}, {node}), the cotangent of {node}{others}")
+    return Derivation(
+        problem=problem,
+        lines={n: told[n] for n in names},
+        method=asked.method,
+        methods=dict.fromkeys(names, "graph"),
+        layout=asked.layout,
+        structure=asked.structure,
+        conventions=tuple(dict.fromkeys(conventions)),
+        notes=problem.notes,
+        alternatives=alternatives,
+        introduced=tuple(s for s in back.statements if isinstance(s, Definition)),
+        rules=asked.book.rules,
+        settings={n: replace(settings[n], varying=frozenset((n,))) for n in names},
+        back=back,
+    )
+
+
 def _setting(problem: Problem, name: str) -> Setting:
     """What varies with a name: itself and the definitions that use it. A definition asked for is a variable."""
     bodies = {d.name: d.term for d in problem.definitions if d.name != name}
@@ -240,7 +299,7 @@ def _setting(problem: Problem, name: str) -> Setting:
     for n, body in bodies.items():
         if not varying.isdisjoint(body.varies):
             varying.add(n)
-    return Setting(problem.facts, frozenset(varying), bodies)
+    return Setting(with_symmetries(problem.facts, bodies), frozenset(varying), bodies)
 
 
 def _told(asked: _Asked, name: str) -> _Told:
@@ -256,7 +315,7 @@ def _told(asked: _Asked, name: str) -> _Told:
     final, alternatives = _structured(asked, question, steps[-1].after, read_as)
     steps += final
     steps += _layout(asked, question, steps[-1], read_as)
-    steps += _released(asked, question, steps[-1])
+    steps += released(question, steps[-1], asked.book)
     steps += _with_rows(asked, question, steps[-1])
     told = conventions_of(question, read_as, asked.layout, asked.structure)
     names = _introduced(steps)
@@ -364,32 +423,3 @@ def _layout(asked: _Asked, q: Question, last: Step, read_as: str) -> tuple[Step,
     made = move("layout", last.after, q.setting, label=last.label, level=1)
     assert made is not None
     return (made, *presented(q, made, last.label))
-
-
-def _released(asked: _Asked, q: Question, last: Step) -> tuple[Step, ...]:
-    """Constant copies replaced by what they are copies of, once everything is differentiated."""
-    rule = asked.book.rules["stop-value"]
-    parts: list[Step] = []
-    line = last.after
-    while (path := _first_copy(line)) is not None:
-        made = rewrite(rule, line, path, q.setting)
-        assert made is not None
-        parts.append(made)
-        line = made.after
-    if not parts:
-        return ()
-    step = Step(rule.id, last.after, line, rule.say, last.label, substeps=tuple(parts))
-    return (step, *presented(q, step, last.label))
-
-
-def _first_copy(line: Term) -> Path | None:
-    """The path of an outermost constant copy."""
-    if not any(t.op == "stop" for t in subterms(line)):
-        return None
-    stack: list[tuple[Term, Path]] = [(line, ())]
-    while stack:
-        t, path = stack.pop()
-        if t.op == "stop":
-            return path
-        stack.extend((a, (*path, i)) for i, a in reversed(list(enumerate(t.args))))
-    return None

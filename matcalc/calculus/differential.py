@@ -25,7 +25,7 @@ from matcalc.rewriting.matching import Bindings
 from matcalc.rewriting.rules import Rule, RuleBook
 from matcalc.rewriting.steps import Step
 
-__all__ = ["Tables", "forward", "grouped", "occurrences", "round_of", "tables"]
+__all__ = ["Tables", "TooLarge", "forward", "grouped", "occurrences", "round_of", "tables"]
 
 LARGEST_POWER = 12  # of a matrix: a larger one is not written out as a product (as in the normal form)
 LARGEST_LINE = 20_000  # nodes: beyond it a line is no answer to anybody
@@ -47,6 +47,10 @@ SPREADING = frozenset(
         "inner", "sym", "sumover",
     )
 )  # fmt: skip
+
+
+class TooLarge(CannotDerive):
+    """A line would be longer than anybody reads; named cotangents may help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +233,7 @@ def round_of(
         steps.append(made)
         line = made.after
         if line.size > LARGEST_LINE:
-            raise CannotDerive("the differential becomes too large to be written out")
+            raise TooLarge("the differential becomes too large to be written out")
     return steps
 
 

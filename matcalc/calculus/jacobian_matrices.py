@@ -142,9 +142,8 @@ def _apply_transpose(t: Term, v: Term | None, form: Form) -> Reading:
     inward = flipped(inside, form)
     if inward is not t:
         return (yield "apply", inward, v)
-    if inside is form.h:  # H'*v = vec(v'*H)
-        return kronecker(eye(t.shape.rows), flipped(v, form))
-    return (yield from _apply_by_vec(t, v, form))
+    across = kronecker(eye(t.shape.rows), flipped(v, form))  # T'*v = vec(v'*T)
+    return across if inside is form.h else compose(across, (yield "vec", inside, None))
 
 
 def _apply_diag(t: Term, v: Term | None, form: Form) -> Reading:

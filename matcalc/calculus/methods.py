@@ -222,7 +222,13 @@ def by_expanding(q: Question) -> Iterator[Step]:
     yield from by_differential(replace(q, objective=made.after, setting=plain))
 
 
-METHODS = {"differential": by_differential, "linear": by_linear, "expand": by_expanding}
+# "graph" is told by graph_telling for scalar objectives; where it does not apply it is "differential".
+METHODS = {
+    "differential": by_differential,
+    "linear": by_linear,
+    "expand": by_expanding,
+    "graph": by_differential,
+}
 
 
 def chosen(q: Question, method: str) -> str:

@@ -237,6 +237,16 @@ def _pair(t: Term, given: Given, setting: Setting) -> Term | None:
     return terms.inner(t, given["d"])
 
 
+def _weigh(t: Term, given: Given, setting: Setting) -> Term | None:
+    """A change paired with a cotangent: what it adds to the change of the objective."""
+    return terms.inner(given["g"], t)
+
+
+def _same(t: Term, given: Given, setting: Setting) -> Term | None:
+    """A sum as it stands: only the reason is told."""
+    return t
+
+
 def _start(t: Term, given: Given, setting: Setting) -> Term | None:
     return differential(t)
 
@@ -273,7 +283,7 @@ def _skew_entries(t: Term, given: Given, setting: Setting) -> Term | None:
 # Moves that change what the line is about: the value before and after are different things.
 READINGS = frozenset(
     (
-        "differential", "read-off", "read-slope", "read-matrix", "does-not-occur", "layout", "linear-transform", "pair",
+        "differential", "read-off", "read-slope", "read-matrix", "does-not-occur", "layout", "linear-transform", "pair", "weigh",
         "project-symmetric", "project-skew", "project-diagonal", "entries-symmetric", "entries-skew",
     )
 )  # fmt: skip
@@ -292,6 +302,8 @@ MOVES: dict[str, Move] = {
     "collect": _collect,
     "differential": _start,
     "pair": _pair,
+    "weigh": _weigh,
+    "sum-contributions": _same,
     "read-off": _read_off,
     "read-slope": _read_slope,
     "read-matrix": _read_matrix,
@@ -318,6 +330,8 @@ REASONS: dict[str, str] = {
     "collect": "what is paired with the same change is added",
     "differential": "take differentials",
     "pair": "the gradient is paired with the change",
+    "weigh": "the change is paired with its cotangent",
+    "sum-contributions": "what comes back along every edge is added",
     "read-off": "read off the gradient",
     "read-slope": "divide by the change of the variable",
     "read-matrix": "read off the matrix of the linear map",

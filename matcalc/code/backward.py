@@ -5,7 +5,7 @@ Invariant: backward uses what forward computed; the cache holds exactly what bac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matcalc.code.functions import Function, Module, body_lines, checked, function, given_inputs, render, writer_for
@@ -49,7 +49,7 @@ def find_loss(problem: Problem, answers: Mapping[str, Term], bodies: Mapping[str
     if not problem.objective.is_scalar:
         raise CannotDerive("there is no code for an opaque function inside a vector or matrix")
     wanted: dict[tuple[str, int, tuple[Term, ...]], list[Term]] = {}
-    for answer in answers.values():
+    for answer in (*answers.values(), *_used_bodies(answers.values(), bodies)):
         for t in subterms(answer):
             if t.op == "grad":
                 key = (t.data[0], t.data[1], tuple(_compared(expanded(a, bodies)) for a in t.args))
@@ -58,6 +58,18 @@ def find_loss(problem: Problem, answers: Mapping[str, Term], bodies: Mapping[str
     key_of = {c: tuple(_compared(a) for a in c.args) for c in calls}
     found = [(c, k, wanted[c.data[0], k, key_of[c]]) for c, k in places if (c.data[0], k, key_of[c]) in wanted]
     return _loss(problem, whole, calls, found)
+
+
+def _used_bodies(answers: Iterable[Term], bodies: Mapping[str, Term]) -> list[Term]:
+    """The definitions that the answers use, named cotangents among them."""
+    found: dict[str, Term] = {}
+    waiting = list(answers)
+    while waiting:
+        for name in sorted(waiting.pop().free):
+            if name in bodies and name not in found:
+                found[name] = bodies[name]
+                waiting.append(bodies[name])
+    return list(found.values())
 
 
 def _loss(problem: Problem, whole: Term, calls: Sequence[Term], found: Sequence[tuple[Term, int, list[Term]]]) -> Loss:

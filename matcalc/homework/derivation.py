@@ -138,7 +138,7 @@ class Course:
         try:
             head = self._read(left)
         except MatcalcError as error:
-            self._break()
+            self._go_on_from(sides[1:], i, lines)
             span = left.place(error.span) if error.span is not None else None
             self._told(line, "unreadable", unreadable(error), span)
             return None
@@ -150,6 +150,18 @@ class Course:
                 return None
             return sides[2:]
         return sides[1:]
+
+    def _go_on_from(self, sides: Sequence[Side], i: int, lines: Sequence[Line]) -> None:
+        """Take the first side that can be read for the beginning of the chain: the lines after it are judged by it."""
+        self._break()
+        for side in sides:
+            try:
+                head = self._read(side)
+            except MatcalcError:
+                continue
+            self._start(head, i, lines)
+            self.before = self.hint = head
+            return
 
     def _is_new(self, name: str) -> bool:
         known = self.context.is_known(name) or (

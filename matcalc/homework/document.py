@@ -10,18 +10,19 @@ understood.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matcalc.errors import MatcalcError
 from matcalc.homework.derivation import Course
 from matcalc.homework.grade import Strictness
 from matcalc.homework.intake import gradients_as_rows, lines_of_chain
-from matcalc.homework.posing import HIDDEN, NAME, Seed, expressions, together, unknown_sides, with_objective
+from matcalc.homework.posing import HIDDEN, NAME, Seed, differentiated, expressions, together, unknown_sides, with_objective
 from matcalc.homework.statements import Line, Side
 from matcalc.homework.verdict import Judged
 from matcalc.interop.documents import DocumentChain, chains, kind_of, line_at, line_starts
 from matcalc.interop.latex import declaration_of
+from matcalc.interop.latex_plain import write_plain
 from matcalc.language.conventions import Names
 from matcalc.language.problem import Problem
 from matcalc.language.program import KNOWN
@@ -32,6 +33,7 @@ __all__ = ["Found", "Report", "check_document", "told_document"]
 MARKS = {"right": "fine", "right again": "fine", "wrong": "wrong", "follows": "follows", "definition": "definition"}
 VARIABLES = ("x", "X", "W", "w", "theta", "y", "Y", "z")  # by what \nabla is taken where it does not say
 MOST_SEEDS = 24
+NEAR = 4  # formulas: a definition that follows ("where u = W*x") is not far
 ELSEWHERE = ("wrong-point", "symmetric")  # findings that may only mean that a name means something else here
 
 
@@ -88,11 +90,12 @@ def check_document(text: str, name: str = "", declare: Iterable[str] | None = No
     out: list[Found] = []
     for group in _groups(found):
         tries = []
-        for changed in (None, gradients_as_rows(text)):
+        rows = gradients_as_rows(text)
+        for changed in (book.plainly, lambda tree: rows(book.plainly(tree))):
             lines = [
                 line
                 for d in group
-                for line in lines_of_chain(d.chain, text, lambda span: line_at(starts, span.start), changed)
+                for line in lines_of_chain(d.chain, text, lambda span: line_at(starts, span.start), changed, True)
             ]
             if any(line.kind == "equation" for line in lines):
                 place = found.index(group[0])
@@ -125,7 +128,8 @@ def _judged(book: _Book, lines: Sequence[Line], place: int, seed: int, declared:
         problem, given = book.problem(lines, place, declared)
     except MatcalcError as error:
         return [_not_understood(line, error.message) for line in lines if line.kind == "equation"]
-    asked = tuple(n for n in VARIABLES if n in problem.symbols)[:1]
+    guesses = (*book.functions.get(problem.objective_name, ()), *VARIABLES)
+    asked = tuple(n for n in guesses if n in problem.symbols and problem.symbols[n].index is None)[:1]
     course = Course(problem, (), Strictness(), "projected", seed, given, lenient=True)
     course.context.asked = asked
     for i, line in enumerate(lines):
@@ -160,6 +164,8 @@ class _Book:
         self.declare = declare
         self.declared: dict[str, str] = {}
         self.definitions: dict[str, list[tuple[int, str]]] = {}
+        self.values = _differentiated_alone(found)
+        self.functions: dict[str, tuple[str, ...]] = {}  # defined as f(W) = ..., and written f elsewhere: its arguments
         for place, d in enumerate(found):
             declaration = declaration_of(d.chain, text)
             if declaration is not None:
@@ -168,16 +174,27 @@ class _Book:
             sides = d.chain.sides
             if d.chain.continues or len(sides) < 2 or sides[0].tree is None or sides[1].tree is None:
                 continue
-            if sides[1].relation in ("=", "gets", ":=") and sides[0].tree.kind == "name":
-                body = sides[1].text
-                if body is not None and NAME.fullmatch(str(sides[0].tree.data)):
-                    self.definitions.setdefault(str(sides[0].tree.data), []).append((place, body))
+            if sides[1].relation not in ("=", "gets", ":="):
+                continue
+            name, body = _defined(sides[0].tree), sides[1].text
+            if name is None and (name := _defined_function(sides[0].tree)) is not None:
+                self.functions[name] = tuple(n.data for a in sides[0].tree.args for n in a.walk() if n.kind == "name")
+                last = sides[-1].tree
+                body = write_plain(self.plainly(last)).text if last is not None else None
+            if name is not None and body is not None:
+                self.definitions.setdefault(name, []).append((place, body))
+
+    def plainly(self, tree: Node) -> Node:
+        """The tree with ``f(W)`` as f, where the document defines f so or speaks of it as of a number."""
+        if (name := _defined_function(tree)) is not None and (name in self.functions or name in self.values):
+            return Node("name", tree.span, data=tree.data[0])
+        return replace(tree, args=tuple(self.plainly(a) for a in tree.args)) if tree.args else tree
 
     def nearest(self, name: str, place: int) -> str | None:
         """The definition of a name that counts at a place: the last one before it, else the first after it."""
         known = self.definitions.get(name, [])
         before = [body for at, body in known if at < place]
-        after = [body for at, body in known if at > place]
+        after = [body for at, body in known if place < at <= place + NEAR]
         return before[-1] if before else (after[0] if after else None)
 
     def problem(self, lines: Sequence[Line], place: int, declared: bool) -> tuple[Problem, frozenset[int]]:
@@ -186,12 +203,12 @@ class _Book:
         used = _names_of(lines)
         needed = self._closure([n for n in used if n not in own], place, set(own))
         losses = _losses(lines, {*needed, *own})
-        seeds = [Seed(n, body, -1) for n, body in needed.items()]
-        seeds += [Seed(n, body, i) for n, (i, body) in own.items()]
+        bodies = {**needed, **{n: body for n, (_, body) in own.items()}}
         for loss, variables in losses.items():
-            top = _outermost(variables, {**needed, **{n: b for n, (_, b) in own.items()}})
+            top = _outermost(variables, bodies)
             if top is not None:
-                seeds.append(Seed(loss, f"loss({top})", -1))
+                bodies[loss] = f"loss({top})"
+        seeds = [Seed(n, bodies[n], own[n][0] if n in own else -1) for n in _in_order(bodies)]
         seeds += [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
         own_shapes = [line for n, line in self.declared.items() if n in used or n in needed] if declared else []
         declarations = [*self.declare, *own_shapes]
@@ -200,9 +217,9 @@ class _Book:
         if more:
             kept, problem = together([*kept, *more], declarations)
         names = [s.name for s in kept]
-        objective = next((n for n in losses if n in names), None) or next(
-            (n for n in names if n.startswith(HIDDEN)), names[-1]
-        )
+        shown = [n for line in lines for side in line.sides for n in differentiated(side)]
+        hidden = [n for n in names if n.startswith(HIDDEN)]
+        objective = next((n for n in (*losses, *shown, *hidden) if n in names), names[-1])
         given = frozenset(s.line for s in kept if s.line >= 0 and not s.name.startswith(HIDDEN))
         return with_objective(problem, objective), given
 
@@ -221,6 +238,30 @@ class _Book:
         for name in names:
             visit(name, frozenset())
         return out
+
+
+def _defined(left: Node) -> str | None:
+    """The name that a left side defines."""
+    name = str(left.data)
+    return name if left.kind == "name" and NAME.fullmatch(name) else None
+
+
+def _defined_function(left: Node) -> str | None:
+    """The name f of ``f(W)`` or ``f(x, y)``, where that is no known function."""
+    plain = left.kind == "call" and left.data[0] not in KNOWN and not left.data[1]
+    bare = [a.args[0] if a.kind == "transpose" else a for a in left.args]
+    return str(left.data[0]) if plain and all(a.kind == "name" for a in bare) else None
+
+
+def _differentiated_alone(found: Sequence[DocumentChain]) -> frozenset[str]:
+    """The names that stand without arguments under a gradient somewhere in the document."""
+    out: set[str] = set()
+    for d in found:
+        for side in d.chain.sides:
+            for n in side.tree.walk() if side.tree is not None else ():
+                if n.kind == "call" and n.data[0] == "grad" and len(n.args) == 2 and n.args[0].kind == "name":
+                    out.add(str(n.args[0].data))
+    return frozenset(out)
 
 
 def _own_definitions(lines: Sequence[Line]) -> dict[str, tuple[int, str]]:
@@ -273,7 +314,7 @@ def _names_in(text: str) -> list[str]:
 def _used(tree: Node) -> list[str]:
     names = Names()
     names.read(tree, lambda n: n in KNOWN)
-    return [*names.variables, *names.families]
+    return [*names.variables, *names.differentiated]
 
 
 def _losses(lines: Sequence[Line], defined: set[str]) -> dict[str, list[str]]:
@@ -288,7 +329,15 @@ def _losses(lines: Sequence[Line], defined: set[str]) -> dict[str, list[str]]:
                 f, by = n.args
                 if f.kind == by.kind == "name" and f.data not in defined:
                     out.setdefault(str(f.data), []).append(str(by.data))
-    return {f: list(dict.fromkeys(by)) for f, by in out.items() if f not in applied}
+    standing = {n.data for tree in _trees(lines) for n in _standing(tree)}
+    return {f: list(dict.fromkeys(by)) for f, by in out.items() if f not in applied and f not in standing}
+
+
+def _standing(tree: Node) -> Iterator[Node]:
+    """The names that stand for a value by themselves."""
+    names = Names()
+    names.read(tree, lambda n: n in KNOWN)
+    yield from names.variables.values()
 
 
 def _outermost(variables: Sequence[str], definitions: Mapping[str, str]) -> str | None:
@@ -303,6 +352,23 @@ def _outermost(variables: Sequence[str], definitions: Mapping[str, str]) -> str 
 
     tops = [v for v in variables if not any(v in below(u) for u in variables if u != v)]
     return tops[0] if tops else None
+
+
+def _in_order(bodies: Mapping[str, str]) -> list[str]:
+    """The names, each after those that its body uses."""
+    out: dict[str, None] = {}
+
+    def visit(name: str, above: frozenset[str]) -> None:
+        if name in out or name in above:
+            return
+        for inner in _names_in(bodies[name]):
+            if inner in bodies:
+                visit(inner, above | {name})
+        out[name] = None
+
+    for name in bodies:
+        visit(name, frozenset())
+    return list(out)
 
 
 def _bodies(lines: Sequence[Line], own: Mapping[str, tuple[int, str]]) -> Iterator[tuple[int, str]]:

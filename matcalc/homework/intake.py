@@ -112,11 +112,15 @@ def latex_lines(text: str, problem: Problem | None) -> list[Line]:
 
 
 def lines_of_chain(
-    chain: Chain, text: str, number: Callable[[Span], int], changed: Callable[[Node], Node] | None = None
+    chain: Chain,
+    text: str,
+    number: Callable[[Span], int],
+    changed: Callable[[Node], Node] | None = None,
+    apart: bool = False,
 ) -> list[Line]:
     """A chain as lines: one for the first equation, one for every side that continues it on another line.
 
-    ``changed`` is done to the syntax tree of every side.
+    ``changed`` is done to the syntax tree of every side; ``apart``: every side is a line of its own.
     """
     out: list[Line] = []
     sides = [s for s in chain.sides if s.relation in EQUALITIES]
@@ -128,7 +132,8 @@ def lines_of_chain(
     groups: list[list[int]] = []
     for i, s in enumerate(sides):
         needed = 2 if len(groups) == 1 and not chain.continues else 1
-        fresh = not groups or (number(s.span) != number(sides[groups[-1][-1]].span) and len(groups[-1]) >= needed)
+        other = apart or (bool(groups) and number(s.span) != number(sides[groups[-1][-1]].span))
+        fresh = not groups or (other and len(groups[-1]) >= needed)
         if fresh:
             groups.append([i])
         else:

@@ -17,12 +17,14 @@ from matcalc.errors import MatcalcError, ParseError
 from matcalc.homework.meaning import CONSTANTS, LOSSES, QUOTIENT
 from matcalc.homework.statements import Line, Side
 from matcalc.interop.latex_plain import write_plain
+from matcalc.language.binders import BINDERS
 from matcalc.language.conventions import Names
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.program import KNOWN
 from matcalc.language.syntax import Node, parse_tree
+from matcalc.language.terms import subterms
 
 __all__ = [
     "HIDDEN",
@@ -185,7 +187,7 @@ def _objective(kept: list[Seed], lines: Sequence[Line]) -> str:
     names = {s.name for s in kept}
     for line in lines:
         for side in line.sides:
-            for name in _differentiated(side):
+            for name in differentiated(side):
                 if name in names:
                     return name
     own = [s.name for s in kept if not s.name.startswith(HIDDEN)]
@@ -193,7 +195,7 @@ def _objective(kept: list[Seed], lines: Sequence[Line]) -> str:
     return own[-1] if own else hidden[0]
 
 
-def _differentiated(side: Side) -> Iterator[str]:
+def differentiated(side: Side) -> Iterator[str]:
     """The names under derivatives in a side."""
     words = side.words.strip()
     quotient = QUOTIENT.search(words)
@@ -222,6 +224,6 @@ def with_objective(problem: Problem, name: str) -> Problem:
             taken = {*problem.symbols, *problem.functions, *(k.name for k in kept)}
             shown = next(n for n in (shown, "f", "F", "objective", "f0", "f1") if n not in taken)
             return replace(problem, objective=d.term, objective_name=shown, statements=tuple(kept), wrt=())
-        if not d.name.startswith(HIDDEN):
-            kept.append(d)
+        if not d.name.startswith(HIDDEN) or any(t.op in BINDERS for t in subterms(d.term)):
+            kept.append(d)  # a sum may be the only place where the name of a length occurs
     raise ParseError(f"there is no '{name}' among the lines")

@@ -18,7 +18,7 @@ from matcalc.interop.latex_facts import facts_of
 from matcalc.interop.latex_grammar import Facts, Grammar
 from matcalc.interop.latex_layout import Run, flattened, runs
 from matcalc.interop.latex_macros import Macros, expand
-from matcalc.interop.latex_names import Known, known_of
+from matcalc.interop.latex_names import WORDS, Known, known_of
 from matcalc.interop.latex_plain import Written, write_plain
 from matcalc.interop.latex_tokens import Token, is_latex, tokenize
 from matcalc.interop.latex_words import simplify
@@ -331,7 +331,8 @@ def _statement(chain: Chain, text: str) -> tuple[bool, Node | None, Node | None,
         return aside, None, chain.sides[0].tree, chain.span
     target = chain.sides[0].tree
     assert target is not None
-    if target.kind == "call" and all(a.kind in ("name", "index") for a in target.args) and not target.data[1]:
+    applied = target.kind == "call" and target.data[0] not in WORDS and not target.data[1]
+    if applied and all(a.kind in ("name", "index") for a in target.args):
         target = Node("name", target.mark or target.span, data=target.data[0])  # f(W) = ...
     if target.kind not in ("name", "index"):
         raise ParseError("only a name can be defined", span=target.span, source=text, label="not a name")

@@ -12,6 +12,8 @@ from matcalc.interop.latex_tokens import Token
 
 __all__ = ["facts_of"]
 
+MAX_ACCENTS = 4  # over one letter
+
 
 def facts_of(tokens: list[Token]) -> Facts:
     """What the letters of a formula tell about themselves."""
@@ -47,7 +49,7 @@ def _after_name(tokens: list[Token], i: int) -> tuple[str, int]:
     """The name at a place, with its accents, and the place after it; empty where there is none."""
     accents: list[str] = []
     first = i
-    while i < len(tokens) - 1 and tokens[i].kind == "cmd" and tokens[i].value in ACCENTS:
+    while i < len(tokens) - 1 and tokens[i].kind == "cmd" and tokens[i].value in ACCENTS and len(accents) < MAX_ACCENTS:
         accents.insert(0, ACCENTS[tokens[i].value])
         i += 1
         if tokens[i].is_sign("{"):

@@ -28,6 +28,7 @@ DOTS = frozenset(("cdot", "times", "ast", "star"))
 NODES = Parser("", [])  # makes nodes and knows how deep they are
 OPENING = {"(": ")", "[": "]", "{": "}"}
 CLOSING = frozenset(OPENING.values())
+TAKING = {"frac": 2, "dfrac": 2, "tfrac": 2, "sqrt": 1}  # how many arguments a command takes
 OPEN_BARS = {"lvert": "rvert", "lVert": "rVert", "|": "|", "||": "||"}
 
 
@@ -336,6 +337,11 @@ class Grammar:
             raise self.error("something must follow", self.tokens[max(0, self.i - 1)])
         if not self.token.is_sign("{"):
             token = self.next()
+            if token.kind == "cmd" and token.value in TAKING:  # x^\frac{1}{2}
+                start = self.i - 1
+                for _ in range(TAKING[token.value]):
+                    self.group()
+                return self.tokens[start : self.i]
             if token.kind == "digit" and self.token.kind == "digit" and self.token.span.start == token.span.end:
                 self._several_digits(token)
             return [token]

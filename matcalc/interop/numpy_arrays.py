@@ -43,11 +43,15 @@ START = Span(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An array of ``axes`` axes (0, 1 or 2); ``size`` is the whole number it is, where it is one that can be a size."""
+    """An array of ``axes`` axes (0, 1 or 2).
+
+    ``size`` is the whole number it is, where it is one that can be a size; ``mask``: its entries are truth values.
+    """
 
     term: Term
     axes: int
     size: Dim | None = None
+    mask: bool = False
 
     @property
     def shape(self) -> tuple[Dim, ...]:
@@ -189,6 +193,8 @@ def spread(v: Value, shape: tuple[Dim, ...]) -> Term:
 
 # ------------------------------------------------------------------ arithmetic
 def added(s: Source, a: Value, b: Value, sign: str = "+") -> Value:
+    if a.mask and b.mask:
+        raise s.unread(f"'{sign}' of two comparisons is no sum in NumPy", "convert them first: .astype(float)")
     x, y, axes = together(s, a, b, sign)
     size = None
     if a.size is not None and b.size is not None:
@@ -202,7 +208,7 @@ def multiplied(s: Source, a: Value, b: Value) -> Value:
     if a.is_scalar or b.is_scalar:
         return Value(terms.mul(a.term, b.term), axes, size)
     x, y, axes = together(s, a, b, "*")
-    return Value(terms.had(x, y), axes)
+    return Value(terms.had(x, y), axes, mask=a.mask and b.mask)
 
 
 def divided(s: Source, a: Value, b: Value) -> Value:

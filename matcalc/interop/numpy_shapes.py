@@ -6,6 +6,7 @@ NumPy goes through the entries row by row, ``vec`` column by column.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from matcalc.interop.numpy_arguments import Arguments, Made
 from matcalc.interop.numpy_arrays import Value, as_column, count, flipped, multiplied, one_axis, sized, transposed
@@ -37,7 +38,7 @@ def transpose(a: Arguments) -> Value:
 
 def same(a: Arguments) -> Value:
     a.allow(2, "dtype", "copy", "order")
-    return a.array(0)
+    return replace(a.array(0), mask=a.array(0).mask and a.name in ("copy", "array", "asarray"))
 
 
 def reshape(a: Arguments) -> Value:

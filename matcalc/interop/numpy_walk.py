@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from matcalc.errors import MatcalcError, ParseError, Span
@@ -222,10 +222,14 @@ class CodeReader:
     def unary(self, node: ast.UnaryOp) -> Value:
         operand = self.array(node.operand)
         if isinstance(node.op, ast.USub):
+            if operand.mask:
+                raise self.here(node).unread("a comparison has no negative in NumPy", "1.0 * (x > 0) is a number")
             return negated(operand)
         if isinstance(node.op, ast.UAdd):
             return operand
-        return added(self.here(node), ONE_VALUE, operand, "-")  # ~mask, not mask
+        if not operand.mask:
+            raise self.here(node).unread("this operator is read of comparisons only")
+        return replace(added(self.here(node), ONE_VALUE, operand, "-"), mask=True)
 
     def constant(self, node: ast.Constant) -> Item:
         value = node.value
@@ -248,9 +252,9 @@ class CodeReader:
         a, b = self.array(node.left), self.array(node.comparators[0])
         source, op = self.here(node), node.ops[0]
         if isinstance(op, ast.Gt | ast.GtE):
-            return greater(source, a, b, isinstance(op, ast.Gt))
+            return replace(greater(source, a, b, isinstance(op, ast.Gt)), mask=True)
         if isinstance(op, ast.Lt | ast.LtE):
-            return greater(source, b, a, isinstance(op, ast.Lt))
+            return replace(greater(source, b, a, isinstance(op, ast.Lt)), mask=True)
         raise source.unread("this comparison is not read")
 
     def listed(self, node: ast.Tuple | ast.List) -> Item:

@@ -61,10 +61,12 @@ def check_steps(
     points: int = 2,
     where: Where | None = None,
     shortest: int = 1,
+    local: bool = False,
 ) -> list[float]:
     """The worst relative error of each step. ``wrt``: the names that have a differential (default: the problem's).
 
-    ``where``: the index that is free in the steps, which hold for every index of a range.
+    ``where``: the index that is free in the steps, which hold for every index of a range.  ``local``: what is defined
+    does not move along.
     """
     claims = [s if isinstance(s, Claim) else Claim(*s) for s in steps]
     names = problem.wrt if wrt is None else tuple(wrt)
@@ -74,7 +76,7 @@ def check_steps(
         todo = [i for i in range(len(claims)) if turn < points or errors[i] is None]
         if not todo:
             break
-        for point in _everywhere(step_point(problem, names, terms, seed, turn, shortest), where):
+        for point in _everywhere(step_point(problem, names, terms, seed, turn, shortest, local), where):
             largest = _Largest()
             both = [t for i in todo for t in (claims[i].before, claims[i].after)]
             values = evaluate_all(both, replace(point, watch=largest))
@@ -143,7 +145,13 @@ def _applied(relation: Relation, after: Array, tangent: Array) -> Array:
 
 # ------------------------------------------------------------------------------------ points
 def step_point(
-    problem: Problem, wrt: Sequence[str], terms: Sequence[Term], seed: int = 0, turn: int = 0, shortest: int = 1
+    problem: Problem,
+    wrt: Sequence[str],
+    terms: Sequence[Term],
+    seed: int = 0,
+    turn: int = 0,
+    shortest: int = 1,
+    local: bool = False,
 ) -> Point:
     """A point with values for all symbols of the problem and the terms, and tangents."""
     sample = sample_problem(problem, seed, turn, shortest=shortest)
@@ -163,7 +171,7 @@ def step_point(
             continue
         kind = Objective(problem, point, name).subspace
         tangents[name] = into_subspace(rng.normal(size=np.shape(value)), kind)
-    return replace(point, tangents=tangents | _defined_tangents(problem, point, tangents))
+    return replace(point, tangents=tangents | ({} if local else _defined_tangents(problem, point, tangents)))
 
 
 def _defined_tangents(problem: Problem, point: Point, tangents: dict[str, Any]) -> dict[str, Any]:

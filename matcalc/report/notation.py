@@ -49,7 +49,13 @@ def _latex_word(word: str) -> str:
     return subscripted(name_latex(member[1]), index)
 
 
+THROUGH = " through "  # of what comes back along one edge of a graph
+
+
 def _unicode_label(label: str) -> str:
+    if THROUGH in label:
+        whole, _, edge = label.partition(THROUGH)
+        return f"{_unicode_label(whole)}{THROUGH}{_each_word(edge, _unicode_word)}"
     kind, words = _parts(label)
     if kind == "d":
         inside = _unicode_label(words[0])
@@ -60,7 +66,18 @@ def _unicode_label(label: str) -> str:
     return f"∂{of}/∂{by}" if kind == "jac" else f"{_MARKS[kind][0]}{of}({by})"
 
 
+def _each_word(edge: str, write: Callable[[str], str]) -> str:
+    """A node, and perhaps which of several uses."""
+    node, comma, use = edge.partition(",")
+    return write(node) + comma + use
+
+
 def _latex_label(label: str) -> str:
+    if THROUGH in label:
+        whole, _, edge = label.partition(THROUGH)
+        node, comma, use = edge.partition(",")
+        behind = rf"\text{{{comma}{use}}}" if comma else ""
+        return rf"{_latex_label(whole)} \text{{ through }} {_latex_word(node)}{behind}"
     kind, words = _parts(label)
     if kind == "d":
         inside = _latex_label(words[0])

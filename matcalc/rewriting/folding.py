@@ -14,7 +14,7 @@ normal form that decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from matcalc.language import terms as T
@@ -36,7 +36,7 @@ def fold(raw: Term, names: Names, n: Normalizer, label: str) -> tuple[Term, tupl
     """``raw`` in terms of the defined names, and the steps to it. Unchanged where nothing folds."""
     steps: list[Step] = []
     now = _step(steps, "fold-definition", raw, _bodies(raw, names), "defined above", label)
-    now = _step(steps, "solve-definition", now, _solved(now, names), "a definition solved for its numerator", label)
+    now = _step(steps, "solve-definition", now, _solved(now, names, n), "a definition solved for its numerator", label)
     if now is raw:
         return raw, ()
     now = _step(steps, "collect-terms", now, n.canon(now), "collect like terms", label)
@@ -60,14 +60,63 @@ def _bodies(t: Term, names: Names) -> Term:
     return T.replace(t, {body: name for name, body in names.items() if body.args})
 
 
-def _solved(t: Term, names: Names) -> Term:
-    """Numerators of definitions, as they stand, become the name times the denominator; the newest definition wins."""
+def _solved(t: Term, names: Names, n: Normalizer) -> Term:
+    """Bodies of definitions become the names, numerators the name times the denominator; the newest definition wins.
+
+    One is met as a sum, or as neighbours in a product, or transposed; it is compared with older names written
+    out, so that ``H*Y`` is also met where the mean of the rows is subtracted from Y.
+    """
     table: dict[Term, Term] = {}
     for name, body in names.items():
+        if body.args:
+            table[_written_out(body, names, n)] = name
         found = _numerator(name, body)
         if found is not None and (found[0].args or found[0] in names):
-            table[found[0]] = found[1]
-    return T.replace(t, table) if table else t
+            for numerator, solved in (found, (T.transpose(found[0]), T.transpose(found[1]))):
+                table[_written_out(numerator, names, n)] = solved
+    if not table:
+        return t
+    shapes = {u.shape for u in table}
+    heads = {"add", "sym", *(u.op for u in table), *(body.op for body in names.values())}
+    seen: dict[Term, Term | None] = {}
+
+    def met(s: Term) -> Term | None:
+        if s.shape not in shapes or not s.free:
+            return None
+        if s not in seen:
+            seen[s] = table.get(_written_out(s, names, n))
+        return seen[s]
+
+    def visit(s: Term, args: list[Term]) -> Term:
+        found = met(s) if s.op in heads else None
+        if found is not None:
+            return found
+        return _neighbours(s, args, met) if s.op == "mul" else T.rebuild(s, args) if s.args else s
+
+    return T.bottom_up(t, visit, {})
+
+
+def _neighbours(s: Term, args: list[Term], met: Callable[[Term], Term | None]) -> Term:
+    """A product with neighbours replaced where ``met`` knows them."""
+    out: list[Term] = []
+    i = 0
+    while i < len(args):
+        several = (met(T.mul(*s.args[i:j])) for j in range(len(args), i + 1, -1))
+        ends = range(len(args), i + 1, -1)
+        j, found = next(((j, f) for j, f in zip(ends, several, strict=True) if f is not None), (i + 1, args[i]))
+        out.append(found)
+        i = j
+    return T.mul(*out) if len(out) > 1 else out[0]
+
+
+def _written_out(t: Term, names: Names, n: Normalizer) -> Term:
+    """The normal form with the definitions of vectors and matrices written out."""
+    for _ in range(LEVELS):
+        inner = {s: names[s] for s in subterms(t) if s in names and not s.is_scalar}
+        if not inner:
+            break
+        t = T.replace(t, inner)
+    return n.canon(t)
 
 
 def _numerator(name: Term, body: Term) -> tuple[Term, Term] | None:
@@ -76,10 +125,20 @@ def _numerator(name: Term, body: Term) -> tuple[Term, Term] | None:
         return body.args[0], T.had(name, body.args[1])
     if body.op == "div" and not body.args[0].is_scalar:
         return body.args[0], T.mul(body.args[1], name)
-    if body.op == "mul" and body.args[0].op == "diag" and body.args[0].args[0].op == "hdiv":
-        one, under = body.args[0].args[0].args
-        if one.op == "num" and one.data == 1 and len(body.args) == 2:
-            return body.args[1], T.mul(T.make("diag", under), name)
+    if body.op != "mul":
+        return None
+    for end, rest in ((0, body.args[1:]), (-1, body.args[:-1])):
+        under = _inverse_diagonal(body.args[end])
+        if under is not None:
+            numerator = T.mul(*rest) if len(rest) > 1 else rest[0]
+            return numerator, T.mul(under, name) if end == 0 else T.mul(name, under)
+    return None
+
+
+def _inverse_diagonal(t: Term) -> Term | None:
+    """``diag(w)`` of ``diag(1./w)``."""
+    if t.op == "diag" and t.args[0].op == "hdiv" and as_rational(t.args[0].args[0]) == 1:
+        return T.make("diag", t.args[0].args[1])
     return None
 
 
