@@ -62,11 +62,14 @@ class Derivation(calculus.Derivation):
 
         return load_module(self.code())
 
-    def report(self, form: str = "text", steps: str = "brief") -> str:
-        """The derivation as text, unicode, latex, markdown, html or json; steps none, brief or full."""
+    def report(self, form: str = "text", steps: str = "brief", gradients: bool = False) -> str:
+        """The derivation as text, unicode, latex, markdown, html or json; steps none, brief or full.
+
+        As dot, mermaid or svg it is the computation graph, with ``gradients`` beside the nodes.
+        """
         from matcalc.report import render
 
-        return render(self, form, steps)
+        return render(self, form, steps, gradients=gradients)
 
     def __str__(self) -> str:
         return self.report()

@@ -26,7 +26,7 @@ __all__ = ["main"]
 
 METHODS = ("auto", "differential", "linear", "expand", "graph")
 LAYOUTS = ("gradient", "numerator", "denominator")
-FORMATS = ("text", "unicode", "latex", "markdown", "html", "json")
+FORMATS = ("text", "unicode", "latex", "markdown", "html", "json", "dot", "mermaid", "svg")
 _LONG_OPTION = re.compile(r"--[A-Za-z][A-Za-z-]*(=.*)?", re.DOTALL)
 
 
@@ -128,15 +128,19 @@ def program() -> None:
 @_problem_options
 @click.option("--steps", type=click.Choice(("none", "brief", "full")), default="brief", show_default=True)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
-def derive(steps: str, form: str, output: str | None, **options: Any) -> None:
-    """Print a derivative with its steps and its certificate.
+@click.option("--gradients", is_flag=True, help="Write the gradients beside the nodes of a graph (dot, mermaid, svg).")
+def derive(steps: str, form: str, gradients: bool, output: str | None, **options: Any) -> None:
+    """Print a derivative with its steps and its certificate, or draw the computation graph (dot, mermaid, svg).
 
     PROBLEM is an expression or a program, FILE.mc a problem file, - standard input.
     """
-    from matcalc.report import render
+    from matcalc.report import GRAPHS, render
 
+    if gradients and form not in GRAPHS:
+        raise click.UsageError(f"--gradients goes with --format {', '.join(GRAPHS[:-1])} or {GRAPHS[-1]}")
     derivation = _derivation(options)
-    write(render(derivation, form, steps, colour=output is None and coloured(sys.stdout)), output)
+    colour = output is None and coloured(sys.stdout)
+    write(render(derivation, form, steps, colour, gradients), output)
 
 
 @program.command()

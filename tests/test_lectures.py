@@ -24,7 +24,7 @@ from matcalc.numeric.certify import certify_equal
 from matcalc.rewriting.normal import equal
 
 TABLES = Path(__file__).parent / "data" / "lectures"
-SAME, DIFFERENT = 1e-9, 1e-3  # relative differences of values
+SAME, DIFFERENT = 1e-7, 1e-3  # relative differences of values
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,27 @@ from matcalc.errors import MatcalcError
 from matcalc.homework.derivation import Course
 from matcalc.homework.grade import Strictness
 from matcalc.homework.intake import gradients_as_rows, lines_of_chain
-from matcalc.homework.posing import HIDDEN, NAME, Seed, differentiated, expressions, together, unknown_sides, with_objective
+from matcalc.homework.posing import (
+    HIDDEN,
+    NAME,
+    Seed,
+    differentiated,
+    expressions,
+    together,
+    unknown_sides,
+    with_objective,
+)
 from matcalc.homework.statements import Line, Side
 from matcalc.homework.verdict import Judged
 from matcalc.interop.documents import DocumentChain, chains, kind_of, line_at, line_starts
 from matcalc.interop.latex import declaration_of
 from matcalc.interop.latex_plain import write_plain
 from matcalc.language.conventions import Names
-from matcalc.language.problem import Problem
+from matcalc.language.problem import Definition, Problem
 from matcalc.language.program import KNOWN
 from matcalc.language.syntax import Node, parse_tree
+from matcalc.language.terms import Term
+from matcalc.language.terms import replace as replaced
 
 __all__ = ["Found", "Report", "check_document", "told_document"]
 
@@ -99,7 +110,10 @@ def check_document(text: str, name: str = "", declare: Iterable[str] | None = No
             ]
             if any(line.kind == "equation" for line in lines):
                 place = found.index(group[0])
-                tries += [_judged(book, lines, place, seed, declared) for declared in ((True, False) if book.declared else (True,))]
+                tries += [
+                    _judged(book, lines, place, seed, declared)
+                    for declared in ((True, False) if book.declared else (True,))
+                ]
         if tries:
             out += max(tries, key=_understood)  # the reading in which most is right
     return Report(name, tuple(sorted(out, key=lambda f: f.number)))
@@ -125,13 +139,15 @@ def _groups(found: Sequence[DocumentChain]) -> Iterator[list[DocumentChain]]:
 
 def _judged(book: _Book, lines: Sequence[Line], place: int, seed: int, declared: bool) -> list[Found]:
     try:
-        problem, given = book.problem(lines, place, declared)
+        problem, given, later = book.problem(lines, place, declared)
     except MatcalcError as error:
         return [_not_understood(line, error.message) for line in lines if line.kind == "equation"]
     guesses = (*book.functions.get(problem.objective_name, ()), *VARIABLES)
     asked = tuple(n for n in guesses if n in problem.symbols and problem.symbols[n].index is None)[:1]
     course = Course(problem, (), Strictness(), "projected", seed, given, lenient=True)
     course.context.asked = asked
+    for name, body in later.items():
+        course.context.define(name, body)
     for i, line in enumerate(lines):
         course.take(i, line, lines)
     sure = not any(f.assumed and f.kind == "value" and f.name not in ("loss",) for f in problem.functions.values())
@@ -197,8 +213,13 @@ class _Book:
         after = [body for at, body in known if place < at <= place + NEAR]
         return before[-1] if before else (after[0] if after else None)
 
-    def problem(self, lines: Sequence[Line], place: int, declared: bool) -> tuple[Problem, frozenset[int]]:
-        """The problem that a chain is about; ``declared``: with the shapes the document gives to names. Raises MatcalcError."""
+    def problem(
+        self, lines: Sequence[Line], place: int, declared: bool
+    ) -> tuple[Problem, frozenset[int], dict[str, Term]]:
+        """The problem that a chain is about, the lines that define its names, and what is defined by its objective.
+
+        ``declared``: with the shapes that the document gives to names.  Raises MatcalcError where nothing can be read.
+        """
         own = _own_definitions(lines)
         used = _names_of(lines)
         needed = self._closure([n for n in used if n not in own], place, set(own))
@@ -221,7 +242,7 @@ class _Book:
         hidden = [n for n in names if n.startswith(HIDDEN)]
         objective = next((n for n in (*losses, *shown, *hidden) if n in names), names[-1])
         given = frozenset(s.line for s in kept if s.line >= 0 and not s.name.startswith(HIDDEN))
-        return with_objective(problem, objective), given
+        return with_objective(problem, objective), given, _later(problem, objective)
 
     def _closure(self, names: Sequence[str], place: int, taken: set[str]) -> dict[str, str]:
         """The definitions that are needed, each after those it uses."""
@@ -352,6 +373,19 @@ def _outermost(variables: Sequence[str], definitions: Mapping[str, str]) -> str 
 
     tops = [v for v in variables if not any(v in below(u) for u in variables if u != v)]
     return tops[0] if tops else None
+
+
+def _later(problem: Problem, objective: str) -> dict[str, Term]:
+    """What is defined after the objective, with the objective written out."""
+    every = [*problem.definitions, Definition(problem.objective_name, problem.objective)]
+    at = next(i for i, d in enumerate(every) if d.name == objective)
+    table: dict[Term, Term] = {every[at].symbol: every[at].term}
+    out: dict[str, Term] = {}
+    for d in every[at + 1 :]:
+        if not d.name.startswith(HIDDEN):
+            out[d.name] = replaced(d.term, table)
+            table[d.symbol] = out[d.name]
+    return out
 
 
 def _in_order(bodies: Mapping[str, str]) -> list[str]:

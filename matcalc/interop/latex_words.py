@@ -230,6 +230,7 @@ def _upright_switches(tokens: list[Token]) -> list[Token]:
     return out
 
 
+TAKING = frozenset("frac dfrac tfrac cfrac sqrt begin end hat bar tilde dot vec widehat widetilde binom".split())
 SAME_FENCE = {"lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "lbrace": "{", "rbrace": "}"}
 BARS = {"vert": "|", "mid": "|", "Vert": "||", "parallel": "||", "|": "||"}
 ANGLES = {"<": "langle", ">": "rangle"}
@@ -251,8 +252,15 @@ def _fences(tokens: list[Token], text: str) -> list[Token]:
         elif t.is_sign("|") and out and out[-1].is_sign("|") and out[-1].span.end == t.span.start and k:
             out[-1] = Token("sign", "||", Span(out[-1].span.start, t.span.end))
             continue
+        elif t.is_sign("}") and out and out[-1].is_sign("{") and not _takes_argument(out[-2:-1]):
+            out.pop()  # an empty group
+            continue
         out.append(t)
     return out
+
+
+def _takes_argument(before: list[Token]) -> bool:
+    return bool(before) and (before[0].is_sign("^", "_", "}") or before[0].is_cmd(*TAKING))
 
 
 def _fence(t: Token) -> Token:

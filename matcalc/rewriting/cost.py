@@ -53,6 +53,8 @@ def _cost(t: Term) -> tuple[float, float]:
             if sum(not b.is_scalar for b in t.args) > 1:
                 own += IDENTITY_IN_FACTOR * any(_has_identity(b) for b in a.args)
             nested += SUM_IN_SUM
+    if t.op == "sumover" and (t.args[0].op == "neg" or (t.args[0].op == "mul" and t.args[0].args[0].op == "num")):
+        own += NUMBER_INSIDE
     if t.op in ("mul", "had"):
         logistic = {a.args[0] for a in t.args if a.op == "fn" and a.data == ("sigmoid", 0)}
         own += LOGISTIC_PAIR * any(z.op == "neg" and z.args[0] in logistic for z in logistic)

@@ -62,8 +62,8 @@ class Writer:
         """The negative of a factor, with the sign taken into one of its sums."""
         if f.op == "add":
             yield _negated(f)
-        elif f.op in ("transpose", "diag"):
-            yield from (T.make(f.op, inner) for inner in self._negated_factors(f.args[0]))
+        elif f.op in ("transpose", "diag", "sumover"):
+            yield from (T.make(f.op, inner, data=f.data) for inner in self._negated_factors(f.args[0]))
         elif f.op == "mul":
             for i, a in enumerate(f.args):
                 if not a.is_scalar:
@@ -299,7 +299,7 @@ class Writer:
         if f.op == "diag" and f.args[0].op == "diagvec":  # diag(diag(X)) is shorter as X.*I
             return _entries([self.show(f.args[0].args[0]), T.eye(f.shape.rows)])
         shown = [self.show(a) for a in f.args]
-        if f.op in ("diag", "diagvec", "inv", "vec", "unvec") and shown[0].op == "neg":
+        if f.op in ("diag", "diagvec", "inv", "vec", "unvec", "sumover") and shown[0].op == "neg":
             return T.neg(T.rebuild(f, [shown[0].args[0]]))
         return T.rebuild(f, shown)
 

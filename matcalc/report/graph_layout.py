@@ -1,0 +1,212 @@
+"""A layered layout: boxes in rows, edges from row to row, as few crossings as a few sweeps find.
+
+An input stands in the row above the first box that uses it.  Edges over several rows pass through *joints*, which are
+boxes without size.  Invariants: no two boxes overlap; every edge of the layering leads downward; the same drawing has
+the same layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matcalc.report.graph_model import Drawing, Edge
+
+__all__ = ["Layout", "Place", "lay_out"]
+
+SWEEPS = 12
+GAP = 26.0  # between boxes of a row
+JOINT = 14.0  # the width of a joint
+ROW_GAP = 54.0
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The middle of a box's upper edge, and its size."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    places: Mapping[str, Place]
+    routes: Mapping[Edge, tuple[Point, ...]]  # from the lower edge of the source to the upper edge of the target
+    width: float
+    height: float
+
+
+def lay_out(drawing: Drawing, sizes: Mapping[str, tuple[float, float]]) -> Layout:
+    """Where everything stands; ``sizes`` are the widths and heights of the boxes."""
+    forward = [e for e in drawing.edges if not e.member and e.source != e.target]
+    row_of = _rows(drawing, forward)
+    rows, chains = _with_joints(drawing, forward, row_of)
+    links = [(a, b) for chain in chains.values() for a, b in zip(chain, chain[1:], strict=False)]
+    _order(rows, links)
+    widths = {n: sizes[n][0] if n in sizes else JOINT for row in rows for n in row}
+    x = _columns(rows, links, widths)
+    left = min(x[n] - widths[n] / 2 for row in rows for n in row)
+    tops = _tops(rows, sizes)
+    places = {
+        n: Place(x[n] - left, tops[i], *sizes[n]) for i, row in enumerate(rows) for n in row if n in sizes
+    }
+    joints = {n: (x[n] - left, tops[i]) for i, row in enumerate(rows) for n in row if n not in sizes}
+    routes = {e: _route(chain, places, joints) for e, chain in chains.items()}
+    routes |= {e: _back(places[e.source], places[e.target]) for e in drawing.edges if e not in routes}
+    width = max(p.x + p.width / 2 for p in places.values())
+    height = max(p.y + p.height for p in places.values())
+    return Layout(places, _spread(routes, places), width, height)
+
+
+# -------------------------------------------------------------------------------- rows
+def _rows(drawing: Drawing, edges: Sequence[Edge]) -> dict[str, int]:
+    """The row of every box, from the top: as far down as what uses it allows."""
+    below: dict[str, int] = {}
+    for name in reversed(drawing.boxes):
+        below[name] = max((below[e.target] + 1 for e in edges if e.source == name and e.target in below), default=0)
+    deepest = max(below.values(), default=0)
+    return {n: deepest - k for n, k in below.items()}
+
+
+def _with_joints(
+    drawing: Drawing, edges: Sequence[Edge], row_of: Mapping[str, int]
+) -> tuple[list[list[str]], dict[Edge, list[str]]]:
+    rows: list[list[str]] = [[] for _ in range(max(row_of.values(), default=0) + 1)]
+    for name in drawing.boxes:
+        rows[row_of[name]].append(name)
+    chains: dict[Edge, list[str]] = {}
+    for k, e in enumerate(edges):
+        joints = [f"·{k}·{r}" for r in range(row_of[e.source] + 1, row_of[e.target])]
+        for name, r in zip(joints, range(row_of[e.source] + 1, row_of[e.target]), strict=True):
+            rows[r].append(name)
+        chains[e] = [e.source, *joints, e.target]
+    return rows, chains
+
+
+def _order(rows: list[list[str]], links: Sequence[tuple[str, str]]) -> None:
+    """Each row in the order of the middles of its neighbours; the best order of all sweeps is kept."""
+    up: dict[str, list[str]] = {}
+    down: dict[str, list[str]] = {}
+    for a, b in links:
+        down.setdefault(a, []).append(b)
+        up.setdefault(b, []).append(a)
+    best, fewest = [list(r) for r in rows], _crossings(rows, down)
+    for sweep in range(SWEEPS):
+        downward = sweep % 2 == 0
+        neighbours = up if downward else down
+        for i in range(1, len(rows)) if downward else range(len(rows) - 2, -1, -1):
+            beside = rows[i - 1] if downward else rows[i + 1]
+            at = {n: k for k, n in enumerate(beside)}
+            here = {n: k for k, n in enumerate(rows[i])}
+
+            def middle(n: str, at: dict[str, int] = at, here: dict[str, int] = here) -> tuple[float, int]:
+                places = [at[m] for m in neighbours.get(n, ()) if m in at]  # noqa: B023
+                return (sum(places) / len(places) if places else float(here[n]), here[n])
+
+            rows[i].sort(key=middle)
+        found = _crossings(rows, down)
+        if found < fewest:
+            best, fewest = [list(r) for r in rows], found
+    rows[:] = best
+
+
+def _crossings(rows: Sequence[Sequence[str]], down: Mapping[str, Sequence[str]]) -> int:
+    count = 0
+    for row, below in zip(rows, rows[1:], strict=False):
+        at = {n: k for k, n in enumerate(below)}
+        ends = [at[m] for n in row for m in sorted(down.get(n, ()), key=lambda m: at.get(m, 0)) if m in at]
+        count += sum(1 for i, a in enumerate(ends) for b in ends[i + 1 :] if b < a)
+    return count
+
+
+# ----------------------------------------------------------------------------- columns
+def _columns(
+    rows: Sequence[Sequence[str]], links: Sequence[tuple[str, str]], widths: Mapping[str, float]
+) -> dict[str, float]:
+    """The middles of the boxes: pulled to the middles of their neighbours, and apart where they would overlap."""
+    x: dict[str, float] = {}
+    for row in rows:
+        at = 0.0
+        for n in row:
+            x[n] = at + widths[n] / 2
+            at += widths[n] + GAP
+        shift = (at - GAP) / 2
+        for n in row:
+            x[n] -= shift
+    neighbours: dict[str, list[str]] = {}
+    for a, b in links:
+        neighbours.setdefault(a, []).append(b)
+        neighbours.setdefault(b, []).append(a)
+    for sweep in range(SWEEPS * 2):
+        order = range(len(rows)) if sweep % 2 == 0 else range(len(rows) - 1, -1, -1)
+        for i in order:
+            wanted = {n: _mean([x[m] for m in neighbours.get(n, ())], x[n]) for n in rows[i]}
+            for n, place in zip(rows[i], _apart(rows[i], wanted, widths), strict=True):
+                x[n] = place
+    return x
+
+
+def _mean(values: Sequence[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else otherwise
+
+
+def _apart(row: Sequence[str], wanted: Mapping[str, float], widths: Mapping[str, float]) -> list[float]:
+    """The places nearest to the wanted ones at which nothing overlaps: neighbours that collide move as one block."""
+    blocks: list[tuple[float, int, float]] = []  # the place of the first box, how many boxes, their total wish
+    offsets: list[float] = []
+    for k, n in enumerate(row):
+        offsets.append(offsets[-1] + (widths[row[k - 1]] + widths[n]) / 2 + GAP if k else 0.0)
+    for k, n in enumerate(row):
+        wish = wanted[n] - offsets[k]
+        block = (wish, 1, wish)
+        while blocks and blocks[-1][0] > block[0]:
+            _, count, total = blocks.pop()
+            count, total = count + block[1], total + block[2]
+            block = (total / count, count, total)
+        blocks.append(block)
+    firsts = [place for place, count, _ in blocks for _ in range(count)]
+    return [first + offset for first, offset in zip(firsts, offsets, strict=True)]
+
+
+def _tops(rows: Sequence[Sequence[str]], sizes: Mapping[str, tuple[float, float]]) -> list[float]:
+    tops, y = [], 0.0
+    for row in rows:
+        tops.append(y)
+        y += max((sizes[n][1] for n in row if n in sizes), default=0.0) + ROW_GAP
+    return tops
+
+
+# ------------------------------------------------------------------------------ routes
+def _route(
+    chain: Sequence[str], places: Mapping[str, Place], joints: Mapping[str, Point]
+) -> tuple[Point, ...]:
+    first, last = places[chain[0]], places[chain[-1]]
+    return ((first.x, first.y + first.height), *(joints[n] for n in chain[1:-1]), (last.x, last.y))
+
+
+def _back(source: Place, target: Place) -> tuple[Point, ...]:
+    """A dashed edge: from the right side of the source round to the right side of the target."""
+    right = max(source.x + source.width / 2, target.x + target.width / 2) + GAP
+    start = (source.x + source.width / 2, source.y + source.height * 0.65)
+    end = (target.x + target.width / 2, target.y + target.height * 0.35)
+    return (start, (right, start[1]), (right, end[1]), end)
+
+
+def _spread(routes: Mapping[Edge, tuple[Point, ...]], places: Mapping[str, Place]) -> dict[Edge, tuple[Point, ...]]:
+    """Edges that begin or end at one box are spread along its side, in the order in which they leave."""
+    out = dict(routes)
+    plain = [e for e in routes if not e.member and e.source != e.target]
+    for name, place in places.items():
+        leaving = sorted((e for e in plain if e.source == name), key=lambda e: routes[e][1])
+        for k, e in enumerate(leaving):
+            at = place.x + place.width * 0.7 * ((k + 1) / (len(leaving) + 1) - 0.5)
+            out[e] = ((at, out[e][0][1]), *out[e][1:])
+        coming = sorted((e for e in plain if e.target == name), key=lambda e: routes[e][-2])
+        for k, e in enumerate(coming):
+            at = place.x + place.width * 0.7 * ((k + 1) / (len(coming) + 1) - 0.5)
+            out[e] = (*out[e][:-1], (at, out[e][-1][1]))
+    return out
