@@ -111,6 +111,7 @@ def _problem_options(command: Any) -> Any:
         click.option("--unrolled", is_flag=True, help="Also write out the recurrences of loops."),
         click.option("--seed", type=int, default=0, show_default=True, help="Of the numerical check."),
         click.option("--no-verify", is_flag=True, help="Leave out the numerical check."),
+        click.option("--latex", is_flag=True, help="The problem is LaTeX, though it has no backslash."),
         click.option("--output", metavar="FILE", help="Write to a file, not to standard output."),
     )
     for option in reversed(options):
@@ -208,6 +209,7 @@ def _derivation(options: dict[str, Any]) -> Derivation:
         rules=list(options["rules"]) or None,
         seed=options["seed"],
         verify=not options["no_verify"],
+        latex=True if options["latex"] else None,
         sums=options["sums"],
         unrolled=options["unrolled"],
     )

@@ -35,7 +35,10 @@ grad(f, x) = 2*A'*(A*x - b)
 RIGHT: list[tuple[str, dict[str, Any]]] = [
     (LEAST_SQUARES, {}),
     ("grad(f, x) = 2*A'*(A*x - b)", {"problem": "norm2(A*x - b)^2", "wrt": "x"}),
-    ("let r = A*x - b\nf = r'*r\ndf = 2*r'*dr\n = 2*r'*A*dx\ngrad(f, r) = 2*r\ngrad(f, x) = A'*grad(f, r)\n = 2*A'*r", {}),
+    (
+        "let r = A*x - b\nf = r'*r\ndf = 2*r'*dr\n = 2*r'*A*dx\ngrad(f, r) = 2*r\ngrad(f, x) = A'*grad(f, r)\n = 2*A'*r",
+        {},
+    ),
     (
         "f = tr(X*A*X'*B)\ndf = tr(dX*A*X'*B) + tr(X*A*dX'*B)\n = tr(A*X'*B*dX) + tr(A'*X'*B'*dX)\n"
         "grad(f, X) = B'*X*A' + B*X*A",
@@ -48,19 +51,29 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
     ("f = x'*A*x\ngrad(f, x) = (A + A')*x\nhess(f, x) = A + A'", {"declare": "A : n×n; x : n"}),
     ("f = x'*A*x\ndf = dx'*A*x + x'*A*dx = x'*(A' + A)*dx", {"declare": "A : n×n; x : n"}),
     (
-        "u = W*x + b\ny = sigmoid(u)\nL = loss(y)\ndL/du = grad(loss, y).*y.*(1 - y)\ndL/dW = dL/du*x'\ndL/db = dL/du\ndL/dx = W'*dL/du",
+        "u = W*x + b\ny = sigmoid(u)\nL = loss(y)\ndL/du = grad(loss, y).*y.*(1 - y)\ndL/dW = dL/du*x'\n"
+        "dL/db = dL/du\ndL/dx = W'*dL/du",
         {"declare": "W : m×n; x : n; b : m"},
     ),
     ("Y = H*W\nL = loss(Y)\ngrad(L, H) = grad(L, Y)*W'\ngrad(L, W) = H'*grad(L, Y)", {"declare": "H : d×m; W : m×n"}),
     ("tr(A*B) = tr(B*A) = sum(A.*B')", {"declare": "A : m×n; B : n×m"}),
     ("(A*B)' = B'*A'", {"declare": "A : m×n; B : n×p"}),
-    ("f = u(x)'*v(x)\ngrad(f, x) = jac(u, x)'*v(x) + jac(v, x)'*u(x)", {"declare": "x : n; u : function -> m; v : function -> m"}),
+    (
+        "f = u(x)'*v(x)\ngrad(f, x) = jac(u, x)'*v(x) + jac(v, x)'*u(x)",
+        {"declare": "x : n; u : function -> m; v : function -> m"},
+    ),
     (
         "grad(norm2(A*x - b)^2, x) = grad((A*x - b)'*(A*x - b), x)\n = grad(x'*A'*A*x, x) - 2*grad(b'*A*x, x)\n = 2*A'*A*x - 2*A'*b\n = 0",
         {},
     ),
-    ("f = normF(X - U*V')^2\nd(f) = -2*tr((X - U*V')'*dU*V')\ngrad(f, U) = -2*(X - U*V')*V", {"declare": "X : m×n; U : m×k; V : n×k"}),
-    ("f = sum(n in 1..N, norm2(t[n] - W'*x[n])^2)\ngrad(f, W) = -2*sum(n in 1..N, x[n]*(t[n] - W'*x[n])')", {"declare": "W : d×k; x[n] : d; t[n] : k"}),
+    (
+        "f = normF(X - U*V')^2\nd(f) = -2*tr((X - U*V')'*dU*V')\ngrad(f, U) = -2*(X - U*V')*V",
+        {"declare": "X : m×n; U : m×k; V : n×k"},
+    ),
+    (
+        "f = sum(n in 1..N, norm2(t[n] - W'*x[n])^2)\ngrad(f, W) = -2*sum(n in 1..N, x[n]*(t[n] - W'*x[n])')",
+        {"declare": "W : d×k; x[n] : d; t[n] : k"},
+    ),
     (
         r"""\begin{align}
         \nabla_x \|Ax-b\|_2^2 &= \nabla_x (Ax-b)^T(Ax-b) \\
@@ -70,7 +83,7 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
         \end{align}""",
         {},
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "options"), RIGHT, ids=range(len(RIGHT)))
@@ -179,9 +192,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str], int, str]] = [
 
 
 @pytest.mark.parametrize(("text", "options", "expected", "line", "kind"), WRONG, ids=range(len(WRONG)))
-def test_wrong_lines_are_marked(
-    text: str, options: dict[str, Any], expected: list[str], line: int, kind: str
-) -> None:
+def test_wrong_lines_are_marked(text: str, options: dict[str, Any], expected: list[str], line: int, kind: str) -> None:
     verdict = matcalc.check_lines(text, **options)
     assert marks(verdict) == expected, verdict
     assert (verdict.status, verdict.line) == ("wrong", line)
@@ -195,13 +206,20 @@ def test_a_wrong_middle_does_not_hide_that_the_end_is_right() -> None:
 
 
 def test_lines_may_be_a_list_and_have_words_before_them() -> None:
-    lines = ["Let f = norm2(A*x - b)^2.".rstrip("."), "so d(f) = 2*(A*x - b)'*A*dx", "", "therefore grad(f, x) = A'*(A*x - b)"]
+    lines = [
+        "Let f = norm2(A*x - b)^2.".rstrip("."),
+        "so d(f) = 2*(A*x - b)'*A*dx",
+        "",
+        "therefore grad(f, x) = A'*(A*x - b)",
+    ]
     verdict = matcalc.check_lines(lines)
     assert (verdict.status, verdict.line) == ("wrong", 4)
 
 
 def test_a_line_that_cannot_be_read_is_not_wrong_and_does_not_hide_the_others() -> None:
-    verdict = matcalc.check_lines("f = norm2(A*x - b)^2\ngrad(f, x) = 2*A'*(A*x - q)\n = 2*A'*(A*x - b)\n = 2*A'*(A*x + b)")
+    verdict = matcalc.check_lines(
+        "f = norm2(A*x - b)^2\ngrad(f, x) = 2*A'*(A*x - q)\n = 2*A'*(A*x - b)\n = 2*A'*(A*x + b)"
+    )
     assert marks(verdict) == ["definition", "unreadable", "right", "wrong"]
     assert matcalc.check_lines("f = norm2(A*x - b)^2\ngrad(f, x) = 2*A'*(A*x - q)").status == "unreadable"
 
@@ -262,7 +280,9 @@ def test_the_misprints_of_a_document_are_found_with_their_lines_and_corrections(
 
 
 def test_a_document_that_is_right_has_no_misprints() -> None:
-    right = NOTES.replace("X^{-1}", "X^{-T}").replace(r"\nabla_Y L^T H", r"H^T \nabla_Y L").replace("= A^T(Ax", "= 2A^T(Ax")
+    right = (
+        NOTES.replace("X^{-1}", "X^{-T}").replace(r"\nabla_Y L^T H", r"H^T \nabla_Y L").replace("= A^T(Ax", "= 2A^T(Ax")
+    )
     report = check_document(right, "notes.md")
     assert report.wrong == ()
     assert sum(f.mark == "fine" for f in report.lines) >= 6

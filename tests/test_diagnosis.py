@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matcalc.homework.forms import build, form_of, form_of_tree, names_of, places, put, text_of, tree_of
+from matcalc.homework.form_building import build
+from matcalc.homework.form_text import text_of
+from matcalc.homework.form_trees import form_of_tree, names_of, tree_of
+from matcalc.homework.forms import form_of, places, put
 from matcalc.homework.mistakes import slips
 from matcalc.homework.verdict import KINDS
 from matcalc.language.elaborate import parse_expression, parse_problem

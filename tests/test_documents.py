@@ -170,7 +170,15 @@ def test_known_names() -> None:
 
 
 def test_unclosed_marks_are_passed_over() -> None:
-    for text in ("$x = y", "$$x = y", r"\[x = y", r"\(x = y", r"\begin{align}x = y", "<script type='math/tex'>", "```math\n"):
+    for text in (
+        "$x = y",
+        "$$x = y",
+        r"\[x = y",
+        r"\(x = y",
+        r"\begin{align}x = y",
+        "<script type='math/tex'>",
+        "```math\n",
+    ):
         assert [s.text for c in chains(text, "markdown") for s in c.chain.sides] in ([], ["x", "y"])
     assert [c.lines for c in chains("$x = y\n\n$z = w$", "markdown")] == [(3, 3)]
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from conftest import Run
 from random_terms import ALL, names_in, random_shape, random_term
 
 import matcalc
@@ -36,6 +37,7 @@ READ = [
     # transposes, inverses, powers
     (r"A^T + B^\top + C^\intercal + D^{\mathsf T} + E'", "A' + B' + C' + D' + E'"),
     (r"A^{-1} + A^{-T} + A^{-\top} + {A^T}^{-1} + (A^{-1})^T", "A^-1 + (A^-1)' + (A^-1)' + (A')^-1 + (A^-1)'"),
+    (r"{A^{-1}}{}^T + \alpha{} b", "(A^-1)' + alpha*b"),
     (r"x'Ax + \mathbf{x}^{\mathrm{T}} y", "x'*A*x + x'*y"),
     (r"x^2y^{10} + X^{\odot 2}", "x^2*y^10 + X.^2"),
     (r"\frac12 x^\frac{1}{2}", "(1/2)*x^(1/2)"),
@@ -43,7 +45,8 @@ READ = [
     (r"\sqrt{x^Tx} + \sqrt x", "sqrt(x'*x) + sqrt(x)"),
     (r"10^{-3} x + .5y + 1.25", "10^-3*x + 0.5*y + 1.25"),
     # norms, bars
-    (r"\lVert X\rVert_F^2 + ||w||^2 + \left\|v\right\|^2_2 + \|x\|_1", "normF(X)^2 + norm2(w)^2 + norm2(v)^2 + norm1(x)"),
+    (r"\lVert X\rVert_F^2 + ||w||^2 + \left\|v\right\|^2_2 + \|x\|_1",
+     "normF(X)^2 + norm2(w)^2 + norm2(v)^2 + norm1(x)"),
     (r"\norm{x}_2 + \abs{c} + \norm*{A}_{F}", "norm2(x) + bars(c) + normF(A)"),
     (r"|X| + \lvert c\rvert + |a||b| + \left|x^Ty\right|", "bars(X) + bars(c) + bars(a)*bars(b) + bars(x'*y)"),
     (r"\log|X| + \log\det X + \ln|\det(X)| + \log|c|", "logdet(X) + logdet(X) + logdet(X) + log(bars(c))"),
@@ -76,7 +79,8 @@ READ = [
     (r"\lambda \alpha \boldsymbol{\Sigma} \varphi \ell", "lambda*alpha*Sigma*phi*l"),
     (r"\mathrm{loss} + x_{\mathrm{size\_n}} + \mathit{cost}", "loss + x_size_n + cost"),
     (r"\mathbf{x}^{(1)} + W^{(2)}", "x_1 + W_2"),
-    (r"\mathbf 1^T x + \mathbf{1}_n + \mathbf{1}_{m\times n} + \boldsymbol{0}_{n}", "ones'*x + ones(n) + ones(m, n) + zeros(n)"),
+    (r"\mathbf 1^T x + \mathbf{1}_n + \mathbf{1}_{m\times n} + \boldsymbol{0}_{n}",
+     "ones'*x + ones(n) + ones(m, n) + zeros(n)"),
     (r"I + I_n + K_{m, n}", "I + eye(n) + commutation(m, n)"),
     (r"2\pi", "2*pi"),
     # sums
@@ -145,7 +149,8 @@ UNREAD = [
     (r"Y_{:i}", "rows and columns", "_"),
     (r"\sum_{i=1}^n A_{in}", "entries of a matrix", "_{in"),
     (r"\begin{pmatrix} a \\ b \end{pmatrix}", "written by their entries", r"\begin{pmatrix} a \\ b \end{pmatrix}"),
-    (r"\begin{cases} 1 & i = j \\ 0 & i \ne j \end{cases}", "cases", r"\begin{cases} 1 & i = j \\ 0 & i \ne j \end{cases}"),
+    (r"\begin{cases} 1 & i = j \\ 0 & i \ne j \end{cases}",
+     "cases", r"\begin{cases} 1 & i = j \\ 0 & i \ne j \end{cases}"),
     (r"A_1 \cdots A_n", "dots", r"\cdots"),
     (r"\sigma(\cdot)", "not written", r"\cdot"),
     (r"\|x\|_\infty", "maximum norm", r"_\infty"),
@@ -179,7 +184,11 @@ def test_errors_point_into_the_latex(text: str, message: str, place: str) -> Non
 def lifted(t: Term) -> Term:
     """The term with a scalar divisor before a long matrix, as the notation has it: ``1/c * A*x`` for ``A*x/c``."""
     args = [lifted(a) for a in t.args]
-    if t.op == "div" and not t.args[0].is_scalar and t.args[0].op in ("mul", "add", "neg", "had", "hdiv", "kron", "sumover", "prod"):
+    if (
+        t.op == "div"
+        and not t.args[0].is_scalar
+        and t.args[0].op in ("mul", "add", "neg", "had", "hdiv", "kron", "sumover", "prod")
+    ):
         return mul(div(number(1), args[1]), args[0])
     return terms.rebuild(t, args) if args else t
 
@@ -202,7 +211,13 @@ def test_random_terms_are_read_back() -> None:
 
 
 STEP = element("h", dim("t") - 1, shape("n"))
-SUMMED = bind("sumover", "t", dim(1), dim("N"), terms.power(terms.make("norm2", terms.sub(element("h", "t", shape("n")), terms.symbol("x", "n"))), 2))
+SUMMED = bind(
+    "sumover",
+    "t",
+    dim(1),
+    dim("N"),
+    terms.power(terms.make("norm2", terms.sub(element("h", "t", shape("n")), terms.symbol("x", "n"))), 2),
+)
 
 
 @pytest.mark.parametrize("term", [STEP, SUMMED], ids=str)
@@ -212,14 +227,39 @@ def test_families_are_read_back(term: Term) -> None:
 
 
 def test_names_are_read_back() -> None:
-    for name in ("W1", "W_1", "x_max", "lambda", "λ", "eps", "epsilon", "Xhat", "X_hat", "mu_k", "long_name_1", "T", "d", "e", "I", "pos_A"):
+    for name in (
+        "W1",
+        "W_1",
+        "x_max",
+        "lambda",
+        "λ",
+        "eps",
+        "epsilon",
+        "Xhat",
+        "X_hat",
+        "mu_k",
+        "long_name_1",
+        "T",
+        "d",
+        "e",
+        "I",
+        "pos_A",
+    ):
         x = terms.symbol(name, "n", "n")
         assert read_term(latex(x), {name: x.shape}, latex=True) is x
 
 
 # ------------------------------------------------------------------------ known names
 def test_known_names_decide() -> None:
-    table = {"W1": shape("m", "n"), "T": SCALAR, "gamma": SCALAR, "A": shape("m", "n"), "x": Symbol("x", shape("n"), index="i"), "AB": shape("n", "n"), "tr": SCALAR}
+    table = {
+        "W1": shape("m", "n"),
+        "T": SCALAR,
+        "gamma": SCALAR,
+        "A": shape("m", "n"),
+        "x": Symbol("x", shape("n"), index="i"),
+        "AB": shape("n", "n"),
+        "tr": SCALAR,
+    }
     known = known_of(table, {"K": Function("K", "value", SCALAR), "B": Function("B", "elementwise")})
     assert plain(r"W_1", known) == "W1"
     assert plain(r"A^T + \gamma^T", known) == "A' + gamma^T"  # a known number T is an exponent of a number
@@ -243,7 +283,8 @@ def test_the_text_tells_about_its_letters() -> None:
 
 # ------------------------------------------------------------------------------ macros
 def test_definitions_are_expanded() -> None:
-    text = r"""\newcommand{\R}{\mathbb{R}} \newcommand{\v}[1]{\mathbf{#1}} \newcommand{\p}[2][2]{#2^{#1}} \def\t#1{#1^\top}
+    text = r"""\newcommand{\R}{\mathbb{R}} \newcommand{\v}[1]{\mathbf{#1}}
+    \newcommand{\p}[2][2]{#2^{#1}} \def\t#1{#1^\top}
     \DeclareMathOperator{\trace}{tr} \DeclarePairedDelimiter\len{\lVert}{\rVert} \let\w\omega
     \trace(\t{\v A} X) + \len*{\v x}^2 + \len[\big]{y} + \p{z} + \p[3]{z} + \w"""
     assert plain(text) == "tr(A'*X) + norm2(x)^2 + norm2(y) + z^2 + z^3 + omega"
@@ -292,7 +333,8 @@ def test_one_bad_side_does_not_hide_the_others() -> None:
 
 # ---------------------------------------------------------------------------- problems
 PROBLEMS = [
-    (r"\frac{1}{2}\|A\mathbf{x}-\mathbf{b}\|_2^2 + \frac{\lambda}{2}\|x\|^2", "1/2*norm2(A*x - b)^2 + lambda/2*norm2(x)^2"),
+    (r"\frac{1}{2}\|A\mathbf{x}-\mathbf{b}\|_2^2 + \frac{\lambda}{2}\|x\|^2",
+     "1/2*norm2(A*x - b)^2 + lambda/2*norm2(x)^2"),
     (r"R = AX - B \\ \|R\|_F^2", "R = A*X - B; normF(R)^2"),
     (r"\|R\|_F^2 \text{ where } R = AX - B", "R = A*X - B; normF(R)^2"),
     (r"f(W) = l(\mathbf{b}_2 + W^T \sigma(W\mathbf{x} + \mathbf{b}_1))", "f = l(b_2 + W'*sigma(W*x + b_1))"),
@@ -302,7 +344,8 @@ PROBLEMS = [
     (r"\nabla_x (x^T A x)", "derive x'*A*x wrt x"),
     (r"\sum_{i=1}^n (y_i - w^Tx_i)^2", "sum(i in 1..n, (y[i] - w'*x[i])^2)"),
     (r"|X^TX|\, + |y^Ty|", "det(X'*X) + abs(y'*y)"),
-    (r"-\log(\mathbf{y}^T \mathbf{p}) + \lambda \sum_{i=1}^k ||W_i||^2", "-log(y'*p) + lambda*sum(i in 1..k, norm2(W[i])^2)"),
+    (r"-\log(\mathbf{y}^T \mathbf{p}) + \lambda \sum_{i=1}^k ||W_i||^2",
+     "-log(y'*p) + lambda*sum(i in 1..k, norm2(W[i])^2)"),
     (r"w^T\begin{cases} x & x > 0 \\ 0 & x \le 0 \end{cases}", "w'*where((x > 0), x, 0)"),
 ]  # fmt: skip
 
@@ -364,14 +407,64 @@ def test_what_is_printed_is_read_as_an_answer() -> None:
         assert parse_expression(str(t), d.problem, shape=t.shape) is t
 
 
+def test_the_command_line(matcalc: Run) -> None:
+    done = matcalc("derive", r"\|A x - b\|_2^2", "--wrt", "x", "--steps", "none")
+    assert done.returncode == 0 and "2*A'*(A*x - b)" in done.stdout
+    done = matcalc("derive", "x^T A x", "--wrt", "x", "--latex", "--no-verify")
+    assert done.returncode == 0 and "(A + A')*x" in done.stdout
+    done = matcalc("derive", r"\operatorname{tr}(A X + \foo)", "--wrt", "X")
+    assert done.returncode == 2 and r"the command \foo is not known" in done.stderr
+
+
 # --------------------------------------------------------------------------- bad input
 def hostile() -> Iterator[str]:
-    for opened, closed in (("(", ")"), (r"\left(", r"\right)"), ("{", "}"), (r"\frac{", "}{2}"), (r"\sqrt{", "}"), (r"\hat{", "}"), (r"\mathbf{", "}"), (r"\norm{", "}"), ("x^{", "}"), ("x_{", "}")):
+    for opened, closed in (
+        ("(", ")"),
+        (r"\left(", r"\right)"),
+        ("{", "}"),
+        (r"\frac{", "}{2}"),
+        (r"\sqrt{", "}"),
+        (r"\hat{", "}"),
+        (r"\mathbf{", "}"),
+        (r"\norm{", "}"),
+        ("x^{", "}"),
+        ("x_{", "}"),
+    ):
         yield r"\alpha " + opened * 3000 + "x" + closed * 3000
         yield r"\alpha " + opened * 3000
-    for repeated in (r"\|", "-", "^2", "'", r"\sum_{i=1}^n ", "+x", " x", r"\quad x", r"\\ x", "=", "= x", "f(x)", "f(x", "[(x", r"\nabla", r"\partial", r"\mathrm{d}", r"\log ", r"\operatorname{tr} ", r"\langle ", r"\mathbf{1}_{", r"\begin{align}", r"\end{align}", r"\begin{cases}", r"\def\a{x}", "x/"):
+    for repeated in (
+        r"\|",
+        "-",
+        "^2",
+        "'",
+        r"\sum_{i=1}^n ",
+        "+x",
+        " x",
+        r"\quad x",
+        r"\\ x",
+        "=",
+        "= x",
+        "f(x)",
+        "f(x",
+        "[(x",
+        r"\nabla",
+        r"\partial",
+        r"\mathrm{d}",
+        r"\log ",
+        r"\operatorname{tr} ",
+        r"\langle ",
+        r"\mathbf{1}_{",
+        r"\begin{align}",
+        r"\end{align}",
+        r"\begin{cases}",
+        r"\def\a{x}",
+        "x/",
+    ):
         yield r"\alpha " + repeated * 3000
-    yield r"\newcommand{\a}{\b\b\b\b\b\b\b\b}\newcommand{\b}{\c\c\c\c\c\c\c\c}\newcommand{\c}{\d\d\d\d\d\d\d\d}\newcommand{\d}{xxxxxxxxxxxxxx}\a\a\a"
+    yield (
+        r"\newcommand{\a}{\b\b\b\b\b\b\b\b}\newcommand{\b}{\c\c\c\c\c\c\c\c}"
+        r"\newcommand{\c}{\d\d\d\d\d\d\d\d}\newcommand{\d}{xxxxxxxxxxxxxx}\a\a\a"
+    )
     yield r"\def\a#1{\a{#1#1}}\a{x}"
     yield r"\alpha " * 150_000
 

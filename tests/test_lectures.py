@@ -21,7 +21,10 @@ from matcalc.language.operations import operations
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term
 from matcalc.numeric.certify import certify_equal
+from matcalc.report.notation import TEXT
+from matcalc.report.recurrences import all_rows, shared_steps
 from matcalc.rewriting.normal import equal
+from matcalc.rewriting.steps import Step
 
 TABLES = Path(__file__).parent / "data" / "lectures"
 SAME, DIFFERENT = 1e-7, 1e-3  # relative differences of values
@@ -96,3 +99,55 @@ def test_the_identity_holds(row: Row) -> None:
     assert agree(problem, problem.objective, right), f"{problem.objective} is not {right}"
     for text in row.get("wrong", []):
         assert refuted(problem, problem.objective, text), f"{text} is not refuted"
+
+
+# ------------------------------------------------------------------------------- recurrences, whole derivations
+def extended(d: matcalc.Derivation) -> Problem:
+    """The problem with the names of the backward pass."""
+    assert d.back is not None
+    return replace(d.problem, statements=(*d.problem.statements, *d.back.statements))
+
+
+@pytest.mark.parametrize("row", of_kind("recurrence"))
+def test_the_recurrence_is_the_closed_form(row: Row) -> None:
+    d = matcalc.derive(row.get("problem"), wrt=row.get("by"), declare=row.get("given"))
+    assert d.certificate.status == "verified"
+    problem = extended(d)
+    found = {r.name: r.term for r in all_rows(d.back.statements, TEXT) if r.term is not None}
+    for left, right in (line.split(" = ") for line in row.get("backward")):
+        expected = parse_expression(right, problem, shape=found[left].shape)
+        assert agree(problem, found[left], expected), f"{left} = {found[left]}, not {right}"
+    for answer, right in zip(d.answers.values(), row.get("answers"), strict=True):
+        expected = parse_expression(right, problem)
+        assert agree(problem, answer, expected), f"{answer} is not {right}"
+        assert operations(answer)["total"] <= operations(expected)["total"], f"{answer} is longer than {right}"
+    first = next(iter(d.answers.values()))
+    for text in row.get("wrong", []):
+        claimed = parse_expression(text, problem)
+        assert claimed.shape == first.shape and equal(first, claimed) is not True, f"{text} is not refuted"
+
+
+def told(d: matcalc.Derivation) -> list[str]:
+    """Every line of a derivation with its left side, in the order in which they are told."""
+    steps: list[Step] = []
+    for i, name in enumerate(d.answers):
+        shared, own = shared_steps(d, name)
+        formulas = (*d.back.lines, *d.back.unrolled) if d.back is not None and i == 0 else ()
+        steps += [*shared, *(s for f in formulas for s in f.steps), *own]
+    return [f"{top.label} = {s.after}" for top in steps for s in top.walk()]
+
+
+@pytest.mark.parametrize("row", of_kind("derivation"))
+def test_the_derivation_goes_through_these_lines(row: Row) -> None:
+    d = matcalc.derive(
+        row.get("problem"),
+        wrt=row.get("by"),
+        declare=row.get("given"),
+        method=row.get("method", "auto"),
+        layout=row.get("layout", "gradient"),
+        **row.get("options", {}),
+    )
+    assert d.certificate.status == "verified"
+    lines = iter(told(d))
+    for expected in row.get("lines"):
+        assert expected in lines, f"not told, or not in this order: {expected}"

@@ -189,7 +189,16 @@ def test_code_means_what_numpy_computes(code: str) -> None:
         assert same(answer.term, point, computed(code, arrays))
 
 
-COLUMNS = ["X @ v", "X @ v - u", "v @ v.T", "2*X.T @ (X @ v - u)", "(X @ v).T @ u", "np.sum(v)", "v.sum(axis=0)", "v[:, 0] * w[:, 0]"]
+COLUMNS = [
+    "X @ v",
+    "X @ v - u",
+    "v @ v.T",
+    "2*X.T @ (X @ v - u)",
+    "(X @ v).T @ u",
+    "np.sum(v)",
+    "v.sum(axis=0)",
+    "v[:, 0] * w[:, 0]",
+]
 
 
 @pytest.mark.parametrize("code", COLUMNS)
@@ -360,7 +369,15 @@ def test_places_are_characters_in_indented_code() -> None:
 HOSTILE = [
     *("(" * 5000 + "x" + ")" * 5000, "-" * 10000 + "x", "x" + ".T" * 5000, "+".join(["x"] * 5000), "x" + "**2" * 5000),
     *("a = x\n" + "a = a*a\n" * 2000 + "a", "def f(x):\n    return f(x)\nf(x)", "f = lambda x: f(f(x))\nf(x)"),
-    *("x" * 30000, "x\0", "not " * 3000 + "x", "x*" + "9" * 5000, ",".join(["x"] * 5000), '"a" * 1000000', "x*10**10**10"),
+    *(
+        "x" * 30000,
+        "x\0",
+        "not " * 3000 + "x",
+        "x*" + "9" * 5000,
+        ",".join(["x"] * 5000),
+        '"a" * 1000000',
+        "x*10**10**10",
+    ),
 ]
 
 
@@ -382,12 +399,16 @@ def test_code_is_never_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(answer.term) == "A'*(A*x - b)"
 
 
-@pytest.mark.parametrize("text", ["X.T @ (A - Y) / len(X)", "np.sum(dZ, axis=0)", "X.T.dot(Q)", "return x", "x**2", "g += x", "x[:, None]"])
+@pytest.mark.parametrize(
+    "text", ["X.T @ (A - Y) / len(X)", "np.sum(dZ, axis=0)", "X.T.dot(Q)", "return x", "x**2", "g += x", "x[:, None]"]
+)
 def test_code_is_recognised(text: str) -> None:
     assert is_numpy(text)
 
 
-@pytest.mark.parametrize("text", ["2*A'*(A*x - b)", r"2A^{\top}(Ax-b)", "inv(A)*b", "sum(i in 1..n, x[i])", "norm2(x)^2", "A.T*x", "x.^2"])
+@pytest.mark.parametrize(
+    "text", ["2*A'*(A*x - b)", r"2A^{\top}(Ax-b)", "inv(A)*b", "sum(i in 1..n, x[i])", "norm2(x)^2", "A.T*x", "x.^2"]
+)
 def test_the_plain_language_is_not_code(text: str) -> None:
     assert not is_numpy(text)
 

@@ -35,12 +35,17 @@ class Graph:
     nodes: Mapping[str, Node]
 
     @property
+    def backward(self) -> list[Node]:
+        """The nodes from the objective back."""
+        return list(self.nodes.values())[::-1]
+
+    @property
     def objective(self) -> Node:
-        return next(reversed(self.nodes.values()))
+        return self.backward[0]
 
     def children(self, name: str) -> list[Node]:
         """The nodes that use a node, the nearest to the objective first."""
-        return [n for n in reversed(self.nodes.values()) if name in n.parents]
+        return [n for n in self.backward if name in n.parents]
 
     def active(self, names: Collection[str]) -> Graph:
         """What lies on a path from one of the names to the objective."""
@@ -49,7 +54,7 @@ class Graph:
             if n.name in names or not varying.isdisjoint(n.parents):
                 varying.add(n.name)
         reaching = {self.objective.name}
-        for n in reversed(self.nodes.values()):
+        for n in self.backward:
             if n.name in reaching:
                 reaching.update(n.parents)
         kept = varying & reaching
@@ -58,7 +63,7 @@ class Graph:
     def paths(self) -> dict[str, int]:
         """From how many paths the objective can be reached, for every node."""
         counts = {self.objective.name: 1}
-        for n in list(reversed(self.nodes.values()))[1:]:
+        for n in self.backward[1:]:
             counts[n.name] = sum(counts[c.name] for c in self.children(n.name))
         return counts
 
@@ -85,4 +90,8 @@ def _used(body: Term, nodes: Iterable[str]) -> tuple[str, ...]:
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
-    return name if name not in taken else next(f"{name}_{i}" for i in range(1, len(taken) + 2) if f"{name}_{i}" not in taken)
+    return (
+        name
+        if name not in taken
+        else next(f"{name}_{i}" for i in range(1, len(taken) + 2) if f"{name}_{i}" not in taken)
+    )

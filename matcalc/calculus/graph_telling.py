@@ -70,7 +70,7 @@ class _Telling:
 
     def told(self, finish: Finish) -> tuple[dict[str, tuple[Step, ...]], Pass]:
         own: dict[str, tuple[Step, ...]] = {}
-        for node in list(reversed(self.graph.nodes.values()))[1:]:
+        for node in self.graph.backward[1:]:
             if node.kind == "input" and node.name not in self.names:
                 continue
             steps = self.node(node)

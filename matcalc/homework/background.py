@@ -12,7 +12,8 @@ from functools import cached_property
 from matcalc.errors import MatcalcError
 from matcalc.homework.assumptions import Assumption
 from matcalc.homework.edits import Wardrobe, wardrobe
-from matcalc.homework.forms import Form, call, form_of, places, put, text_of
+from matcalc.homework.form_text import text_of
+from matcalc.homework.forms import Form, call, form_of, places, put
 from matcalc.homework.mistakes import Slip, slips, undone
 from matcalc.homework.paths import Variant, variants
 from matcalc.homework.question import Question

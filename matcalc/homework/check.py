@@ -85,7 +85,7 @@ def posed_problem(problem: str | Problem | Any, declare: Declare, wrt: Wrt) -> P
     raise TypeError(f"a problem is text, a Problem or a SymPy expression, not {type(problem).__name__}")
 
 
-def _by_name(problem: Problem, wrt: Wrt, answer: Any) -> dict[str | None, Any]:
+def _by_name(problem: Problem, wrt: Wrt, answer: Any) -> Mapping[str | None, Any]:
     """The answers by the variable they are the derivative by; None: the value itself."""
     if isinstance(answer, Mapping):
         return dict(answer)
@@ -93,15 +93,15 @@ def _by_name(problem: Problem, wrt: Wrt, answer: Any) -> dict[str | None, Any]:
     if isinstance(answer, Sequence) and not isinstance(answer, str):
         if len(answer) != len(names):
             raise MatcalcError(f"there are {len(answer)} answers for {len(names)} variables")
-        return dict(zip(names, answer, strict=True))
+        return {name: text for name, text in zip(names, answer, strict=True)}
     if len(names) > 1:
         if is_numpy(str(answer)):
-            return dict.fromkeys(names, answer)  # the code says what is the gradient by what
+            return {name: answer for name in names}  # the code says what is the gradient by what
         found = labelled(str(answer), names)
         if set(found) != set(names):
             missing = next(n for n in names if n not in found)
             raise MatcalcError(f"there is no answer by {missing}", hint="give a mapping, or lines such as dW = ...")
-        return dict(found)
+        return {name: found[name] for name in names}
     if names:
         return {names[0]: answer}
     free = [n for n, s in problem.symbols.items() if "constant" not in s.properties]
@@ -168,16 +168,15 @@ def _checked_formula(judge: Judge, text: str, form: str) -> Verdict:
 def together(found: Mapping[str | None, Verdict]) -> Verdict:
     """The verdict on answers by several variables: the worst of them speaks."""
     worst = min(found.values(), key=lambda v: SEVERITY.index(v.status))
-    marks = {"correct": "right"}
     lines = tuple(
         Judged(
             i + 1,
             f"{v.asked} = {v.answer}",
-            marks.get(v.status, v.status),
+            "right" if v.status == "correct" else v.status,
             v.message,
             v.equal_up_to,
             tuple(v.diagnosis),
-        )  # type: ignore[arg-type]
+        )
         for i, v in enumerate(found.values())
     )
     number = next((j.number for j in lines if j.mark == "wrong"), None)

@@ -16,23 +16,27 @@ from dataclasses import dataclass, field, replace
 from matcalc.errors import MatcalcError, ParseError, ShapeError, Span
 from matcalc.homework.compare import Ground
 from matcalc.homework.consequence import Wrong, follows, same_value
-from matcalc.homework.forms import form_of, form_of_tree
+from matcalc.homework.form_trees import form_of_tree
+from matcalc.homework.forms import form_of
 from matcalc.homework.grade import Judge, Strictness
 from matcalc.homework.meaning import LOSSES, Context, unreadable
 from matcalc.homework.posing import NAME, is_differential_name, pose
 from matcalc.homework.question import Question
 from matcalc.homework.read import Answer, Piece
 from matcalc.homework.statements import Line, Side
+from matcalc.homework.varying import differential_formula, varying_names
 from matcalc.homework.verdict import Finding, Judged, Verdict
 from matcalc.language import terms
 from matcalc.language.problem import Problem
 from matcalc.language.syntax import parse_tree
-from matcalc.language.terms import Term, differential, make, mul, subterms, transpose
+from matcalc.language.terms import Term
+from matcalc.numeric.certify import Certificate
 
 __all__ = ["judge_lines"]
 
 BAD = ("wrong", "follows", "unreadable", "undecided")
 ZERO = (terms.number(0),)
+FORGIVING = Strictness()
 
 
 def judge_lines(
@@ -41,7 +45,7 @@ def judge_lines(
     problem: Problem | None = None,
     wrt: Sequence[str] = (),
     declare: Iterable[str] = (),
-    strictness: Strictness = Strictness(),
+    strictness: Strictness = FORGIVING,
     structure: str = "projected",
     seed: int = 0,
     layout: str | None = None,
@@ -81,7 +85,7 @@ class Course:
     first: Verdict | None = None  # on the first wrong side
     grounds: dict[tuple[str, ...], Ground] = field(default_factory=dict)
     judges: dict[Term, Judge] = field(default_factory=dict)
-    certificates: list[object] = field(default_factory=list)
+    certificates: list[Certificate] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.context = Context(self.problem, differentials=True, asked=self.wrt or tuple(self.problem.wrt))
@@ -200,58 +204,25 @@ class Course:
 
     def _start(self, head: Term, i: int, lines: Sequence[Line]) -> None:
         self.head, self.before, self.hint, self.before_right = head, None, None, True
-        self.varying = self._varying(i, lines)
+        self.varying = varying_names(self.problem, self.wrt, self._readable(i, lines))
 
     def _break(self) -> None:
         self.head = self.before = self.hint = None
 
-    def _varying(self, i: int, lines: Sequence[Line]) -> tuple[str, ...]:
-        """The names with a differential in a chain: those that occur under ``d``, else those that are asked for."""
-        found: dict[str, None] = {}
-        under: dict[str, None] = {}
+    def _readable(self, i: int, lines: Sequence[Line]) -> list[Term]:
+        """The right sides of the chain that begins in a line, as far as they can be read."""
         sides = list(lines[i].sides[1:])
         for line in lines[i + 1 :]:
             if not line.continues:
                 break
             sides += line.sides
+        out = []
         for side in sides:
             try:
-                t = self._read(side)
+                out.append(self._read(side))
             except MatcalcError:
                 continue
-            for s in subterms(t):
-                if s.op == "d":
-                    (found if s.args[0].op == "sym" else under).update(dict.fromkeys(sorted(s.args[0].free)))
-        found = found or under  # d(x) says that x varies; d(A*x) alone does not say which of them
-        inputs = [n for n in self.problem.symbols if n in found]
-        defined = [d for d in self.problem.definitions if d.name in found]
-        for d in defined:  # d(R) of a definition: something it depends on varies
-            below = self._inputs_of(d.name)
-            if not any(n in inputs for n in below):
-                inputs += [n for n in below if "constant" not in self.problem.symbols[n].properties]
-        if self.wrt:
-            inputs = [*self.wrt, *(n for n in inputs if n not in self.wrt)]
-        names = (
-            inputs
-            or list(self.problem.wrt)
-            or [n for n, s in self.problem.symbols.items() if "constant" not in s.properties]
-        )
-        usable = [
-            n for n in dict.fromkeys(names) if n in self.problem.symbols and self.problem.symbols[n].index is None
-        ]
-        return tuple(usable)
-
-    def _inputs_of(self, name: str) -> list[str]:
-        bodies = {d.name: d.term for d in self.problem.definitions}
-        out: dict[str, None] = {}
-        todo = [name]
-        while todo:
-            for n in sorted(bodies[todo.pop()].free):
-                if n in bodies:
-                    todo.append(n)
-                elif n in self.problem.symbols:
-                    out[n] = None
-        return list(out)
+        return out
 
     # -------------------------------------------------------------------------------- sides
     def _read(self, side: Side) -> Term:
@@ -322,23 +293,9 @@ class Course:
         if ground is None:
             ground = Ground(self.problem, self.seed, self.varying, self.context.derived)
             self.grounds[self.varying] = ground
-        hint = self.hint or self._differential(head)
+        hint = self.hint or differential_formula(self.problem, head, self.varying, self.seed)
         question = Question(self.problem, None, derived=self.context.derived, target=head, ground=ground, hint=hint)
         return Judge(question, self.strictness)
-
-    def _differential(self, head: Term) -> Term | None:
-        """The formula for ``d(f)``: the gradient beside the differential, for every name that varies."""
-        if head.op != "d" or not head.args[0].is_scalar or head.args[0].op in ("sym", "elem"):
-            return None
-        parts = []
-        for name in self.varying:
-            asked = Question(replace(self.problem, objective=head.args[0]), name, seed=self.seed)
-            if asked.formula is None:
-                return None
-            change = differential(self.problem.variable(name))
-            product = mul(transpose(asked.formula), change)
-            parts.append(product if product.is_scalar else make("tr", product))
-        return terms.add(*parts) if parts else None
 
     # -------------------------------------------------------------------------------- marks
     def _marked(self, line: Line, side: Side, answer: Answer, verdict: Verdict) -> Judged:
@@ -439,7 +396,7 @@ class Course:
         worst = max(
             self.certificates,
             key=lambda c: (c.status != "verified", c.worst_error or 0.0),
-            default=None,  # type: ignore[attr-defined]
+            default=None,
         )
         return Verdict(
             status,  # type: ignore[arg-type]

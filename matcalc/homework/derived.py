@@ -144,7 +144,8 @@ def _change(objective: Objective, along: Array, exact: bool) -> Array:
     def gradient(h: float) -> Array:
         point = with_statements(objective.problem, objective.point, {objective.name: h * along})
         there = replace(objective, point=_held(point, objective, h * along))
-        return np.sum([there.derivative(d, exact)[0] * d.reshape(-1, order="F") for d in directions], axis=0)
+        parts = [there.derivative(d, exact)[0] * d.reshape(-1, order="F") for d in directions]
+        return np.asarray(np.sum(parts, axis=0))
 
     return extrapolated(gradient, 4e-3 if exact else 2e-2)
 

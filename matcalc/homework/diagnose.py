@@ -19,7 +19,9 @@ from matcalc.homework.assumptions import saving
 from matcalc.homework.background import Background
 from matcalc.homework.compare import Place, close
 from matcalc.homework.edits import Edit, linear, slips_of, structural
-from matcalc.homework.forms import Form, at, build, call, form_of, put, text_of
+from matcalc.homework.form_building import build
+from matcalc.homework.form_text import text_of
+from matcalc.homework.forms import Form, at, call, form_of, put
 from matcalc.homework.paths import Variant
 from matcalc.homework.read import Answer
 from matcalc.homework.scalars import ratio
@@ -40,10 +42,10 @@ def _whole_transpose(s: Search) -> None:
     if s.value is None or s.answer.term is None:
         return
     for name, expected in s.targets:
-        if name is None and s.value.T.shape == expected.shape and close(s.value.T, expected):
-            if s.fits(terms.transpose(s.answer.term), None):
-                form = turned(s.answer.pieces[s.last].form)
-                s.found("transpose", "this is the transpose of the derivative", s.answer.written(s.last, text_of(form)))
+        turns = name is None and close(s.value.T, expected)
+        if turns and s.fits(terms.transpose(s.answer.term), None):
+            form = turned(s.answer.pieces[s.last].form)
+            s.found("transpose", "this is the transpose of the derivative", s.answer.written(s.last, text_of(form)))
 
 
 def _slips(*kinds: str) -> Stage:
@@ -89,7 +91,7 @@ def _left_out(s: Search) -> None:
     wanted = next(((n, e) for n, e in s.targets if n in (None, "transpose") and e.shape == s.value.shape), None)
     if wanted is None:
         return
-    name, expected = wanted
+    name = wanted[0]
     own = s.value if name is None else s.value.T
     whole = s.targets[0][1]
     for v in s.background.variants:
@@ -310,7 +312,7 @@ def diagnosis(background: Background, answer: Answer, place: Place, value: Array
     for stage in STAGES:
         if stage is _summand_wrong and saved:  # a property comes before what changes the answer more
             break
-        stage(s)  # type: ignore[operator]
+        stage(s)
         if s.findings:
             break
     return [*s.findings[:MOST_FINDINGS], *saved]

@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from matcalc.homework.forms import Form, at, call, form_of, leaf, places, put, shape_of, text_of, with_args
+from matcalc.homework.form_building import shape_of
+from matcalc.homework.form_text import text_of
+from matcalc.homework.forms import Form, at, call, form_of, leaf, places, put, with_args
 from matcalc.homework.mistakes import slips, undone
 from matcalc.language import terms
 from matcalc.language.dims import Shape

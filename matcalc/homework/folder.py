@@ -59,10 +59,8 @@ class Grade:
     def row(self) -> dict[str, Any]:
         """The row of the CSV file."""
         kind = self.finding["kind"] if self.finding is not None else ""
-        values = (
-            self.name, self.status, self.verdict.get("equal_up_to") or "", self.verdict.get("line") or "", kind, self.message,
-            f"{self.seconds:.2f}",
-        )  # fmt: skip
+        up_to, line = (self.verdict.get(k) or "" for k in ("equal_up_to", "line"))
+        values = (self.name, self.status, up_to, line, kind, self.message, f"{self.seconds:.2f}")
         return dict(zip(COLUMNS, values, strict=True))
 
 

@@ -59,9 +59,9 @@ class Strictness:
 class Judge:
     """One question, asked of many answers."""
 
-    def __init__(self, question: Question, strictness: Strictness = Strictness()) -> None:
+    def __init__(self, question: Question, strictness: Strictness | None = None) -> None:
         self.question = question
-        self.strictness = strictness
+        self.strictness = Strictness() if strictness is None else strictness
         self.background = Background(question)
 
     @classmethod
@@ -269,9 +269,9 @@ class Judge:
                 value, expected = place.value(term), self.question.expectations(place)[0][1]
             except (CannotSample, MatcalcError):
                 return None
-            if np.all(np.isfinite(expected)) and np.all(np.isfinite(value)):
-                if value.shape != expected.shape or not close(value, expected):
-                    return place
+            finite = np.all(np.isfinite(expected)) and np.all(np.isfinite(value))
+            if finite and (value.shape != expected.shape or not close(value, expected)):
+                return place
         return None
 
     def _left_open(self, term: Term) -> str | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from matcalc.errors import MatcalcError, ParseError
 from matcalc.homework.derived import Derived, shape_of_derivative, written_out
-from matcalc.homework.forms import Names
+from matcalc.homework.form_trees import Names
 from matcalc.language import terms
 from matcalc.language.conventions import Names as Used
 from matcalc.language.dims import Shape

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from matcalc.homework.forms import FLAT, Form, Names, call, form_of_tree, leaf, shape_of, with_args
+from matcalc.homework.form_building import shape_of
+from matcalc.homework.form_trees import Names, form_of_tree
+from matcalc.homework.forms import FLAT, Form, call, leaf, with_args
 from matcalc.language.syntax import Node, parse_tree
 from matcalc.language.terms import Term
 from matcalc.rewriting.rules import Statement, rule_book
@@ -167,10 +169,11 @@ def _match_function(slip: Slip, pattern: Form, form: Form, bound: Bound) -> Iter
 
 def _fills(form: Form) -> str:
     """Whether a form is ``ones``, ``zeros`` or ``eye`` of some size."""
-    if form.op == "leaf" and isinstance(form.item, Term):
-        return form.item.op
-    if form.op == "leaf" and form.item is not None:
-        return {"I": "eye"}.get(form.item.data, str(form.item.data)) if form.item.kind == "name" else ""
+    item = form.item
+    if isinstance(item, Term):
+        return item.op
+    if item is not None:
+        return {"I": "eye"}.get(item.data, str(item.data)) if item.kind == "name" else ""
     return {"vector": "ones", "matrix": "ones"}.get(form.data[0], form.data[0]) if form.op == "word" else ""
 
 

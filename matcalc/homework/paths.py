@@ -172,7 +172,7 @@ def _uses(question: Question) -> Iterator[Variant]:
 def _with_body(problem: Problem, user: Definition | None, body: Term) -> Problem:
     if user is None:
         return replace(problem, objective=body)
-    changed = (replace(s, term=body) if s is user else s for s in problem.statements)  # type: ignore[type-var]
+    changed = (replace(s, term=body) if s is user else s for s in problem.statements)
     return replace(problem, statements=tuple(changed))
 
 

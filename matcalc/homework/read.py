@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from matcalc.errors import MatcalcError, ParseError, ShapeError, Span
-from matcalc.homework.forms import Form, build, form_of, form_of_tree, places, with_args
+from matcalc.homework.form_building import build
+from matcalc.homework.form_trees import form_of_tree
+from matcalc.homework.forms import Form, form_of, places, with_args
 from matcalc.homework.meaning import Context, without_fractions
 from matcalc.language.dims import Shape
 from matcalc.language.syntax import Node, parse_tree
@@ -64,7 +66,7 @@ class Answer:
 
     def written(self, i: int, form: str) -> str:
         """The text of the whole with another text for one piece."""
-        from matcalc.homework.forms import text_of
+        from matcalc.homework.form_text import text_of
 
         lines = []
         for k, piece in enumerate(self.pieces):

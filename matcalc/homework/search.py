@@ -14,7 +14,9 @@ from matcalc.errors import MatcalcError
 from matcalc.homework.background import Background
 from matcalc.homework.compare import Place, close
 from matcalc.homework.edits import Edit
-from matcalc.homework.forms import Form, build, shape_of, text_of
+from matcalc.homework.form_building import build, shape_of
+from matcalc.homework.form_text import text_of
+from matcalc.homework.forms import Form
 from matcalc.homework.question import Question
 from matcalc.homework.read import Answer, place_of
 from matcalc.homework.verdict import Finding

@@ -18,16 +18,19 @@ from matcalc.homework.read import sides, statements
 
 __all__ = ["Line", "Side", "plain_lines"]
 
+WORD = (
+    "let where with set define denote put write then so thus hence therefore and but now since because i\\.e\\. here gives? "
+    "implies finally also next first proof solution"
+).split()
+PHRASES = ("that is", "it follows that", "we have", "we get", "we obtain", r"step \d+")
 WORDS = re.compile(
-    r"(?:(?:let|where|with|set|define|denote|put|write|then|so|thus|hence|therefore|and|but|now|since|because|i\.e\.|that is|"
-    r"it follows that|we have|we get|we obtain|gives?|implies|finally|also|next|first|proof|solution|step \d+|here)\b[:,]?\s*"
+    rf"(?:(?:{'|'.join([*WORD, *PHRASES])})\b[:,]?\s*"
     r"|∴\s*|⇒\s*|=>\s*|⟹\s*|-\s+(?=\w+\s*[=(])|\(\w{1,3}\)\s+(?=\S)|\d{1,3}[.):]\s+|[*•]\s+)",
     re.IGNORECASE,
 )
 DECLARATION = re.compile(r"\s*[^\W\d]\w*(?:\[\w+\])?(?:\s*,\s*[^\W\d]\w*)*\s*:(?!=)\s*(?P<what>.+)", re.DOTALL)
-SHAPED = re.compile(
-    r"\s*(?:scalar\b|function\b|elementwise\b|\(|[\w*+\- ]+(?:[×x,].*)?$|\w+\s+(?:symmetric|skew|diagonal|orthogonal|posdef|invertible|positive|constant))"
-)
+PROPERTY = "symmetric|skew|diagonal|orthogonal|posdef|invertible|positive|constant"
+SHAPED = re.compile(rf"\s*(?:scalar\b|function\b|elementwise\b|\(|[\w*+\- ]+(?:[×x,].*)?$|\w+\s+(?:{PROPERTY}))")
 DERIVE = re.compile(r"\s*derive\s+(\w+)\s+wrt\s+(.+)")
 
 

@@ -98,7 +98,8 @@ def _counterexample(c: Counterexample) -> Iterator[str]:
     yield from _named("given", c.given)
     if c.entry is not None:
         i, j = c.entry[0] - 1, c.entry[1] - 1
-        yield f"  they differ most at entry ({c.entry[0]}, {c.entry[1]}): {_number(c.expected[i][j])} and {_number(c.given[i][j])}"
+        both = f"{_number(c.expected[i][j])} and {_number(c.given[i][j])}"
+        yield f"  they differ most at entry ({c.entry[0]}, {c.entry[1]}): {both}"
 
 
 def _named(name: str, value: Any) -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from matcalc.errors import MatcalcError
-from matcalc.homework.forms import Form, build, call, form_of, shape_of
+from matcalc.homework.form_building import build, shape_of
+from matcalc.homework.forms import Form, call, form_of
 from matcalc.language import terms
 from matcalc.language.terms import Term
 

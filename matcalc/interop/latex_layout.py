@@ -122,6 +122,8 @@ def _compared(condition: list[Token]) -> tuple[str, str]:
     if len(at) != 1 or any(_relation(condition, k)[0] in ("=", "ne", "in") for k in range(len(condition))):
         return "?", "?"
     left, right = (" ".join(t.value for t in part) for part in (condition[: at[0]], condition[at[0] + 1 :]))
+    if not left or not right:
+        return "?", "?"
     return (left, right) if _relation(condition, at[0])[0] == "ge" else (right, left)
 
 

@@ -47,6 +47,9 @@ def scripted(g: Grammar, tree: Node) -> Node:
             tree = above(g, tree, g.group(), token)
         elif token.kind == "cmd" and token.value.startswith("super"):
             tree = _superscript(g, tree)
+        elif token.is_sign("{") and g.peek().is_sign("}"):  # X{}^T
+            g.next()
+            g.next()
         elif token.is_sign("_"):
             raise _below(g, tree)
         else:

@@ -102,7 +102,7 @@ def _known_entries(known: Known, extra: Mapping[str, Shape | Symbol] | None) -> 
     if isinstance(known, Problem):
         for s in known.symbols.values():
             note(s.name, s.shape, s.index)
-        for st in known.statements:
+        for st in sorted(known.statements, key=lambda st: isinstance(st, Block)):  # blocks know how sizes depend on i
             _note_statement(st, note, sizes)
         for f in known.functions.values():
             for d in f.shape or ():

@@ -7,8 +7,9 @@ the same layout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matcalc.report.graph_model import Drawing, Edge
 
@@ -18,6 +19,7 @@ SWEEPS = 12
 GAP = 26.0  # between boxes of a row
 JOINT = 14.0  # the width of a joint
 ROW_GAP = 54.0
+CHAIN = 8  # how much more than an input a computed box pulls
 
 Point = tuple[float, float]
 
@@ -42,21 +44,29 @@ class Layout:
 
 def lay_out(drawing: Drawing, sizes: Mapping[str, tuple[float, float]]) -> Layout:
     """Where everything stands; ``sizes`` are the widths and heights of the boxes."""
-    forward = [e for e in drawing.edges if not e.member and e.source != e.target]
+    forward = [e for e in drawing.edges if not _is_back(e)]
     row_of = _rows(drawing, forward)
     rows, chains = _with_joints(drawing, forward, row_of)
-    links = [(a, b) for chain in chains.values() for a, b in zip(chain, chain[1:], strict=False)]
+    links = [(a, b) for chain in chains.values() for a, b in pairwise(chain)]
     _order(rows, links)
     widths = {n: sizes[n][0] if n in sizes else JOINT for row in rows for n in row}
-    x = _columns(rows, links, widths)
+    inputs = {b.name for b in drawing.boxes.values() if b.kind in ("input", "variable")}
+    x = _columns(rows, links, widths, inputs)
     left = min(x[n] - widths[n] / 2 for row in rows for n in row)
     tops = _tops(rows, sizes)
-    places = {
-        n: Place(x[n] - left, tops[i], *sizes[n]) for i, row in enumerate(rows) for n in row if n in sizes
+    places = {n: Place(x[n] - left, tops[i], *sizes[n]) for i, row in enumerate(rows) for n in row if n in sizes}
+    bottoms = [
+        top + max((sizes[n][1] for n in row if n in sizes), default=0.0) for top, row in zip(tops, rows, strict=True)
+    ]
+    joints = {
+        n: ((x[n] - left, tops[i]), (x[n] - left, bottoms[i]))
+        for i, row in enumerate(rows)
+        for n in row
+        if n not in sizes
     }
-    joints = {n: (x[n] - left, tops[i]) for i, row in enumerate(rows) for n in row if n not in sizes}
-    routes = {e: _route(chain, places, joints) for e, chain in chains.items()}
-    routes |= {e: _back(places[e.source], places[e.target]) for e in drawing.edges if e not in routes}
+    routes = {e: _route(chain, places, joints, bottoms[row_of[e.source]]) for e, chain in chains.items()}
+    for lane, e in enumerate(e for e in drawing.edges if _is_back(e)):
+        routes[e] = _back(places[e.source], places[e.target], places, lane)
     width = max(p.x + p.width / 2 for p in places.values())
     height = max(p.y + p.height for p in places.values())
     return Layout(places, _spread(routes, places), width, height)
@@ -65,9 +75,19 @@ def lay_out(drawing: Drawing, sizes: Mapping[str, tuple[float, float]]) -> Layou
 # -------------------------------------------------------------------------------- rows
 def _rows(drawing: Drawing, edges: Sequence[Edge]) -> dict[str, int]:
     """The row of every box, from the top: as far down as what uses it allows."""
+    after: dict[str, list[str]] = {n: [] for n in drawing.boxes}
+    for e in edges:
+        after[e.source].append(e.target)
     below: dict[str, int] = {}
-    for name in reversed(drawing.boxes):
-        below[name] = max((below[e.target] + 1 for e in edges if e.source == name and e.target in below), default=0)
+    waiting = list(drawing.boxes)
+    while waiting:
+        name = waiting[-1]
+        todo = [n for n in after[name] if n not in below]
+        if name not in below and todo and len(waiting) < len(drawing.boxes) ** 2:
+            waiting.extend(todo)
+            continue
+        below.setdefault(name, max((below[n] + 1 for n in after[name] if n in below), default=0))
+        waiting.pop()
     deepest = max(below.values(), default=0)
     return {n: deepest - k for n, k in below.items()}
 
@@ -116,7 +136,7 @@ def _order(rows: list[list[str]], links: Sequence[tuple[str, str]]) -> None:
 
 def _crossings(rows: Sequence[Sequence[str]], down: Mapping[str, Sequence[str]]) -> int:
     count = 0
-    for row, below in zip(rows, rows[1:], strict=False):
+    for row, below in pairwise(rows):
         at = {n: k for k, n in enumerate(below)}
         ends = [at[m] for n in row for m in sorted(down.get(n, ()), key=lambda m: at.get(m, 0)) if m in at]
         count += sum(1 for i, a in enumerate(ends) for b in ends[i + 1 :] if b < a)
@@ -125,9 +145,15 @@ def _crossings(rows: Sequence[Sequence[str]], down: Mapping[str, Sequence[str]])
 
 # ----------------------------------------------------------------------------- columns
 def _columns(
-    rows: Sequence[Sequence[str]], links: Sequence[tuple[str, str]], widths: Mapping[str, float]
+    rows: Sequence[Sequence[str]],
+    links: Sequence[tuple[str, str]],
+    widths: Mapping[str, float],
+    inputs: Collection[str],
 ) -> dict[str, float]:
-    """The middles of the boxes: pulled to the middles of their neighbours, and apart where they would overlap."""
+    """The middles of the boxes: pulled to the middles of their neighbours, and apart where they would overlap.
+
+    What is computed pulls more than inputs do, so that a chain of layers stands in one column.
+    """
     x: dict[str, float] = {}
     for row in rows:
         at = 0.0
@@ -140,12 +166,13 @@ def _columns(
     neighbours: dict[str, list[str]] = {}
     for a, b in links:
         neighbours.setdefault(a, []).append(b)
-        neighbours.setdefault(b, []).append(a)
-    for sweep in range(SWEEPS * 2):
+        neighbours.setdefault(b, []).extend([a] * (1 if a in inputs else CHAIN))
+    pull = {n: len(neighbours.get(n, ())) for row in rows for n in row}
+    for sweep in range(SWEEPS * 2 + 2 * len(rows)):
         order = range(len(rows)) if sweep % 2 == 0 else range(len(rows) - 1, -1, -1)
         for i in order:
             wanted = {n: _mean([x[m] for m in neighbours.get(n, ())], x[n]) for n in rows[i]}
-            for n, place in zip(rows[i], _apart(rows[i], wanted, widths), strict=True):
+            for n, place in zip(rows[i], _apart(rows[i], wanted, widths, pull), strict=True):
                 x[n] = place
     return x
 
@@ -154,21 +181,24 @@ def _mean(values: Sequence[float], otherwise: float) -> float:
     return sum(values) / len(values) if values else otherwise
 
 
-def _apart(row: Sequence[str], wanted: Mapping[str, float], widths: Mapping[str, float]) -> list[float]:
+def _apart(
+    row: Sequence[str], wanted: Mapping[str, float], widths: Mapping[str, float], pull: Mapping[str, int]
+) -> list[float]:
     """The places nearest to the wanted ones at which nothing overlaps: neighbours that collide move as one block."""
-    blocks: list[tuple[float, int, float]] = []  # the place of the first box, how many boxes, their total wish
     offsets: list[float] = []
     for k, n in enumerate(row):
         offsets.append(offsets[-1] + (widths[row[k - 1]] + widths[n]) / 2 + GAP if k else 0.0)
+    blocks: list[tuple[float, int, float, int]] = []  # where it begins, how many boxes, their weighted wishes, weight
     for k, n in enumerate(row):
+        weight = max(pull[n], 1)
         wish = wanted[n] - offsets[k]
-        block = (wish, 1, wish)
+        block = (wish, 1, wish * weight, weight)
         while blocks and blocks[-1][0] > block[0]:
-            _, count, total = blocks.pop()
-            count, total = count + block[1], total + block[2]
-            block = (total / count, count, total)
+            _, count, wishes, weights = blocks.pop()
+            count, wishes, weights = count + block[1], wishes + block[2], weights + block[3]
+            block = (wishes / weights, count, wishes, weights)
         blocks.append(block)
-    firsts = [place for place, count, _ in blocks for _ in range(count)]
+    firsts = [place for place, count, _, _ in blocks for _ in range(count)]
     return [first + offset for first, offset in zip(firsts, offsets, strict=True)]
 
 
@@ -182,31 +212,39 @@ def _tops(rows: Sequence[Sequence[str]], sizes: Mapping[str, tuple[float, float]
 
 # ------------------------------------------------------------------------------ routes
 def _route(
-    chain: Sequence[str], places: Mapping[str, Place], joints: Mapping[str, Point]
+    chain: Sequence[str], places: Mapping[str, Place], joints: Mapping[str, tuple[Point, Point]], bottom: float
 ) -> tuple[Point, ...]:
+    """Out of the row straight down, through every joint straight down beside the boxes of its row."""
     first, last = places[chain[0]], places[chain[-1]]
-    return ((first.x, first.y + first.height), *(joints[n] for n in chain[1:-1]), (last.x, last.y))
+    through = [p for n in chain[1:-1] for p in joints[n]]
+    return ((first.x, first.y + first.height), (first.x, bottom), *through, (last.x, last.y))
 
 
-def _back(source: Place, target: Place) -> tuple[Point, ...]:
-    """A dashed edge: from the right side of the source round to the right side of the target."""
-    right = max(source.x + source.width / 2, target.x + target.width / 2) + GAP
-    start = (source.x + source.width / 2, source.y + source.height * 0.65)
-    end = (target.x + target.width / 2, target.y + target.height * 0.35)
+def _back(source: Place, target: Place, places: Mapping[str, Place], lane: int) -> tuple[Point, ...]:
+    """A dashed edge: out of the right side of the source, up or down beside everything, into the target's."""
+    low, high = sorted((source.y, target.y))
+    beside = [p.x + p.width / 2 for p in places.values() if low <= p.y <= high]
+    right = max(beside) + GAP * (1 + 0.6 * lane)
+    start = (source.x + source.width / 2, source.y + source.height * (0.7 - 0.1 * (lane % 3)))
+    end = (target.x + target.width / 2, target.y + target.height * (0.3 + 0.1 * (lane % 3)))
     return (start, (right, start[1]), (right, end[1]), end)
 
 
 def _spread(routes: Mapping[Edge, tuple[Point, ...]], places: Mapping[str, Place]) -> dict[Edge, tuple[Point, ...]]:
     """Edges that begin or end at one box are spread along its side, in the order in which they leave."""
     out = dict(routes)
-    plain = [e for e in routes if not e.member and e.source != e.target]
+    plain = [e for e in routes if not _is_back(e)]
     for name, place in places.items():
-        leaving = sorted((e for e in plain if e.source == name), key=lambda e: routes[e][1])
+        leaving = sorted((e for e in plain if e.source == name), key=lambda e: routes[e][2])
         for k, e in enumerate(leaving):
             at = place.x + place.width * 0.7 * ((k + 1) / (len(leaving) + 1) - 0.5)
-            out[e] = ((at, out[e][0][1]), *out[e][1:])
+            out[e] = ((at, out[e][0][1]), (at, out[e][1][1]), *out[e][2:])
         coming = sorted((e for e in plain if e.target == name), key=lambda e: routes[e][-2])
         for k, e in enumerate(coming):
             at = place.x + place.width * 0.7 * ((k + 1) / (len(coming) + 1) - 0.5)
             out[e] = (*out[e][:-1], (at, out[e][-1][1]))
     return out
+
+
+def _is_back(e: Edge) -> bool:
+    return bool(e.member) or e.source == e.target

@@ -78,7 +78,7 @@ def drawing_of(derivation: Any, gradients: bool = False) -> Drawing:
     for name in dict.fromkeys(line.name for line in lines):
         own = [line for line in lines if line.name == name]
         formula = "; ".join(_formula(line) for line in own) if own[-1].index else _short(UNICODE.term(own[-1].term))
-        title = max((line.title for line in own), key=lambda t: ("[" in t, len(t)))
+        title = next((line.title for line in own if line.index), own[-1].title)
         boxes[name] = Box(name, title, "defined", formula, known.get(name, ""))
     last = _objective_name(problem, boxes)
     objective = _Line(last, UNICODE.label(problem.objective_name), problem.objective)
@@ -90,7 +90,8 @@ def drawing_of(derivation: Any, gradients: bool = False) -> Drawing:
 
 def _objective_name(problem: Problem, boxes: Mapping[str, Box]) -> str:
     name = problem.objective_name
-    return name if name not in boxes or name == problem.objective_name and boxes[name].kind == "defined" else f"{name}_"
+    taken = name in boxes and boxes[name].kind != "defined"
+    return f"{name}_" if taken else name
 
 
 def _lines(problem: Problem) -> Iterator[_Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from matcalc.report.graph_layout import Layout, Place, Point, lay_out
@@ -14,6 +15,7 @@ FONT, SMALL = 13.0, 11.0
 LETTER = 0.602  # the width of a letter of a monospaced font, in its size
 PADDING, LEADING = 10.0, 17.0
 MARGIN = 24.0
+CORNER = 8.0
 WRAP = 52  # characters of a gradient on one line
 STYLE = """
     text { font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #1a1a1a; }
@@ -100,16 +102,28 @@ def _box(b: Box, lines: Sequence[tuple[str, str]], place: Place) -> list[str]:
 
 # ------------------------------------------------------------------------------- edges
 def _edge(e: Edge, route: Sequence[Point]) -> str:
-    """A smooth line through the points of a route."""
+    """A smooth line through the points of a route; a dashed one turns round corners."""
+    is_back = bool(e.member) or e.source == e.target
+    path = _cornered(route) if is_back else _smooth(route)
+    return f'<path class="edge{" later" if is_back else ""}" d="{path}" marker-end="url(#arrow)"/>'
+
+
+def _smooth(route: Sequence[Point]) -> str:
     path = f"M {route[0][0]:.1f} {route[0][1]:.1f}"
-    if e.member or e.source == e.target:
-        path += " C " + ", ".join(f"{x:.1f} {y:.1f}" for x, y in route[1:])
-    else:
-        for (x0, y0), (x1, y1) in zip(route, route[1:], strict=False):
-            bend = (y1 - y0) / 2
-            path += f" C {x0:.1f} {y0 + bend:.1f}, {x1:.1f} {y1 - bend:.1f}, {x1:.1f} {y1:.1f}"
-    later = " later" if e.member else ""
-    return f'<path class="edge{later}" d="{path}" marker-end="url(#arrow)"/>'
+    for (x0, y0), (x1, y1) in pairwise(route):
+        bend = (y1 - y0) / 2
+        path += f" C {x0:.1f} {y0 + bend:.1f}, {x1:.1f} {y1 - bend:.1f}, {x1:.1f} {y1:.1f}"
+    return path
+
+
+def _cornered(route: Sequence[Point]) -> str:
+    (x0, y0), (right, _), _, (x1, y1) = route
+    turn = min(CORNER, abs(y1 - y0) / 2)
+    down = turn if y1 > y0 else -turn
+    return (
+        f"M {x0:.1f} {y0:.1f} H {right - turn:.1f} Q {right:.1f} {y0:.1f}, {right:.1f} {y0 + down:.1f} "
+        f"V {y1 - down:.1f} Q {right:.1f} {y1:.1f}, {right - turn:.1f} {y1:.1f} H {x1:.1f}"
+    )
 
 
 def _labels(drawing: Drawing, layout: Layout) -> list[str]:
@@ -118,12 +132,12 @@ def _labels(drawing: Drawing, layout: Layout) -> list[str]:
     out = []
     for e in drawing.edges:
         route = layout.routes[e]
-        if e.member or e.source == e.target:
-            x, y = route[1][0] + len(e.label) * SMALL * LETTER / 2 + 4, (route[1][1] + route[2][1]) / 2
-        else:
-            (x0, y0), (x1, y1) = route[0], route[1]
-            x, y = (3 * x0 + x1) / 4, y0 + (y1 - y0) * 0.38
         half = len(e.label) * SMALL * LETTER / 2
+        if e.member or e.source == e.target:
+            x, y = route[1][0] + half + 4, (route[1][1] + route[2][1]) / 2
+        else:
+            (x0, y0), (x1, y1) = route[1], route[2]
+            x, y = (3 * x0 + x1) / 4, y0 + (y1 - y0) * 0.38
         while any(abs(x - a) < half + b + 3 and abs(y - c) < SMALL + 1 for a, b, c in taken):
             y += SMALL + 2
         taken.append((x, half, y))

@@ -13,8 +13,8 @@ FILL = {"input": "#f2f2f2", "variable": "#d8efd8", "defined": "#ffffff", "object
 
 def dot(drawing: Drawing) -> str:
     """For ``dot -Tsvg``."""
-    out = ["digraph program {", "    node [shape=box, style=\"rounded,filled\", fontname=\"monospace\"];"]
-    out.append("    edge [fontname=\"monospace\", fontsize=10];")
+    out = ["digraph program {", '    node [shape=box, style="rounded,filled", fontname="monospace"];']
+    out.append('    edge [fontname="monospace", fontsize=10];')
     for b in drawing.boxes.values():
         label = "\\n".join(_escaped(line) for line in _text(b))
         out.append(f'    "{_escaped(b.name)}" [label="{label}", fillcolor="{FILL[b.kind]}"];')

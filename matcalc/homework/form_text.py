@@ -1,0 +1,71 @@
+"""Forms as text, whether or not their shapes fit."""
+
+from __future__ import annotations
+
+from matcalc.homework.forms import SIGNS, Form, applied
+from matcalc.language.terms import Term
+
+__all__ = ["text_of"]
+
+
+def text_of(form: Form) -> str:
+    """A form as text, whether or not its shapes fit."""
+    return _written(form)[0]
+
+
+SUM, SIGN, PRODUCT, POWER, POSTFIX, ATOM = range(6)
+
+
+def _written(form: Form) -> tuple[str, int]:
+    """The text and how tightly it binds."""
+    if form.op == "leaf":
+        return _leaf_text(form)
+
+    def inside(i: int, least: int) -> str:
+        text, level = _written(form.args[i])
+        return text if level >= least else f"({text})"
+
+    if form.op == "add":
+        out = inside(0, SUM)
+        for i, a in enumerate(form.args[1:], 1):
+            if a.op == "neg":
+                text, level = _written(a.args[0])
+                out += " - " + (text if level >= PRODUCT else f"({text})")
+            else:
+                out += " + " + inside(i, PRODUCT)
+        return out, SUM
+    if form.op == "neg":
+        return "-" + inside(0, PRODUCT), SIGN
+    if form.op in SIGNS:
+        others = [inside(i, POWER) for i in range(1, len(form.args))]
+        first = form.args[0]
+        mixed = first.op in SIGNS and ({first.op, form.op} & {"had", "hdiv"}) and first.op != form.op
+        return SIGNS[form.op].join([inside(0, POWER if mixed else PRODUCT), *others]), PRODUCT
+    if form.op in ("pow", "hpow"):
+        return inside(0, POSTFIX) + ("^" if form.op == "pow" else ".^") + inside(1, ATOM), POWER
+    if form.op == "transpose":
+        return inside(0, POSTFIX) + "'", POSTFIX
+    return _call_text(form), ATOM
+
+
+def _leaf_text(form: Form) -> tuple[str, int]:
+    if isinstance(form.item, Term):
+        return str(form.item), ATOM if form.item.row.notation.kind in ("leaf", "call") else SUM
+    assert form.item is not None
+    if form.item.kind == "name":
+        return str(form.item.data), ATOM
+    return "...", ATOM
+
+
+def _call_text(form: Form) -> str:
+    inner = ", ".join(text_of(a) for a in form.args)
+    if form.op in ("grad", "jac", "hess"):
+        name = form.data[0]
+        if form.op == "grad" and len(form.args) > 1:
+            return f"grad_{form.data[1] + 1}({name})({inner})"
+        return f"{form.op}({name}, {inner})"
+    if form.op == "unvec":
+        return f"unvec({inner}, {form.data[0]}, {form.data[1]})"
+    name, order = applied(form)
+    primes = "'" * order
+    return f"{name}{primes}({inner})"
