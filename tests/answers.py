@@ -200,7 +200,8 @@ RIGHT: list[tuple[str, str, str | None]] = [
     ("net-bias", "(G'*W2*diag(1 - tanh(s1).^2))'", None),
     (
         "batch",
-        "g = G.*(ones(m)*(gamma./sqrt(var + eps))'); g - ones(m)*(ones(m)'*g)/m - Xhat.*(ones(m)*(ones(m)'*(g.*Xhat)))/m",
+        "g = G.*(ones(m)*(gamma./sqrt(var + eps))'); "
+        "g - ones(m)*(ones(m)'*g)/m - Xhat.*(ones(m)*(ones(m)'*(g.*Xhat)))/m",
         None,
     ),
     ("batch-scale", "diag(G'*Xhat)", None),

@@ -36,7 +36,8 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
     (LEAST_SQUARES, {}),
     ("grad(f, x) = 2*A'*(A*x - b)", {"problem": "norm2(A*x - b)^2", "wrt": "x"}),
     (
-        "let r = A*x - b\nf = r'*r\ndf = 2*r'*dr\n = 2*r'*A*dx\ngrad(f, r) = 2*r\ngrad(f, x) = A'*grad(f, r)\n = 2*A'*r",
+        "let r = A*x - b\nf = r'*r\ndf = 2*r'*dr\n = 2*r'*A*dx\ngrad(f, r) = 2*r\n"
+        "grad(f, x) = A'*grad(f, r)\n = 2*A'*r",
         {},
     ),
     (
@@ -63,7 +64,8 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
         {"declare": "x : n; u : function -> m; v : function -> m"},
     ),
     (
-        "grad(norm2(A*x - b)^2, x) = grad((A*x - b)'*(A*x - b), x)\n = grad(x'*A'*A*x, x) - 2*grad(b'*A*x, x)\n = 2*A'*A*x - 2*A'*b\n = 0",
+        "grad(norm2(A*x - b)^2, x) = grad((A*x - b)'*(A*x - b), x)\n"
+        " = grad(x'*A'*A*x, x) - 2*grad(b'*A*x, x)\n = 2*A'*A*x - 2*A'*b\n = 0",
         {},
     ),
     (

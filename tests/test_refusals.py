@@ -1,4 +1,4 @@
-"""What is refused, and with which reason: never zero for what cannot be differentiated, never a formula without a value."""
+"""What is refused, and why: never zero for what cannot be differentiated, never a formula without a value."""
 
 from __future__ import annotations
 

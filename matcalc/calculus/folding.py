@@ -24,7 +24,9 @@ def folded(chain: Chain, part: Part) -> Part:
     table: dict[Term, Term] = {}
     inside = set(subterms(part.term))
     for e in chain.equations:
-        if e.index and e.term.args:
+        if not e.index and e.term.args and e.term in inside and e.target.op == "sym":
+            table.setdefault(e.term, e.target)
+        elif e.index and e.term.args:
             for index in _candidates(e, part):
                 body = substitute_index(e.term, e.index, index)
                 if body in inside and _defined(chain, e, index, part):

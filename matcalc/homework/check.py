@@ -8,6 +8,7 @@ MatcalcError.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from matcalc.errors import MatcalcError, ParseError, ShapeError
@@ -93,19 +94,25 @@ def _by_name(problem: Problem, wrt: Wrt, answer: Any) -> Mapping[str | None, Any
     if isinstance(answer, Sequence) and not isinstance(answer, str):
         if len(answer) != len(names):
             raise MatcalcError(f"there are {len(answer)} answers for {len(names)} variables")
-        return {name: text for name, text in zip(names, answer, strict=True)}
+        return _keyed(names, answer)
     if len(names) > 1:
         if is_numpy(str(answer)):
-            return {name: answer for name in names}  # the code says what is the gradient by what
+            return _keyed(names, [answer] * len(names))  # the code says what is the gradient by what
         found = labelled(str(answer), names)
         if set(found) != set(names):
             missing = next(n for n in names if n not in found)
             raise MatcalcError(f"there is no answer by {missing}", hint="give a mapping, or lines such as dW = ...")
-        return {name: found[name] for name in names}
+        return _keyed(names, [found[n] for n in names])
     if names:
         return {names[0]: answer}
     free = [n for n, s in problem.symbols.items() if "constant" not in s.properties]
     return {free[0] if len(free) == 1 else None: answer}
+
+
+def _keyed(names: Sequence[str], answers: Sequence[Any]) -> dict[str | None, Any]:
+    out: dict[str | None, Any] = {}
+    out.update(zip(names, answers, strict=True))
+    return out
 
 
 def _checked(
@@ -180,10 +187,7 @@ def together(found: Mapping[str | None, Verdict]) -> Verdict:
         for i, v in enumerate(found.values())
     )
     number = next((j.number for j in lines if j.mark == "wrong"), None)
-    return Verdict(
-        worst.status, worst.equal_up_to, number, worst.diagnosis, worst.counterexample, worst.certificate, worst.message,
-        lines, worst.notes, worst.problem, worst.asked, worst.answer, worst.read_as, worst.expected,
-    )  # fmt: skip
+    return replace(worst, line=number, lines=lines)
 
 
 def check_lines(

@@ -98,7 +98,7 @@ def check_document(text: str, name: str = "", declare: Iterable[str] | None = No
                     for declared in ((True, False) if book.declared else (True,))
                 ]
         if tries:
-            out += max(tries, key=_understood)  # the reading in which most is right
+            out += sorted(tries, key=_understood)[-1]  # the reading in which most is right
     return Report(name, tuple(sorted(out, key=lambda f: f.number)))
 
 

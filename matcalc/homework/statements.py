@@ -19,8 +19,8 @@ from matcalc.homework.read import sides, statements
 __all__ = ["Line", "Side", "plain_lines"]
 
 WORD = (
-    "let where with set define denote put write then so thus hence therefore and but now since because i\\.e\\. here gives? "
-    "implies finally also next first proof solution"
+    "let where with set define denote put write then so thus hence therefore and but now since because i\\.e\\. here "
+    "gives? implies finally also next first proof solution"
 ).split()
 PHRASES = ("that is", "it follows that", "we have", "we get", "we obtain", r"step \d+")
 WORDS = re.compile(

@@ -77,7 +77,9 @@ SCALAR_CALLS = frozenset(
 )
 SIZE_ARGUMENTS = {"ones": (0, 1), "zeros": (0, 1), "eye": (0,), "commutation": (0, 1), "unvec": (1, 2)}
 REDUCTIONS = frozenset(("call", "norm", "binder"))
-OF_VECTORS = frozenset(("sum", "mean", "var", "norm", "norm1", "norm2", "normF", "softmax", "log_softmax", "logsumexp", "diag"))
+OF_VECTORS = frozenset(
+    ("sum", "mean", "var", "norm", "norm1", "norm2", "normF", "softmax", "log_softmax", "logsumexp", "diag")
+)
 AXIS_CALLS = frozenset(("sum", "mean", "var", "softmax", "log_softmax", "logsumexp"))
 OF_FUNCTIONS = frozenset(("grad", "jac", "hess"))
 

@@ -10,7 +10,7 @@ Invariants: a ``Dim`` is immutable and interned (equality is ``is``); no coeffic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
 __all__ = ["ONE", "ZERO", "Dim", "IndexedName", "Shape", "dim", "shape"]
@@ -43,7 +43,7 @@ class Dim:
     _text: str
 
     # A weak table: a long session does not keep every size it ever saw.
-    _table: WeakValueDictionary[tuple[tuple[Monomial, int], ...], Dim] = WeakValueDictionary()
+    _table: ClassVar[WeakValueDictionary[tuple[tuple[Monomial, int], ...], Dim]] = WeakValueDictionary()
 
     def __new__(cls, coefficients: Iterable[tuple[Monomial, int]]) -> Dim:
         key = tuple(coefficients)

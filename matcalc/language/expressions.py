@@ -45,7 +45,7 @@ def read_expression(
     shape: Shape | None = None,
     derived: Callable[[Reading, Node], Part | None] | None = None,
 ) -> Term:
-    """The term of a syntax tree (of ``text``, for messages). ``derived`` reads ``grad(f, X)`` where f is no function."""
+    """The term of a syntax tree (of ``text``, for messages). ``derived`` reads ``grad(f, X)`` of no function."""
     names = Names()
     given = dict(known.functions if isinstance(known, Problem) else {}) | dict(functions or {})
     formulas = known.formulas if isinstance(known, Problem) else {}

@@ -183,7 +183,8 @@ def _numel(s: Shape) -> Any:
 
 
 def _grad(data: Any, shapes: Sequence[Shape]) -> Shape:
-    return shapes[data[1]]
+    position: int = data[1]
+    return shapes[position]
 
 
 def _call(data: Any, shapes: Sequence[Shape]) -> Shape:

@@ -99,7 +99,10 @@ Statement = Definition | Boundary | Block
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What was asked. ``objective`` uses the definitions by name; ``symbols`` are in order of declaration, then of appearance."""
+    """What was asked. ``objective`` uses the definitions by name.
+
+    ``symbols`` are in order of declaration, then of appearance.
+    """
 
     text: str
     objective: Term

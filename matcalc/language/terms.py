@@ -6,14 +6,15 @@ writing it flat would not chain.
 
 Invariants: an ill-shaped term cannot be built (:class:`~matcalc.errors.ShapeError`); ``num`` holds no negative number
 (negative numbers are ``neg``) and only finite decimals (other fractions are ``div``); ``free`` are the names of the
-symbols and families in the term, ``varies`` those of them that stand outside constant copies ``stop(...)``; ``tangent`` says whether a differential occurs in it.
+symbols and families in the term, ``varies`` those of them that stand outside constant copies ``stop(...)``; ``tangent``
+says whether a differential occurs in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
 from matcalc.errors import ShapeError
@@ -39,7 +40,7 @@ class Term:
     depth: int
     size: int  # number of nodes, as a tree
 
-    _table: WeakValueDictionary[Any, Term] = WeakValueDictionary()
+    _table: ClassVar[WeakValueDictionary[Any, Term]] = WeakValueDictionary()
 
     @property
     def row(self) -> Op:

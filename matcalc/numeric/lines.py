@@ -48,7 +48,7 @@ class Claim:
 class Where(NamedTuple):
     """An index and the range over which it runs."""
 
-    index: str
+    name: str
     low: Dim
     high: Dim
 
@@ -94,7 +94,7 @@ def _everywhere(point: Point, where: Where | None) -> list[Point]:
     if where is None:
         return [point]
     low, high = size_of(where.low, point.sizes), size_of(where.high, point.sizes)
-    return [replace(point, sizes={**point.sizes, where.index: k}) for k in range(low, high + 1)]
+    return [replace(point, sizes={**point.sizes, where.name: k}) for k in range(low, high + 1)]
 
 
 def certify_equal(

@@ -225,8 +225,9 @@ def _back(source: Place, target: Place, places: Mapping[str, Place], lane: int) 
     low, high = sorted((source.y, target.y))
     beside = [p.x + p.width / 2 for p in places.values() if low <= p.y <= high]
     right = max(beside) + GAP * (1 + 0.6 * lane)
-    start = (source.x + source.width / 2, source.y + source.height * (0.7 - 0.1 * (lane % 3)))
-    end = (target.x + target.width / 2, target.y + target.height * (0.3 + 0.1 * (lane % 3)))
+    inward = 0.0 if source is target else 0.1 * (lane % 3)
+    start = (source.x + source.width / 2, source.y + source.height * (0.75 - inward))
+    end = (target.x + target.width / 2, target.y + target.height * (0.25 + inward))
     return (start, (right, start[1]), (right, end[1]), end)
 
 

@@ -63,14 +63,17 @@ def replay(
 
 
 def _one_normal_form(a: Term, b: Term, setting: Setting) -> bool:
-    """Whether two terms have one normal form: as they stand, or with the definitions written out."""
-    if any(n.canon(a) is n.canon(b) for n in (Normalizer(setting.facts), Normalizer(setting.facts, opaque=True))):
-        return True
-    bodies = {symbol(name, *body.shape): body for name, body in setting.definitions.items()}
-    for _ in bodies:  # a definition may use the names of others
-        a, b = replace(a, bodies), replace(b, bodies)
+    """Whether two terms have one normal form: as they stand, or with definitions written out, the newest first."""
     full = Normalizer(setting.facts)
-    return full.canon(a) is full.canon(b) or equal(a, b, setting.facts) is True
+    both = (full, Normalizer(setting.facts, opaque=True))
+    if any(n.canon(a) is n.canon(b) for n in both):
+        return True
+    for name, body in reversed(list(setting.definitions.items())):  # a definition may use the names of earlier ones
+        written = {symbol(name, *body.shape): body}
+        a, b = replace(a, written), replace(b, written)
+        if any(n.canon(a) is n.canon(b) for n in both):
+            return True
+    return equal(a, b, setting.facts) is True
 
 
 def _bound(step: Step, rule: Rule) -> Bindings:
