@@ -104,6 +104,7 @@ def test_every_mistake_has_a_kind_and_a_sentence() -> None:
     assert all(s.kind in KINDS and s.says for s in own)
     named = {s.id for s in rule_book().statements if s.group == "mistakes"}
     assert named == {s.id for s in own}
+    assert len({(s.meant, s.written) for s in own}) == len(own)
 
 
 # ------------------------------------------------------------------------------------ forms

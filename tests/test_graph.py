@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-
 
 import matcalc
 from matcalc.calculus.derive import replayed
@@ -197,7 +197,7 @@ def test_an_svg_is_well_formed_and_nothing_overlaps(name: str, gradients: bool) 
     boxes = [r for r in root.iter("{http://www.w3.org/2000/svg}rect") if (r.get("class") or "").startswith("box")]
     areas = [tuple(float(r.get(k, "0")) for k in ("x", "y", "width", "height")) for r in boxes]
     for i, (x, y, w, h) in enumerate(areas):
-        assert 0 <= x and x + w <= width and 0 <= y and y + h <= height
+        assert min(x, y) >= 0 and x + w <= width and y + h <= height
         for x2, y2, w2, h2 in areas[i + 1 :]:
             assert x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y, "two boxes overlap"
     assert len(boxes) == len(drawing_of(d).boxes)
@@ -207,11 +207,11 @@ def test_an_svg_is_well_formed_and_nothing_overlaps(name: str, gradients: bool) 
 @pytest.mark.parametrize("name", DRAWN)
 def test_edges_lead_downward(name: str) -> None:
     drawing = drawing_of(derived(DRAWN[name]))
-    layout = lay_out(drawing, {n: (60.0, 30.0) for n in drawing.boxes})
+    layout = lay_out(drawing, dict.fromkeys(drawing.boxes, (60.0, 30.0)))
     for e, route in layout.routes.items():
         if not e.member:
             assert layout.places[e.source].y < layout.places[e.target].y
-            assert all(a[1] <= b[1] for a, b in zip(route, route[1:], strict=False))
+            assert all(a[1] <= b[1] for a, b in pairwise(route))
 
 
 def test_shapes_stand_on_the_edges() -> None:

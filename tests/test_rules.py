@@ -101,6 +101,8 @@ def test_no_two_rules_say_the_same() -> None:
     seen: dict[object, str] = {}
     double = []
     for rule in BOOK:
+        if rule.group == "mistakes":  # told in one direction: what is meant and what is written
+            continue
         key = (canonical(rule), tuple(sorted(rule.metavars.values())), tuple(c.name for c in rule.conditions))
         if key in seen:
             double.append((seen[key], rule.id))

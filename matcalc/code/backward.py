@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 
 from matcalc.code.functions import Function, Module, body_lines, checked, function, given_inputs, render, writer_for
 from matcalc.code.inputs import as_array, shape_text, size_lines
@@ -135,8 +136,13 @@ def loss_functions(module: Module, problem: Problem, answers: Mapping[str, Term]
     """``forward`` and ``backward``, and where the objective has more than the loss a function for the check."""
     if not loss.outputs:
         raise CannotDerive("no gradient of the loss occurs in the answers: there is nothing to propagate")
-    outputs, grads = list(loss.outputs), list(answers.values())
-    graph, nodes, named = lower_terms([*outputs, *grads], module.scope)
+    grads = list(answers.values())
+    bodies = module.scope.definitions
+    kept_names = frozenset(n for t in (*grads, *_used_bodies(grads, bodies)) for n in t.free if n in bodies)
+    symbols = {n: T.symbol(n, *bodies[n].shape) for n in bodies if n in kept_names}
+    back = {expanded(s, bodies): s for s in symbols.values()}
+    outputs = [replace(t, back) for t in loss.outputs]  # with what backward needs by name
+    graph, nodes, named = lower_terms([*outputs, *grads], replace_fields(module.scope, kept=kept_names))
     results, gradients = nodes[: len(outputs)], nodes[len(outputs) :]
     kept, passed = _frontier(graph, module, results, gradients)
     forward, names = _forward(module, problem, loss, graph, results, named, kept)

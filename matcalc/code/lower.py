@@ -38,6 +38,7 @@ class Scope:
     definitions: Mapping[str, Term] = field(default_factory=dict)
     facts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     upstream: Mapping[Term, str] = field(default_factory=dict)  # grad(...) term -> name of the input
+    kept: frozenset[str] = frozenset()  # definitions whose matrices are formed, not merged into other products
 
 
 @dataclass(slots=True)
@@ -65,6 +66,8 @@ class Lowering:
                 node = self.graph.input(self.scope.upstream[t], dims_of(*t.shape))
             elif t.op == "sym" and t.data in self.scope.definitions:
                 node = self.done[self.scope.definitions[t.data]]
+                if t.data in self.scope.kept and node.op == "prod" and node.is_matrix:
+                    node = self.graph.node("kept", (node,), None, node.dims)
                 self.named.setdefault(t.data, node)
             else:
                 node = LOWER[t.op](self.graph, t, [self.done[a] for a in needs])

@@ -152,6 +152,7 @@ TERMS: dict[str, Callable[[Node, Sequence[Term]], Term | None]] = {
     "brow": lambda node, args: T.mul(T.ones(node.dims[0]), T.transpose(args[0])),
     "diag": _made("diag"),
     "diagvec": _made("diagvec"),
+    "kept": _plain(lambda a: a),
     "transpose": _plain(T.transpose),
     "sum": _made("sum"),
     "sumaxis": _sum_along,

@@ -52,7 +52,7 @@ def _numel(dims: Dims) -> Dim:
 
 
 FREE = frozenset(
-    ("input", "num", "const", "size", "eye", "ones", "zeros", "transpose", "bcol", "brow", "vec", "unvec", "diagvec")
+    ("input", "num", "const", "size", "eye", "ones", "zeros", "transpose", "bcol", "brow", "vec", "unvec", "diagvec", "kept")
 )
 
 

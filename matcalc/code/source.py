@@ -186,6 +186,7 @@ SOURCE: dict[str, Row] = {
     "outer": _call("outer"),
     "bcol": tile_source,
     "brow": tile_source,
+    "kept": lambda w, node: w.of(node.args[0]),
     "transpose": _transpose,
     "add": add_source,
     "prod": prod_source,

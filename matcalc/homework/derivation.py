@@ -22,7 +22,7 @@ from matcalc.homework.grade import Judge, Strictness
 from matcalc.homework.meaning import LOSSES, Context, unreadable
 from matcalc.homework.posing import NAME, is_differential_name, pose
 from matcalc.homework.question import Question
-from matcalc.homework.read import Answer, Piece
+from matcalc.homework.read import Answer, Piece, inlined
 from matcalc.homework.statements import Line, Side
 from matcalc.homework.varying import differential_formula, varying_names
 from matcalc.homework.verdict import Finding, Judged, Verdict
@@ -241,7 +241,8 @@ class Course:
         try:
             term = self.context.written_out(self.context.read(tree, side.text, shape))
         except ShapeError as error:
-            form = form_of_tree(tree, self.context.names())
+            own = {n: form_of(b) for n, b in self.context.own.items()}
+            form = inlined(form_of_tree(tree, self.context.names()), own)
             return Answer(side.words, (Piece(None, form, None, form),), self.context, None, error, shape)
         source = form_of_tree(tree, self.context.names())
         return Answer(side.words, (Piece(None, form_of(term), term, source),), self.context, term, None, shape)

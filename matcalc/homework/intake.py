@@ -43,9 +43,14 @@ class Intake:
 
 def answer_text(text: str, problem: Problem, form: str = "auto") -> Intake:
     """An answer in the plain language. Raises ParseError for what cannot be read."""
-    if form == "latex" or (form == "auto" and is_latex(text)):
+    if form == "latex" or (form == "auto" and _is_book(text)):
         return _from_latex(text, problem)
     return Intake(text, text)
+
+
+def _is_book(text: str) -> bool:
+    """Whether a text is in the notation of books: LaTeX, or with a nabla."""
+    return is_latex(text) or "∇" in text
 
 
 def _from_latex(text: str, problem: Problem) -> Intake:
@@ -96,7 +101,7 @@ def _joined(parts: Sequence[tuple[int, int, Place]]) -> Place:
 def lines_of(text: str | Sequence[str], problem: Problem | None, form: str = "auto") -> tuple[str, list[Line]]:
     """The whole text and its lines, in the plain language."""
     whole = text if isinstance(text, str) else "\n".join(str(t).replace("\n", " ") for t in text)
-    if form == "latex" or (form == "auto" and is_latex(whole)):
+    if form == "latex" or (form == "auto" and _is_book(whole)):
         return whole, latex_lines(whole, problem)
     return plain_lines(text)
 

@@ -31,7 +31,7 @@ from matcalc.language.terms import Term, subterms, symbol
 __all__ = ["Context", "without_fractions"]
 
 FRACTION = re.compile(r"(?<![\w.])[d∂]([^\W\d_]\w*)\s?/\s?[d∂]([^\W\d_]\w*)")
-QUOTIENT = re.compile(r"[d∂]([^\W\d_]\w*?)_{1,3}[d∂]([^\W\d_]\w*)")
+QUOTIENT = re.compile(r"d([^\W\d_]\w*?)_{1,3}d([^\W\d_]\w*)")
 OF_VARIABLE = (re.compile(r"(?:grad|nabla)_?(\w+)"), re.compile(r"(\w+)_grad"), re.compile(r"[dg](\w+)"))
 UPSTREAM = frozenset("G dout grad_out grad_output upstream delta gout dloss g Gy GY".split())
 LOSSES = frozenset("L J E l f loss cost C Loss".split())  # names for the objective that nobody needs to declare
@@ -40,7 +40,7 @@ CONSTANTS = frozenset(("I", "e", "pi", "π", "ones", "eye"))
 
 def without_fractions(text: str) -> str:
     """The text with ``dL/dW`` written as the name ``dL_dW``; every character keeps its place."""
-    return FRACTION.sub(lambda m: m.group(0).replace("/", "_").replace(" ", "_"), text)
+    return FRACTION.sub(lambda m: m.group(0).replace("/", "_").replace(" ", "_").replace("∂", "d"), text)
 
 
 @dataclass(slots=True)

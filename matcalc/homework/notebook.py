@@ -18,8 +18,11 @@ from matcalc.homework.posing import (
     Seed,
     differentiated,
     expressions,
+    in_order,
+    names_in,
     together,
     unknown_sides,
+    used_names,
     with_objective,
 )
 from matcalc.homework.statements import Line, Side
@@ -95,7 +98,7 @@ class Notebook:
             top = _outermost(variables, bodies)
             if top is not None:
                 bodies[loss] = f"loss({top})"
-        seeds = [Seed(n, bodies[n], own[n][0] if n in own else -1) for n in _in_order(bodies)]
+        seeds = in_order([Seed(n, body, own[n][0] if n in own else -1) for n, body in bodies.items()])
         seeds += [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
         own_shapes = [line for n, line in self.declared.items() if n in used or n in needed] if declared else []
         declarations = [*self.declare, *own_shapes]
@@ -118,7 +121,7 @@ class Notebook:
             body = self.nearest(name, place)
             if body is None or name in out or name in above or name in taken:
                 return
-            for inner in _names_in(body):
+            for inner in names_in(body):
                 visit(inner, above | {name})
             out[name] = body
 
@@ -187,21 +190,8 @@ def _trees(lines: Sequence[Line]) -> Iterator[Node]:
 def _names_of(lines: Sequence[Line]) -> list[str]:
     found: dict[str, None] = {}
     for tree in _trees(lines):
-        found.update(dict.fromkeys(_used(tree)))
+        found.update(dict.fromkeys(used_names(tree)))
     return list(found)
-
-
-def _names_in(text: str) -> list[str]:
-    try:
-        return _used(parse_tree(text))
-    except MatcalcError:
-        return []
-
-
-def _used(tree: Node) -> list[str]:
-    names = Names()
-    names.read(tree, lambda n: n in KNOWN)
-    return [*names.variables, *names.differentiated]
 
 
 def _losses(lines: Sequence[Line], defined: set[str]) -> dict[str, list[str]]:
@@ -234,7 +224,7 @@ def _outermost(variables: Sequence[str], definitions: Mapping[str, str]) -> str 
         body = definitions.get(name)
         if body is None or name in seen:
             return set()
-        inner = set(_names_in(body))
+        inner = set(names_in(body))
         return inner | {d for n in inner for d in below(n, seen | {name})}
 
     tops = [v for v in variables if not any(v in below(u) for u in variables if u != v)]
@@ -252,23 +242,6 @@ def _later(problem: Problem, objective: str) -> dict[str, Term]:
             out[d.name] = replaced(d.term, table)
             table[d.symbol] = out[d.name]
     return out
-
-
-def _in_order(bodies: Mapping[str, str]) -> list[str]:
-    """The names, each after those that its body uses."""
-    out: dict[str, None] = {}
-
-    def visit(name: str, above: frozenset[str]) -> None:
-        if name in out or name in above:
-            return
-        for inner in _names_in(bodies[name]):
-            if inner in bodies:
-                visit(inner, above | {name})
-        out[name] = None
-
-    for name in bodies:
-        visit(name, frozenset())
-    return list(out)
 
 
 def _bodies(lines: Sequence[Line], own: Mapping[str, tuple[int, str]]) -> Iterator[tuple[int, str]]:

@@ -31,11 +31,15 @@ __all__ = [
     "NAME",
     "Posed",
     "Seed",
+    "differentiated",
     "expressions",
+    "in_order",
     "is_differential_name",
+    "names_in",
     "pose",
     "together",
     "unknown_sides",
+    "used_names",
     "with_objective",
 ]
 
@@ -64,7 +68,7 @@ class Seed:
 def pose(lines: Sequence[Line], declare: Iterable[str], wrt: Sequence[str]) -> Posed:
     """The problem of a derivation. Raises MatcalcError where there is none to be found."""
     declarations = [*declare, *(line.sides[0].words for line in lines if line.kind == "declaration")]
-    seeds = list(_seeds(lines))
+    seeds = in_order(list(_seeds(lines)))
     if not seeds:
         raise ParseError("there is no line to judge", hint="write f = ..., d(f) = ... or grad(f, x) = ...")
     kept, problem = together(seeds, declarations)
@@ -88,6 +92,39 @@ def _seeds(lines: Sequence[Line]) -> Iterator[Seed]:
         for body in expressions(left, defined):
             many += 1
             yield Seed(f"{HIDDEN}{many}", body, i)
+
+
+def in_order(seeds: list[Seed]) -> list[Seed]:
+    """The seeds, each after those whose names it uses: ``where R = A*X - B`` may come late."""
+    by_name = {s.name: s for s in seeds}
+    out: dict[str, Seed] = {}
+
+    def visit(name: str, above: frozenset[str]) -> None:
+        if name in out or name in above:
+            return
+        for inner in names_in(by_name[name].body):
+            if inner in by_name:
+                visit(inner, above | {name})
+        out[name] = by_name[name]
+
+    for name in by_name:
+        visit(name, frozenset())
+    return list(out.values())
+
+
+def names_in(text: str) -> list[str]:
+    """The names of variables in an expression; none where it cannot be read."""
+    try:
+        return used_names(parse_tree(text))
+    except MatcalcError:
+        return []
+
+
+def used_names(tree: Node) -> list[str]:
+    """The names of variables, and of what is differentiated by name."""
+    names = Names()
+    names.read(tree, lambda n: n in KNOWN)
+    return [*names.variables, *names.differentiated]
 
 
 def is_differential_name(name: str, defined: Iterable[str]) -> bool:

@@ -22,7 +22,7 @@ from matcalc.language.dims import Shape
 from matcalc.language.syntax import Node, parse_tree
 from matcalc.language.terms import Term
 
-__all__ = ["Answer", "Piece", "parts_of", "place_of", "read_answer", "sides", "statements"]
+__all__ = ["Answer", "Piece", "inlined", "parts_of", "place_of", "read_answer", "sides", "statements"]
 
 NAME = re.compile(r"\s*([^\W\d]\w*)\s*")
 OPENING, CLOSING = "([{", ")]}"
@@ -56,7 +56,7 @@ class Answer:
         table: dict[str, Form] = {}
         out = form
         for k, piece in enumerate(self.pieces):
-            out = _inlined(form if k == i else piece.form, table) if table else (form if k == i else piece.form)
+            out = inlined(form if k == i else piece.form, table) if table else (form if k == i else piece.form)
             if piece.name is not None:
                 table[piece.name] = out
         return build(out, self.reader())
@@ -87,14 +87,14 @@ class _Reader:
         return self.context.written_out(self.context.read(tree, self.text, self.shape))
 
 
-def _inlined(form: Form, table: dict[str, Form]) -> Form:
+def inlined(form: Form, table: dict[str, Form]) -> Form:
     """The form with names replaced by what they stand for."""
     if form.op == "leaf":
         item = form.item
         if isinstance(item, Term):
             return table.get(item.data, form) if item.op == "sym" else form
         return table.get(item.data, form) if item is not None and item.kind == "name" else form
-    args = tuple(_inlined(a, table) for a in form.args)
+    args = tuple(inlined(a, table) for a in form.args)
     return form if args == form.args else with_args(form, args, form.data)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from matcalc.errors import MatcalcError, Span
 from matcalc.homework.meaning import without_fractions
 from matcalc.homework.read import sides, statements
+from matcalc.language.program import KNOWN
 
 __all__ = ["Line", "Side", "plain_lines"]
 
@@ -31,6 +32,7 @@ WORDS = re.compile(
 DECLARATION = re.compile(r"\s*[^\W\d]\w*(?:\[\w+\])?(?:\s*,\s*[^\W\d]\w*)*\s*:(?!=)\s*(?P<what>.+)", re.DOTALL)
 PROPERTY = "symmetric|skew|diagonal|orthogonal|posdef|invertible|positive|constant"
 SHAPED = re.compile(rf"\s*(?:scalar\b|function\b|elementwise\b|\(|[\w*+\- ]+(?:[×x,].*)?$|\w+\s+(?:{PROPERTY}))")
+APPLIED = re.compile(r"\s*([^\W\d]\w*)\(\s*([^\W\d]\w*(?:\s*,\s*[^\W\d]\w*)*)\s*\)\s*")
 DERIVE = re.compile(r"\s*derive\s+(\w+)\s+wrt\s+(.+)")
 
 
@@ -74,16 +76,26 @@ def plain_lines(text: str | Sequence[str]) -> tuple[str, list[Line]]:
     """The text as a whole and its statements. Of a list, every item is one line."""
     if isinstance(text, str):
         whole = text.lstrip("\n")
-        starts: list[int] | None = None
     else:
         items = [str(t).replace("\n", " ") for t in text]
         whole = "\n".join(items)
-        starts = None
-    plain = without_fractions(whole)
-    return whole, list(_lines(whole, plain, starts))
+    plain = _without_arguments(without_fractions(whole))
+    return whole, list(_lines(whole, plain))
 
 
-def _lines(whole: str, plain: str, starts: list[int] | None) -> Iterator[Line]:
+def _without_arguments(text: str) -> str:
+    """The text with ``f(x)`` as f, where a line defines ``f(x) = ...``; every character keeps its place."""
+    for span in statements(text):
+        left, *rest = sides(text, span)
+        match = APPLIED.fullmatch(text[_after_words(text, span) : left.end])
+        if match is None or not rest or match[1] in KNOWN:
+            continue
+        call = re.compile(rf"(?<!\w){match[1]}\(\s*{re.escape(match[2].strip())}\s*\)")
+        text = call.sub(lambda m, f=match[1]: f.ljust(len(m.group())), text)  # type: ignore[misc]
+    return text
+
+
+def _lines(whole: str, plain: str) -> Iterator[Line]:
     for span in statements(plain):
         number = whole.count("\n", 0, span.start) + 1
         begin = _after_words(plain, span)

@@ -175,7 +175,8 @@ def _by_variable(reader: CodeReader, result: Item, wrt: Sequence[str]) -> dict[s
         if len(values) == len(wrt):
             return {name: v.term for name, v in zip(wrt, values, strict=True)}
         raise reader.source.unread(f"the code returns {len(values)} arrays, not {len(wrt) or 1}")
-    assert isinstance(result, Value)
+    if not isinstance(result, Value):
+        raise reader.source.unread("the answer is not an array")
     if wrt and not (reader.explicit and len(wrt) == 1):
         named = {w: v.term for w in wrt for v in [_gradient_named(reader, w)] if v is not None}
         if len(named) == len(wrt):

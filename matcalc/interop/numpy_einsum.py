@@ -37,6 +37,8 @@ def einsum(s: Source, spec: str, arrays: list[Value]) -> Value:
     if not arrow:
         letters = "".join(parts)
         output = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    if len(set(output)) < len(output) or not set(output) <= set("".join(parts)):
+        raise s.unread("every index of the result of einsum is one of an array")
     _check_sizes(s, parts, arrays)
     if len(arrays) == 1:
         made = SINGLE.get(_canonical(f"{parts[0]}->{output}"))

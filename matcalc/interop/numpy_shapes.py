@@ -57,7 +57,7 @@ def reshape(a: Arguments) -> Value:
         return Value(as_column(v), 2)
     if rows is ONE and cols in (minus, total):
         return Value(flipped(as_column(v)), 2)
-    if (rows, cols) == v.shape or (rows in (minus, v.shape[0]) and cols is v.shape[-1] and v.axes == 2):
+    if v.axes == 2 and rows in (minus, v.shape[0]) and cols in (minus, v.shape[1]) and wanted != [minus, minus]:
         return v
     if minus not in wanted and rows * cols is total:
         return Value(flipped(terms.make("unvec", as_column(v), data=(cols, rows))), 2)

@@ -20,7 +20,7 @@ class IndexedName(NamedTuple):
     """An indexed size such as ``m[i-1]``."""
 
     name: str
-    index: Dim
+    index: Dim  # type: ignore[assignment]  # hides tuple.index, which nothing here uses
 
     def __str__(self) -> str:
         return f"{self.name}[{self.index}]"

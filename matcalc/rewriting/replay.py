@@ -23,6 +23,7 @@ from matcalc.rewriting.steps import Step
 
 __all__ = ["BrokenStep", "check_chain", "replay"]
 
+FOLDING = frozenset(("fold-definition", "solve-definition", "power-of-definition", "lemma"))
 Move = Callable[[Term, Mapping[str, Term], Setting], Term | None]
 
 
@@ -45,7 +46,7 @@ def replay(
         for part in step.substeps:
             replay(part, rules, setting, moves, readings)
         return step.after
-    if step.rule in PRESENTATION and not step.bindings:
+    if (step.rule in PRESENTATION or step.rule in FOLDING) and not step.bindings:
         if _one_normal_form(step.before, step.after, setting):
             return step.after
     elif moves is not None and step.rule in moves:
