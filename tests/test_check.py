@@ -216,6 +216,24 @@ def test_an_answer_may_be_a_shape() -> None:
     assert (wrong.status, wrong.diagnosis[0].kind, wrong.diagnosis[0].answer) == ("wrong", "shape", "1×m")
 
 
+def test_an_answer_must_not_repeat_the_question() -> None:
+    assert check("squares", "grad(f, x)").status == "unreadable"
+    assert check("layer", "grad(L, W)").status == "unreadable"
+    assert matcalc.check("loss(Y)", "Y", "grad(loss, Y)", "Y : m×n").status == "correct"
+
+
+def test_a_differential_is_right_up_to_reading_it_off() -> None:
+    assert check("squares", "df = 2*(A*x - b)'*A*dx").equal_up_to == "differential"
+    assert check("squares", "df = 2*(A*x - b)'*A*dx", strict=True).status == "wrong"
+    assert check("squares", "2*(A*x + b)'*A*d(x)").diagnosis[0].kind == "sign"
+
+
+def test_a_variable_with_very_many_entries() -> None:
+    declare = "A : 70×80; X : 80×60; B : 70×60"
+    assert matcalc.check("normF(A*X - B)^2", "X", "2*A'*(A*X - B)", declare).status == "correct"
+    assert matcalc.check("normF(A*X - B)^2", "X", "A'*(A*X - B)", declare).diagnosis[0].kind == "factor"
+
+
 # ------------------------------------------------------------------------- other languages
 @pytest.mark.parametrize(
     "answer",

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from matcalc.errors import MatcalcError
 from matcalc.homework.form_building import build
 from matcalc.homework.form_text import text_of
 from matcalc.homework.form_trees import form_of_tree, names_of, tree_of
-from matcalc.homework.forms import form_of, places, put
-from matcalc.homework.mistakes import slips
+from matcalc.homework.forms import at, form_of, places, put
+from matcalc.homework.mistakes import slips, undone
 from matcalc.homework.verdict import KINDS
 from matcalc.language.elaborate import parse_expression, parse_problem
 from matcalc.language.expressions import read_expression
 from matcalc.language.syntax import parse_tree
+from matcalc.language.terms import Term
+from matcalc.numeric.rulecheck import check_identity
 from matcalc.rewriting.mutants import mutants
-from matcalc.rewriting.rules import rule_book
+from matcalc.rewriting.normal import equal
+from matcalc.rewriting.rules import Rule, rule_book
+from matcalc.trust import samples_of
 from tests.answers import PROBLEMS, WRONG, Array
 from tests.test_check import judge
 
@@ -105,6 +113,42 @@ def test_every_mistake_has_a_kind_and_a_sentence() -> None:
     named = {s.id for s in rule_book().statements if s.group == "mistakes"}
     assert named == {s.id for s in own}
     assert len({(s.meant, s.written) for s in own}) == len(own)
+
+
+def slipped(rule: Rule) -> Iterator[Term]:
+    """The right side of a rule with one slip made in it, where the shapes still fit."""
+    form = form_of(rule.rhs)
+    seen = {rule.rhs}
+    for slip in slips():
+        made = replace(slip, meant=slip.written, written=slip.meant)
+        for path, here in places(form):
+            if any(at(form, path[:k]).op == "d" for k in range(len(path))):
+                continue
+            for _, _, new in undone(made, here):
+                try:
+                    term = build(put(form, path, new))
+                except MatcalcError:
+                    continue
+                if term.shape == rule.rhs.shape and term not in seen:
+                    seen.add(term)
+                    yield term
+
+
+def test_a_slip_in_a_rule_is_refused_unless_it_makes_an_equal_term() -> None:
+    """The mistakes are mutations of the rules as well: what the rule check lets pass is equal by its normal form."""
+    book = rule_book()
+    made = 0
+    unproved = []
+    for rule in book.rules:
+        facts = {n: frozenset(c.name for c in rule.conditions if n in c.args) for n in rule.metavars}
+        samples = samples_of(rule)
+        for term in list(slipped(rule))[:25]:
+            made += 1
+            if check_identity(samples, term)[1] is None and equal(term, rule.rhs, facts) is not True:
+                unproved.append((rule.id, str(term)))
+    assert made > 3000
+    constant = [u for u in unproved if any(w in u[1] for w in ("eye(", "ones(", "zeros(", "commutation("))]
+    assert len(unproved) - len(constant) < 40, unproved  # 0 and 1 are their own squares, exp its own derivative, ...
 
 
 # ------------------------------------------------------------------------------------ forms

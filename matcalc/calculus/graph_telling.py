@@ -26,11 +26,13 @@ from matcalc.errors import CannotDerive
 from matcalc.language import terms
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.terms import Term
+from matcalc.rewriting.cost import cost
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.steps import Step
 
 __all__ = ["through_graph"]
 
+SHORTER = 0.5  # of cost: what a formula must gain to be written without the names of cotangents
 Finish = Callable[[str, Step], tuple[Step, ...]]  # the last lines of a variable: conventions, layout
 
 
@@ -73,7 +75,7 @@ class _Telling:
         for node in self.graph.backward[1:]:
             if node.kind == "input" and node.name not in self.names:
                 continue
-            steps = self.node(node)
+            steps = self.shorter(node, self.node(node))
             is_used = node.kind == "defined" and any(n != node.name for n in self.names)
             if node.name in self.names:
                 own[node.name] = (*steps, *finish(node.name, steps[-1]))
@@ -82,11 +84,11 @@ class _Telling:
                     self.lines.append(self._lines(f"grad({self.label}, {node.name})", steps, node))
                 self.statements.append(Definition(self.weights[node.name], steps[-1].after))
         ordered = {n: own[n] for n in self.names if n in own}
-        statements = tuple(self.statements)
+        statements = self.used([steps[-1].after for steps in own.values()])
         setting = self.setting(frozenset(self.names))
         defined = {s.name for s in statements}
         named = {n: w for n, w in self.weights.items() if w in defined}
-        back = Pass(statements, statements, tuple(self.lines), setting=setting, local=True, cotangents=named)
+        back = Pass(statements, tuple(self.statements), tuple(self.lines), setting=setting, local=True, cotangents=named)
         return ordered, back
 
     @property
@@ -115,6 +117,27 @@ class _Telling:
         assert made is not None
         q = self.question(node)
         return (made, *presented(q, made, label))
+
+    def shorter(self, node: Node, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """With the children's cotangents put in, where that is shorter: ``P - Y`` behind softmax and cross-entropy."""
+        last = steps[-1]
+        bodies = {s.name: s.term for s in self.statements if s.name in last.after.free}
+        if not bodies:
+            return steps
+        made = move("put-back", last.after, Setting(), given=bodies, label=last.label, level=1)
+        assert made is not None
+        more = (made, *presented(self.question(node), made, last.label))
+        return (*steps, *more) if cost(more[-1].after) < cost(last.after) - SHORTER else steps
+
+    def used(self, answers: Sequence[Term]) -> tuple[Definition, ...]:
+        """The cotangents that the answers are written with, in the order in which they are computed."""
+        names = {n for t in answers for n in t.free}
+        kept = []
+        for s in reversed(self.statements):
+            if s.name in names:
+                kept.append(s)
+                names |= s.term.free
+        return tuple(reversed(kept))
 
     def only_child(self, c: _Contribution, node: Node, label: str) -> Iterator[Step]:
         for s in c.steps:
@@ -156,6 +179,8 @@ class _Telling:
         steps = [replace(started(q), reason=f"{parent.name} alone varies")]
         for made in linear_form(q, steps[-1].after):
             steps.append(made)
+        if child.kind == "defined":
+            steps += self.by_name(child, steps[-1])
         c = _Contribution(child, (), body, use)
         label = self.through(c, parent)
         steps.append(self.read(q, child, parent, steps[-1].after, label))
@@ -163,6 +188,12 @@ class _Telling:
         steps += presented(shown, steps[-1], label)
         steps += released(shown, steps[-1], self.book)
         return replace(c, steps=tuple(steps), term=steps[-1].after)
+
+    def by_name(self, child: Node, last: Step) -> list[Step]:
+        """The child's own value in its derivative, as in ``d(p) = p.*d(s) - p*(p'*d(s))``."""
+        assert child.body is not None
+        made = move("by-name", last.after, Setting(), given={child.name: child.body}, label=last.label, level=1)
+        return [made] if made is not None and made.after is not last.after else []
 
     def read(self, q: Question, child: Node, parent: Node, line: Term, label: str) -> Step:
         """From the local derivative to what it contributes, in one line."""

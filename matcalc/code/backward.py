@@ -201,6 +201,7 @@ def _forward(
 ) -> tuple[_Open, dict[Node, str]]:
     writer, namer = writer_for(module, g), Namer(module.taken)
     labels = _output_names(problem, loss)
+    bodies = {d.name: d.term for d in problem.definitions}
     program, names = lay_out(
         writer,
         namer,
@@ -213,7 +214,7 @@ def _forward(
     doc = [
         f"{problem.objective_name} = {plain(str(problem.objective))}: what the loss is of, and a cache for backward.",
         "",
-        *(f"{label} = {plain(str(t))}" for label, t in zip(labels, loss.outputs, strict=True)),
+        *(f"{label} = {plain(str(bodies.get(label, t)))}" for label, t in zip(labels, loss.outputs, strict=True)),
     ]
     return _Open(tuple(doc), tuple(body_lines(module, program)), program.outputs, program.sizes), names
 

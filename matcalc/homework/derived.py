@@ -24,7 +24,16 @@ from matcalc.numeric.derivative import Objective, Structure, all_directions
 from matcalc.numeric.evaluate import Array, Point, extrapolated
 from matcalc.numeric.statements import with_statements
 
-__all__ = ["Derived", "Found", "derivative_at", "derived_value", "hessian_at", "jacobian_at", "shape_of_derivative"]
+__all__ = [
+    "MOST_ENTRIES",
+    "Derived",
+    "Found",
+    "derivative_at",
+    "derived_value",
+    "hessian_at",
+    "jacobian_at",
+    "shape_of_derivative",
+]
 
 Kind = Literal["gradient", "jacobian", "hessian"]
 MOST_ENTRIES = 2_500  # of a variable that is differentiated entry by entry

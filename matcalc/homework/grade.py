@@ -29,7 +29,7 @@ from matcalc.homework.shapes import read_shape
 from matcalc.homework.verdict import Counterexample, Finding, Verdict
 from matcalc.language import terms
 from matcalc.language.problem import Problem
-from matcalc.language.terms import Term
+from matcalc.language.terms import Term, differential
 from matcalc.numeric.certify import Certificate
 from matcalc.numeric.evaluate import Array
 from matcalc.numeric.sample import CannotSample
@@ -89,7 +89,8 @@ class Judge:
     # ------------------------------------------------------------------------------- reading
     def context(self) -> Context:
         """A fresh context for one answer."""
-        return Context(self.question.problem, self.question.derived)
+        wrt = self.question.wrt
+        return Context(self.question.problem, self.question.derived, asked=() if wrt is None else (wrt,))
 
     def check(self, text: str, intake: Intake | None = None) -> Verdict:
         """The verdict on an answer in the plain language; ``intake`` knows what it was before."""
@@ -124,6 +125,10 @@ class Judge:
         """The verdict on an answer that was read."""
         if answer.term is None:
             return self._ill_shaped(answer)
+        if self._repeats_the_question(answer.term):
+            return self.verdict("unreadable", answer.text, message="the answer repeats the question")
+        if answer.term.tangent and self.question.wrt is not None:
+            return self._differential(answer)
         try:
             convention, found = self._compared(answer.term)
         except (CannotSample, MatcalcError) as reason:
@@ -133,6 +138,38 @@ class Judge:
         if found.outcome == "unknown":
             return self._undecided(answer, found.reason)
         return self._wrong(answer, found)
+
+    def _repeats_the_question(self, term: Term) -> bool:
+        """Whether the derivative that is asked for stands in the answer by name."""
+        q = self.question
+        if q.wrt is None:
+            return False
+        asked = [n for n, d in q.derived.items() if d.body is q.problem.objective and d.by is q.variable]
+        return any(n in term.free for n in asked if q.derived[n].kind != "hessian" or q.order == 2)
+
+    def _differential(self, answer: Answer) -> Verdict:
+        """An answer with differentials in it is the differential of the objective."""
+        q = self.question
+        assert q.wrt is not None
+        change = differential(q.variable)
+        hint = None
+        if q.kind == "gradient" and q.formula is not None and q.formula.shape == q.variable.shape:
+            product = terms.mul(terms.transpose(q.formula), change)
+            hint = product if product.is_scalar else terms.make("tr", product)
+        asked = Question(
+            q.problem,
+            None,
+            seed=q.seed,
+            derived=q.derived,
+            target=differential(q.problem.objective),
+            varying=(q.wrt,),
+            hint=hint,
+        )
+        verdict = Judge(asked, self.strictness).judge(answer)
+        if verdict.status == "correct" and self.strictness.strict:
+            finding = Finding("layout", "this is the differential, not the derivative", str(q.formula or ""))
+            return replace(verdict, status="wrong", diagnosis=[finding])
+        return replace(verdict, equal_up_to="differential" if verdict.status == "correct" else None)
 
     def _read_as(self, answer: Answer) -> str:
         return str(answer.term) if answer.term is not None else ""

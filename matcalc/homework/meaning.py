@@ -94,7 +94,7 @@ class Context:
         for pattern in OF_VARIABLE:
             match = pattern.fullmatch(name)
             by = self._value(match.group(1)) if match is not None else None
-            if by is not None and by.op == "sym":
+            if by is not None and by.op == "sym" and by.data not in self.asked:
                 made = self.derivative("gradient", self.problem.objective, by)
                 self.notes[f"{name} read as the gradient of {self.problem.objective_name} by {by}"] = None
                 return made

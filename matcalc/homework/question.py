@@ -19,10 +19,19 @@ import numpy as np
 from matcalc.calculus.derive import derive
 from matcalc.errors import MatcalcError
 from matcalc.homework.compare import Ground, Place, close
-from matcalc.homework.derived import Derived, Found, hessian_at, jacobian_at, shape_of_derivative, written_out
+from matcalc.homework.derived import (
+    MOST_ENTRIES,
+    Derived,
+    Found,
+    hessian_at,
+    jacobian_at,
+    shape_of_derivative,
+    written_out,
+)
 from matcalc.language.dims import Shape
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, subterms
+from matcalc.numeric.certify import certify
 from matcalc.numeric.draw import subspace
 from matcalc.numeric.evaluate import Array
 from matcalc.numeric.sample import CannotSample
@@ -144,8 +153,7 @@ class Question:
         if self.kind == "hessian":
             found = hessian_at(self.problem, place.point, self.wrt)
             return self._stackings([(None, found.value)], place), found.exact
-        problem = place.problem
-        found = jacobian_at(problem, place.point, self.wrt)
+        found = self._first(place)
         if self.kind == "gradient":
             return self._gradients(found, place), found.exact
         first = [(None, found.value), ("transpose", found.value.T)]
@@ -157,6 +165,27 @@ class Question:
             first = [(None, own.T if self._is_turned else own), ("transpose", own if self._is_turned else own.T)]
             first.append(("vec", found.value))
         return self._stackings(first, place), found.exact
+
+    def _first(self, place: Place) -> Found:
+        """The first derivative; of a variable with very many entries the deriver's, which the certifier has compared
+        along directions."""
+        assert self.wrt is not None
+        if place.values[self.wrt].size <= MOST_ENTRIES or self.structured is not None:
+            return jacobian_at(place.problem, place.point, self.wrt)
+        formula = self._certified
+        if formula is None:
+            raise MatcalcError(f"'{self.wrt}' has too many entries to be differentiated numerically")
+        value = place.value(formula)
+        outputs = place.value(self.problem.objective).size
+        return Found(value.reshape(outputs, -1, order="F"), True)
+
+    @cached_property
+    def _certified(self) -> Term | None:
+        found = self._derived()
+        assert self.wrt is not None
+        if found is None or certify(self.problem, {self.wrt: found}, points=3).status != "verified":
+            return None
+        return found
 
     def _gradients(self, found: Found, place: Place) -> list[Expectation]:
         """A gradient, and the ways in which it may be written besides."""

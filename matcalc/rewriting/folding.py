@@ -23,7 +23,7 @@ from matcalc.rewriting.normal import Normalizer
 from matcalc.rewriting.polynomial import as_rational
 from matcalc.rewriting.steps import Step
 
-__all__ = ["fold"]
+__all__ = ["FOLDS", "fold"]
 
 MAX_PAIRS = 48  # neighbours looked at as lemmas
 ROUNDS = 3  # a lemma may enable another
@@ -47,6 +47,15 @@ def fold(raw: Term, names: Names, n: Normalizer, label: str) -> tuple[Term, tupl
             break
         now = _step(steps, "lemma", now, after, said, label)
     return now, tuple(steps)
+
+
+# Each pass by the name of its step, to be done again.
+FOLDS: Mapping[str, Callable[[Term, Names, Normalizer], Term]] = {
+    "fold-definition": lambda t, names, n: _bodies(t, names),
+    "solve-definition": lambda t, names, n: _solved(t, names, n),
+    "power-of-definition": lambda t, names, n: _powers(t, names, n),
+    "lemma": lambda t, names, n: _lemmas(t, names, n)[0],
+}
 
 
 def _step(steps: list[Step], rule: str, before: Term, after: Term, reason: str, label: str) -> Term:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from matcalc.errors import MatcalcError
 from matcalc.language.terms import Term, at, put, replace, symbol
 from matcalc.rewriting.engine import Setting, apply
+from matcalc.rewriting.folding import FOLDS
 from matcalc.rewriting.matching import FAMILY, Bindings
 from matcalc.rewriting.normal import Normalizer, equal
 from matcalc.rewriting.present import REASONS as PRESENTATION
@@ -23,7 +24,6 @@ from matcalc.rewriting.steps import Step
 
 __all__ = ["BrokenStep", "check_chain", "replay"]
 
-FOLDING = frozenset(("fold-definition", "solve-definition", "power-of-definition", "lemma"))
 Move = Callable[[Term, Mapping[str, Term], Setting], Term | None]
 
 
@@ -46,7 +46,11 @@ def replay(
         for part in step.substeps:
             replay(part, rules, setting, moves, readings)
         return step.after
-    if (step.rule in PRESENTATION or step.rule in FOLDING) and not step.bindings:
+    if step.rule in FOLDS and not step.bindings:
+        names = {symbol(name, *body.shape): body for name, body in setting.definitions.items()}
+        if FOLDS[step.rule](step.before, names, Normalizer(setting.facts)) is step.after:
+            return step.after
+    if (step.rule in PRESENTATION or step.rule in FOLDS) and not step.bindings:
         if _one_normal_form(step.before, step.after, setting):
             return step.after
     elif moves is not None and step.rule in moves:
