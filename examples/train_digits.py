@@ -101,7 +101,12 @@ def adam(parameters: Parameters, grads: Parameters, state: dict[str, tuple[Array
 
 
 def train(
-    x: Array, labels: Array, held_out: float = 0.25, hidden: tuple[int, ...] = (128, 64), epochs: int = 40, seed: int = 0
+    x: Array,
+    labels: Array,
+    held_out: float = 0.25,
+    hidden: tuple[int, ...] = (128, 64),
+    epochs: int = 40,
+    seed: int = 0,
 ) -> float:
     """Train on a part of the data; the accuracy on the rest."""
     rng = np.random.default_rng(seed)
@@ -123,7 +128,9 @@ def train(
             total += value / batches
         accuracy = float(np.mean(network.scores(x[rest], x[rows]).argmax(axis=1) == labels[rest]))
         bar = "#" * (20 * epoch // epochs)
-        print(f"\r[{bar:20}] epoch {epoch}/{epochs}  loss {total:.4f}  held out {accuracy:.1%}", end="", file=sys.stderr)
+        print(
+            f"\r[{bar:20}] epoch {epoch}/{epochs}  loss {total:.4f}  held out {accuracy:.1%}", end="", file=sys.stderr
+        )
     print(file=sys.stderr)
     return accuracy
 

@@ -374,7 +374,8 @@ def test_a_folder_is_graded(matcalc: Run, folder: Path) -> None:
 def test_an_answer_that_takes_too_long_is_ended_alone(folder: Path) -> None:
     from matcalc.homework.folder import Grading, grade_folder
 
-    (folder / "answers" / "slow.txt").write_text("sum(i in 1..19000, inv(A'*A)*x)", encoding="utf-8")
+    slow = "*".join(f"inv(A'*A + {k}*eye(n))" for k in range(1, 25))
+    (folder / "answers" / "slow.txt").write_text(f"sum(i in 1..19000, {slow}*x)", encoding="utf-8")
     problem = (folder / "p.mc").read_text(encoding="utf-8")
     grades = grade_folder(folder / "answers", Grading(problem, timeout=0.4, jobs=1))
     found = {g.name: g for g in grades}

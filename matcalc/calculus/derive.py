@@ -25,9 +25,8 @@ from matcalc.calculus.moves import MOVES, READINGS, move
 from matcalc.calculus.sums import FORMS, rewritten
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.problem import Definition, Problem
-from matcalc.language.terms import Term, transpose, zeros
+from matcalc.language.terms import Term, zeros
 from matcalc.rewriting.engine import Setting
-from matcalc.rewriting.normal import equal
 from matcalc.rewriting.replay import check_chain, replay
 from matcalc.rewriting.rules import RuleBook, rule_book
 from matcalc.rewriting.steps import Step

@@ -27,7 +27,7 @@ from matcalc.numeric.evaluate import Array, Point, evaluate_all, size_of
 from matcalc.numeric.lines import step_point
 from matcalc.numeric.sample import CannotSample
 
-__all__ = ["Agreement", "Ground", "Place", "TooLarge", "agreement", "close", "require_affordable"]
+__all__ = ["Agreement", "Ground", "Place", "TooLarge", "agreement", "close", "require_affordable", "turns"]
 
 EXACT, DIFFERENCES, WRONG = 1e-9, 1e-6, 1e-4  # relative errors: up to the first two equal, above the last different
 POINTS = 6  # that must agree
@@ -237,6 +237,16 @@ def _require(t: Term, sizes: dict[str, object], turns: float) -> None:
             if many * turns > MOST_TURNS:
                 raise TooLarge("a sum has too many terms to evaluate")
             _require(s.args[0], {**sizes, **_inner(s, sizes)}, max(1.0, many) * turns)
+
+
+def turns(t: Term, sizes: Mapping[str, object]) -> float:
+    """How many times bodies are evaluated under the sums of a term."""
+    total = 0.0
+    for s in _outside_binders(t):
+        if s.op in BINDERS:
+            many = max(1.0, _length(s, dict(sizes)))
+            total += many * max(1.0, turns(s.args[0], {**sizes, **_inner(s, dict(sizes))}))
+    return total
 
 
 def _outside_binders(t: Term) -> list[Term]:

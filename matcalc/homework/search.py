@@ -12,7 +12,7 @@ import numpy as np
 
 from matcalc.errors import MatcalcError
 from matcalc.homework.background import Background
-from matcalc.homework.compare import Place, close
+from matcalc.homework.compare import Place, close, turns
 from matcalc.homework.edits import Edit
 from matcalc.homework.form_building import build, shape_of
 from matcalc.homework.form_text import text_of
@@ -30,6 +30,7 @@ CONFIRMING = 4  # further points
 MOST_EDITS = 1_500  # of a well-shaped answer
 MOST_READ = 800  # of one whose shapes do not fit
 MOST_FINDINGS = 3
+CHEAP = 50  # evaluations of a body under a sum that cost little
 
 
 @dataclass(slots=True)
@@ -56,6 +57,13 @@ class Search:
     @property
     def last(self) -> int:
         return len(self.answer.pieces) - 1
+
+    @property
+    def limit(self) -> int:
+        """How many changes are tried: the fewer, the longer one evaluation takes."""
+        if self.answer.term is None:
+            return MOST_READ
+        return int(MOST_EDITS / max(1.0, turns(self.answer.term, self.place.point.sizes) / CHEAP))
 
     # ------------------------------------------------------------------------- believing
     def places(self) -> Iterator[Place]:
@@ -118,7 +126,7 @@ class Search:
     # --------------------------------------------------------------------------- trying
     def try_edits(self, edits: Iterable[Edit], piece: int) -> None:
         """Try changes of one piece; those that fit go into the findings."""
-        limit = MOST_EDITS if self.answer.term is not None else MOST_READ
+        limit = self.limit
         good: list[tuple[Edit, str]] = []
         for edit in edits:
             if self.tried >= limit:

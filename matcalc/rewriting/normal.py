@@ -300,11 +300,7 @@ class Normalizer:
             return T.commutation(f.data[1], f.data[0])
         if op == "kron":
             return T.make("kron", *(self.flip_term(a) for a in f.args))
-        if (
-            op == "sym"
-            and f.shape.is_square
-            and self.facts.get(f.data, frozenset()) & {"symmetric", "posdef", "diagonal"}
-        ):
+        if f.shape.is_square and any(self.has(f, fact) for fact in ("symmetric", "posdef", "diagonal")):
             return f
         if op == "hess" and f.data[1] == f.data[2]:
             return f

@@ -19,12 +19,11 @@ def nonnegative(n: Normalizer, a: Term) -> bool:
     if op in ("size", "norm1", "norm2", "normF", "num", "const", "ones", "eye"):
         return True
     if op in ("sym", "elem"):
-        name = a.data if op == "sym" else a.data[0]
-        return "positive" in n.facts.get(name, frozenset())
+        return n.has(a, "positive")
     if op == "fn":
         return a.data[1] == 0 and a.data[0] in ("exp", "sigmoid", "abs", "relu", "step", "softplus", "sqrt", "cosh")
     if op in ("det",):
-        return a.args[0].op == "sym" and "posdef" in n.facts.get(a.args[0].data, frozenset())
+        return n.has(a.args[0], "posdef")
     if op in ("add", "had"):
         return all(n.nonnegative(x) for x in a.args)
     if op in ("pow", "hpow"):
@@ -49,12 +48,15 @@ def nonnegative(n: Normalizer, a: Term) -> bool:
 def positive_definite(n: Normalizer, f: Term) -> bool:
     if f.op == "inv":
         f = f.args[0]
-    return f.op == "sym" and "posdef" in n.facts.get(f.data, frozenset())
+    return n.has(f, "posdef")
 
 
 def has(n: Normalizer, f: Term, fact: str) -> bool:
+    """Whether a symbol, or a member of a family, is declared to have a property; its transpose has it too."""
     base = f.args[0] if f.op == "transpose" else f
-    return base.op == "sym" and fact in n.facts.get(base.data, frozenset())
+    if base.op not in ("sym", "elem"):
+        return False
+    return fact in n.facts.get(base.data if base.op == "sym" else base.data[0], frozenset())
 
 
 def adds_to_one(n: Normalizer, g: Term, f: Term) -> bool:
@@ -71,6 +73,6 @@ def _rows_add_to_one(n: Normalizer, f: Term) -> bool:
         if base.data is None:
             return turned
         return bool(base.data == (COLWISE if turned else ROWWISE))
-    if base.op != "sym" or "stochastic" not in n.facts.get(base.data, frozenset()):
+    if not n.has(base, "stochastic"):
         return False
     return turned if base.shape.cols is ONE else not turned
