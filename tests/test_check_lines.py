@@ -173,6 +173,13 @@ WRONG: list[tuple[str, dict[str, Any], list[str], int, str]] = [
         "hadamard",
     ),
     (
+        "Y = H*W\nL = loss(Y)\ngrad(L, W) = grad(L, W)'\n = H'*grad(L, Y)",
+        {"declare": "H : d×m; W : m×n"},
+        ["definition", "definition", "wrong", "right again"],
+        3,
+        "transpose",
+    ),
+    (
         "f = -(beta/2)*normF(Phi*W - T)^2\ngrad(f, W) = grad((beta/2)*normF(Phi*W - T)^2, W)\n"
         " = -beta/2*Phi'*(2*(Phi*W - T))\n = -beta*Phi'*(Phi'*W - T)",
         {"declare": "Phi : N×M; W : M×K; T : N×K; beta : scalar"},
@@ -279,6 +286,27 @@ def test_the_misprints_of_a_document_are_found_with_their_lines_and_corrections(
     assert corrections[14] == "2*A'*(A*x - b)"
     assert corrections[12].startswith("H'*grad(")
     assert all(f.correction for f in report.wrong)
+
+
+REGRESSION = r"""$$f(W) = c - \frac{\beta}{2} \sum_n \|t_n - W^T x_n\|^2$$
+
+$$\begin{align}
+\nabla f &= \nabla \left( \frac{\beta}{2} \sum_n \|t_n - W^T x_n\|^2 \right) \\
+&= \beta \sum_n x_n (t_n - W^T x_n)^T
+\end{align}$$
+
+Let $\bar{L}(Y^T) = L(Y)$ with $Y = HW$. Then $\nabla_{W^T} \bar{L} = (\nabla_W L)^T$, so
+$$\nabla_W L = \nabla_{W^T} \bar{L}$$ and $$\frac{\partial L}{\partial H} = \nabla_Y L\, W^T$$
+"""
+
+
+def test_a_document_names_its_functions_and_sums() -> None:
+    report = check_document(REGRESSION, "notes.md")
+    assert [(f.number, f.message.rpartition(": ")[2]) for f in report.wrong] == [
+        (4, "the derivative has the wrong sign"),
+        (9, "this is the transpose of the derivative"),
+    ]
+    assert {(5, "fine"), (8, "fine"), (9, "fine")} <= {(f.number, f.mark) for f in report.lines}
 
 
 def test_a_document_that_is_right_has_no_misprints() -> None:

@@ -14,7 +14,7 @@ import pytest
 import matcalc
 from matcalc.calculus.derive import replayed
 from matcalc.calculus.graph import graph_of
-from matcalc.errors import CannotDerive
+from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.elaborate import parse_expression, parse_problem
 from matcalc.language.terms import Term, replace, subterms
 from matcalc.numeric.lines import certify_equal
@@ -240,3 +240,35 @@ def test_the_command_line_draws(tmp_path: Path, request: pytest.FixtureRequest) 
     assert file.read_text(encoding="utf-8").startswith("<svg")
     wrong = run("derive", BATCH_NORM, "--gradients")
     assert wrong.returncode == 2 and "--format dot, mermaid or svg" in wrong.stderr
+
+
+# -------------------------------------------------------------------------------- bad input
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("a = b + x; b = a + y; derive b wrt x", "a uses b, b uses a"),
+        ("a = a + x; derive a wrt x", "a uses a"),
+        ("a = b; b = c*x; c = a'*x; derive c wrt x", "a uses b, b uses c, c uses a"),
+    ],
+)
+def test_a_circle_of_definitions_is_named(program: str, told: str) -> None:
+    with pytest.raises(MatcalcError, match="go round in a circle") as caught:
+        parse_problem(program)
+    assert told in caught.value.message
+    assert caught.value.span is not None and "h[t]" in caught.value.hint
+
+
+@pytest.mark.parametrize("method", ["auto", "graph", "differential"])
+def test_a_variable_that_does_not_occur_is_said_to_have_a_zero_gradient(method: str) -> None:
+    d = matcalc.derive("x : n; z : m; c = x'*x; L = c^2; derive L wrt x, z", method=method)
+    assert str(d.answers["z"]) == "zeros(m)"
+    assert "z does not occur in L: the derivative is zero" in d.notes
+    held = matcalc.derive("x : n; L = norm2(stop(x))^2; derive L wrt x", method=method)
+    assert any("only in copies that are held constant" in n for n in held.notes)
+
+
+def test_a_loss_that_is_no_number_is_said_to_have_a_jacobian() -> None:
+    d = matcalc.derive("H : n×d; W : d×k; L = H*W; derive L wrt W", method="graph")
+    assert d.methods == {"W": "differential"}
+    assert "L is n×k, not a number: this is its Jacobian; a loss is a number" in d.notes
+    assert not any("not a number" in n for n in matcalc.derive("H : n×d; x : d; H*x", wrt="x").notes)

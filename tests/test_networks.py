@@ -1,4 +1,4 @@
-"""Layers of networks as a textbook has them: the closed forms, and the emitted code against automatic differentiation."""
+"""Layers of networks as textbooks have them: the closed forms, and emitted code against automatic differentiation."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ class Course:
 
     def _verdict(self, answer: Answer) -> Verdict:
         try:
-            return self._judge().judge(answer)
+            return self._judge().judge(answer, repeats=True)
         except MatcalcError as error:
             return Verdict("undecided", message=error.message)
 

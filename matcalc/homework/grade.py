@@ -121,11 +121,11 @@ class Judge:
         return replace(made, **parts)  # type: ignore[arg-type]
 
     # ------------------------------------------------------------------------------- judging
-    def judge(self, answer: Answer) -> Verdict:
-        """The verdict on an answer that was read."""
+    def judge(self, answer: Answer, repeats: bool = False) -> Verdict:
+        """The verdict on an answer that was read. ``repeats``: the question may stand in it, as in a line of a derivation."""
         if answer.term is None:
             return self._ill_shaped(answer)
-        if self._repeats_the_question(answer.term):
+        if not repeats and self._repeats_the_question(answer.term):
             return self.verdict("unreadable", answer.text, message="the answer repeats the question")
         if answer.term.tangent and self.question.wrt is not None:
             return self._differential(answer)

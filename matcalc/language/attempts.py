@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matcalc.errors import ParseError, ShapeError
 from matcalc.language.conventions import base, convention, evident_vectors, lone_factors, scalar_calls
@@ -227,7 +228,7 @@ def _infer_definition(program: Program, reading: Reading, s: Defining) -> Part:
         if n.kind == "name" and n.data in program.defined and n.data not in reading.entries:
             if n.data in CONSTANTS and n.data not in program.defined:
                 continue
-            raise ParseError(f"'{n.data}' is used before it is defined", span=n.span, source=program.text)
+            raise _too_early(program, s, n)
     part = reading.infer(s.body)
     name = s.target.data
     if s.target.kind == "index":
@@ -242,6 +243,37 @@ def _infer_definition(program: Program, reading: Reading, s: Defining) -> Part:
             raise _differs(reading, s, target, part)
     reading.entries[name] = Entry("definition", part.shape)
     return part
+
+
+def _too_early(program: Program, s: Defining, n: Node) -> ParseError:
+    """The error for a name that is defined later, perhaps by way of the one that uses it."""
+    circle = _circle(program, n.data, s.target.data)
+    if circle:
+        told = ", ".join(f"{a} uses {b}" for a, b in pairwise([s.target.data, *circle]))
+        return ParseError(
+            f"the definitions go round in a circle: {told}",
+            span=n.span,
+            source=program.text,
+            hint="what is computed cannot be used to compute itself; a recurrence has an index, as in h[t] = f(h[t-1])",
+        )
+    return ParseError(f"'{n.data}' is used before it is defined", span=n.span, source=program.text)
+
+
+def _circle(program: Program, start: str, end: str) -> list[str]:
+    """The names on a way from one definition to another, each using the next; empty where there is none."""
+    ways: list[list[str]] = [[start]]
+    seen = {start}
+    while ways:
+        way = ways.pop(0)
+        if way[-1] == end:
+            return way
+        body = program.defined.get(way[-1])
+        used = dict.fromkeys(n.data for n in body.walk() if n.kind == "name") if body is not None else {}
+        for name in used:
+            if name in program.defined and name not in seen:
+                seen.add(name)
+                ways.append([*way, name])
+    return []
 
 
 def _differs(reading: Reading, s: Defining, target: Part, part: Part) -> ShapeError:
