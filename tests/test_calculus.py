@@ -21,8 +21,8 @@ from matcalc.language.ops import OPS
 from matcalc.language.problem import Problem, Symbol
 from matcalc.language.terms import Term, differential, subterms
 from matcalc.numeric.evaluate import Point, evaluate_all
-from matcalc.rewriting.normal import equal
 from matcalc.rewriting.folding import FOLDS
+from matcalc.rewriting.normal import equal
 from matcalc.rewriting.present import REASONS as PRESENTATION
 from matcalc.rewriting.rules import RuleBook, rule_book
 from matcalc.rewriting.steps import Step

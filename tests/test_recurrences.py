@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from matcalc.language.binders import substitute_index
 from matcalc.language.dims import Dim, dim
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.problem import Block, Boundary, Definition, Statement
-from matcalc.language.terms import Term, mul, neg, number, replace as replace_terms, subterms
+from matcalc.language.terms import Term, mul, neg, number, subterms
+from matcalc.language.terms import replace as replace_terms
 from matcalc.numeric.certify import certify
 
 RNN = """h[0] = h0
@@ -173,7 +175,11 @@ def told(d: matcalc.Derivation) -> dict[str, str]:
             if isinstance(line, Definition):
                 out[line.name] = str(line.term)
             else:
-                at = line.target if line.low is None or line.low is not line.high else substitute_index(line.target, s.index, line.low)
+                at = (
+                    line.target
+                    if line.low is None or line.low is not line.high
+                    else substitute_index(line.target, s.index, line.low)
+                )
                 out[str(at)] = str(line.term)
     return out
 
@@ -202,7 +208,7 @@ def test_every_line_is_checked_and_can_be_done_again(name: str, derived: dict[st
     assert max(checked) < 1e-9
     assert len(checked) > 0.85 * len(errors)
     for steps in d.lines.values():
-        assert all(a.after is b.before for a, b in zip(steps, steps[1:], strict=False))
+        assert all(a.after is b.before for a, b in pairwise(steps))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -307,7 +313,9 @@ def test_gradients_by_names_that_the_program_defines() -> None:
 def test_a_variable_that_does_not_occur_has_the_gradient_zero() -> None:
     d = matcalc.derive("v : n\n" + RNN.rpartition("\n")[0] + "\nderive L wrt v, W")
     assert str(d.answers["v"]) == "zeros(n)" and d.certificate.status == "verified"
-    e = matcalc.derive("h[0] = h0\nfor t in 1..T:\n    h[t] = W*h[t-1]\n    s[t] = V*h[t]\nL = loss(h[T])\nderive L wrt V, W")
+    e = matcalc.derive(
+        "h[0] = h0\nfor t in 1..T:\n    h[t] = W*h[t-1]\n    s[t] = V*h[t]\nL = loss(h[T])\nderive L wrt V, W"
+    )
     assert str(e.answers["V"]).startswith("zeros") and e.certificate.status == "verified"
 
 
@@ -407,7 +415,10 @@ def test_a_refusal_points_at_the_line() -> None:
         (LOOP.format("h[t] = W*h"), "family"),
         (LOOP.format("h = W*h[t-1]"), "members only"),
         (LOOP.format("for s in 1..T:"), "a block inside a block"),
-        ("W[i] : m[i]×m[i-1]\nx[0] = x0\nfor i in 1..k:\n    x[i] = W[i]*x[i]\nL = loss(x[k])\nderive L wrt W", "off by one"),
+        (
+            "W[i] : m[i]×m[i-1]\nx[0] = x0\nfor i in 1..k:\n    x[i] = W[i]*x[i]\nL = loss(x[k])\nderive L wrt W",
+            "off by one",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused(program: str, message: str) -> None:
@@ -459,7 +470,11 @@ def test_the_extremes_of_an_index_under_binders() -> None:
 
 def test_a_continued_block_is_one_equation() -> None:
     chain = chain_of(parse_problem(LECTURE), Order(1))
-    assert [(str(e.target), str(e.range)) for e in chain.equations] == [("x[0]", "0..0"), ("s[i]", "1..k"), ("x[i]", "1..k-1")]
+    assert [(str(e.target), str(e.range)) for e in chain.equations] == [
+        ("x[0]", "0..0"),
+        ("s[i]", "1..k"),
+        ("x[i]", "1..k-1"),
+    ]
     assert str(chain.families["x"].range) == "0..k-1" and str(chain.families["W"].range) == "1..k"
 
 

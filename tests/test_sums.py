@@ -21,7 +21,11 @@ from matcalc.rewriting.rules import rule_book
 
 BOOK = rule_book()
 W = symbol("W", "d", "k")
-KNOWN = {"x": Symbol("x", shape("d"), index="n"), "y": Symbol("y", shape("k"), index="n"), "a": Symbol("a", SCALAR, index="n")}
+KNOWN = {
+    "x": Symbol("x", shape("d"), index="n"),
+    "y": Symbol("y", shape("k"), index="n"),
+    "a": Symbol("a", SCALAR, index="n"),
+}
 KNOWN |= {"W": shape("d", "k"), "A": shape("d", "d"), "c": SCALAR, "w": shape("d"), "N": SCALAR}
 
 
@@ -65,7 +69,9 @@ def test_rows_need_columns_and_products_a_chain() -> None:
     with pytest.raises(ShapeError):
         bind("prod", "i", dim(1), dim("k"), symbol("B", "p", "q"))
     problem = parse_problem("W[i] : m[i-1]×m[i]; sum(i in 1..k, normF(W[i])^2)")
-    chained = bind("prod", "i", dim(1), dim("k"), parse_expression("W[i]", problem, extra={"i_": Symbol("", shape("i"))}))
+    chained = bind(
+        "prod", "i", dim(1), dim("k"), parse_expression("W[i]", problem, extra={"i_": Symbol("", shape("i"))})
+    )
     assert str(chained.shape) == "m[0]×m[k]"
 
 

@@ -239,9 +239,7 @@ class _Telling:
                 return inside[0] if inside else None
         return None
 
-    def finished(
-        self, s: Segment, like: Term, index: str, label: str, start: Term | None
-    ) -> tuple[list[Step], Term]:
+    def finished(self, s: Segment, like: Term, index: str, label: str, start: Term | None) -> tuple[list[Step], Term]:
         """From the raw formula to the printed one: cotangents put in, definitions folded, written well."""
         steps: list[Step] = []
         put = formula(s, like, index)
@@ -434,5 +432,3 @@ def _free(s: Statement) -> set[str]:
 
 def _targets(s: Statement) -> set[str]:
     return {line.name if isinstance(line, Definition) else str(line.target.data[0]) for line in _lines_of(s)}
-
-

@@ -149,7 +149,7 @@ def replayed(derivation: Derivation) -> bool:
     return True
 
 
-ALL_MOVES = {**MOVES, **CHAIN_MOVES}
+ALL_MOVES: Mapping[str, Any] = {**MOVES, **CHAIN_MOVES}
 ALL_READINGS = READINGS | CHAIN_READINGS
 
 
@@ -271,7 +271,7 @@ def _through_graph(asked: _Asked, names: tuple[str, ...]) -> Derivation:
             told[n] = (_absent(questions[n], f"grad({label}, {n})", "gradient"),)
     conventions = [c for q in questions.values() for c in conventions_of(q, "gradient", asked.layout, asked.structure)]
     if back.statements:
-        node, weight = next(reversed(back.cotangents.items()))
+        node, weight = list(back.cotangents.items())[-1]
         others = "" if len(back.cotangents) == 1 else ", and so are the other cotangents named"
         conventions.append(f"{weight} is grad({label}, {node}), the cotangent of {node}{others}")
     return Derivation(

@@ -88,7 +88,8 @@ class _Telling:
         setting = self.setting(frozenset(self.names))
         defined = {s.name for s in statements}
         named = {n: w for n, w in self.weights.items() if w in defined}
-        back = Pass(statements, tuple(self.statements), tuple(self.lines), setting=setting, local=True, cotangents=named)
+        before = tuple(self.statements), tuple(self.lines)
+        back = Pass(statements, *before, setting=setting, local=True, cotangents=named)
         return ordered, back
 
     @property

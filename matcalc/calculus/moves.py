@@ -283,7 +283,8 @@ def _skew_entries(t: Term, given: Given, setting: Setting) -> Term | None:
 # Moves that change what the line is about: the value before and after are different things.
 READINGS = frozenset(
     (
-        "differential", "read-off", "read-slope", "read-matrix", "does-not-occur", "layout", "linear-transform", "pair", "weigh",
+        "differential", "read-off", "read-slope", "read-matrix", "does-not-occur", "layout", "linear-transform",
+        "pair", "weigh",
         "project-symmetric", "project-skew", "project-diagonal", "entries-symmetric", "entries-skew",
     )
 )  # fmt: skip

@@ -67,4 +67,4 @@ def _fresh(e: Equation, count: int, taken: set[str]) -> str:
     several = ("z",) if count == 1 else ()
     host = f"z{e.name}" if len(e.name) == 1 else f"z_{e.name}"
     names = (*several, host, *(f"{host}{n}" for n in range(1, 100)))
-    return next(n for n in names if n not in taken)
+    return next(str(n) for n in names if n not in taken)

@@ -278,5 +278,5 @@ def _statements(sweep: Sweep, written: Callable[[Cotangent, Segment], Term]) -> 
 def at_range(target: Term, term: Term, index: str, where: Range, down: bool) -> Statement:
     """A definition of members for a range, or of one member."""
     if where.is_point:
-        return Boundary(*(substitute_index(t, index, where.low) for t in (target, term)))
+        return Boundary(substitute_index(target, index, where.low), substitute_index(term, index, where.low))
     return Block(index, where.low, where.high, (Boundary(target, term),), down=down)

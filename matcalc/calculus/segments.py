@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from matcalc.calculus.chain import Chain, Equation, Family, reads
 from matcalc.calculus.cotangents import OBJECTIVE, Part
@@ -72,7 +73,7 @@ def cut(order: Order, whole: Range, parts: Sequence[Part], index: str) -> tuple[
     marks = _sorted(order, marks)
     out: list[Segment] = []
     place = {m: i for i, m in enumerate(marks)}
-    for i, (low, after) in enumerate(zip(marks, marks[1:], strict=False)):
+    for i, (low, after) in enumerate(pairwise(marks)):
         here = Range(low, after - 1)
         active = tuple(p for p, r in held if place[r.low] <= i < place[r.high + 1])
         if out and out[-1].parts == active:
@@ -248,7 +249,7 @@ def _common_index(chain: Chain, group: Sequence[Cotangent]) -> str:
         if all(c.index == name or name not in _indices(c) for c in group):
             return name
     used = {n for c in group for n in _indices(c)}
-    return next(n for n in (*"tijklsr", *(f"i{k}" for k in range(len(used) + 1))) if n not in used)
+    return next(str(n) for n in (*"tijklsr", *(f"i{k}" for k in range(len(used) + 1))) if n not in used)
 
 
 def _indices(c: Cotangent) -> set[str]:
@@ -260,9 +261,7 @@ def _with_index(c: Cotangent, index: str) -> Cotangent:
     if c.index == index:
         return c
     new = dim(index)
-    segments = tuple(
-        Segment(s.range, tuple(_reindexed(p, c.index, new) for p in s.parts)) for s in c.segments
-    )
+    segments = tuple(Segment(s.range, tuple(_reindexed(p, c.index, new) for p in s.parts)) for s in c.segments)
     return replace(c, index=index, target=substitute_index(c.target, c.index, new), segments=segments)
 
 
@@ -311,5 +310,3 @@ def _ordered(members: Sequence[Cotangent], index: str) -> list[Cotangent]:
         out.append(ready)
         waiting.remove(ready)
     return [members[i] for i in out]
-
-

@@ -76,9 +76,7 @@ def _read(p: Part, c: Cotangent) -> set[Term]:
     return {s for s in terms.subterms(p.summed) if s.op == "elem" and s.data[0] == c.name}
 
 
-def _from(
-    c: Cotangent, factor: Term, s: Segment, direct: Sequence[Part], whole: Range, start: str, step: str
-) -> Term:
+def _from(c: Cotangent, factor: Term, s: Segment, direct: Sequence[Part], whole: Range, start: str, step: str) -> Term:
     """What comes from the direct parts of one segment: all indices of it that are not before the start."""
     body = substitute_index(factor, c.index, dim(step))
 

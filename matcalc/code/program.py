@@ -52,7 +52,10 @@ def _numel(dims: Dims) -> Dim:
 
 
 FREE = frozenset(
-    ("input", "num", "const", "size", "eye", "ones", "zeros", "transpose", "bcol", "brow", "vec", "unvec", "diagvec", "kept")
+    (
+        *("input", "num", "const", "size", "eye", "ones", "zeros"),
+        *("transpose", "bcol", "brow", "vec", "unvec", "diagvec", "kept"),
+    )
 )
 
 

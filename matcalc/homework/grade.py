@@ -122,7 +122,10 @@ class Judge:
 
     # ------------------------------------------------------------------------------- judging
     def judge(self, answer: Answer, repeats: bool = False) -> Verdict:
-        """The verdict on an answer that was read. ``repeats``: the question may stand in it, as in a line of a derivation."""
+        """The verdict on an answer that was read.
+
+        ``repeats``: the question may stand in it, as in a line of a derivation.
+        """
         if answer.term is None:
             return self._ill_shaped(answer)
         if not repeats and self._repeats_the_question(answer.term):
