@@ -22,8 +22,10 @@ from matcalc.calculus.facts import with_symmetries
 from matcalc.calculus.graph_telling import through_graph
 from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, presented, started
 from matcalc.calculus.moves import MOVES, READINGS, move
+from matcalc.calculus.recurrence import member_ranges
 from matcalc.calculus.sums import FORMS, rewritten
 from matcalc.errors import CannotDerive, MatcalcError
+from matcalc.language.dims import Dim
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.terms import Term, zeros
 from matcalc.rewriting.engine import Setting
@@ -68,6 +70,11 @@ class Derivation:
     def steps(self) -> tuple[Step, ...]:
         """The top-level steps of all variables, one after the other."""
         return tuple(s for steps in self.lines.values() for s in steps)
+
+    @property
+    def ranges(self) -> dict[str, tuple[Dim, Dim]]:
+        """The first and the last index of the members of each family, those of cotangents included."""
+        return member_ranges(self.problem, self.back.statements if self.back is not None else ())
 
     @property
     def definitions(self) -> tuple[Definition, ...]:

@@ -22,13 +22,13 @@ from matcalc.calculus.segments import Cotangent, Segment, Sweep, cotangent_of, c
 from matcalc.errors import CannotDerive
 from matcalc.language import terms
 from matcalc.language.binders import substitute_index
-from matcalc.language.dims import dim
+from matcalc.language.dims import Dim, dim
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement
 from matcalc.language.terms import Term, subterms
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.steps import Step
 
-__all__ = ["Gradient", "System", "system_of", "with_lengths"]
+__all__ = ["Gradient", "System", "member_ranges", "system_of", "with_lengths"]
 
 LONGEST = 3  # lengths from there on are tried: a formula that needs longer ones is not derived
 T = TypeVar("T")
@@ -237,6 +237,34 @@ def formula(segment: Segment, like: Term, index: str) -> Term:
     if index and segment.range.is_point:
         summed = [substitute_index(t, index, segment.range.low) for t in summed]
     return terms.add(*summed)
+
+
+# ---------------------------------------------------------------------------------- ranges
+def member_ranges(problem: Problem, statements: Sequence[Statement]) -> dict[str, tuple[Dim, Dim]]:
+    """The first and the last index at which a member of each family is, cotangents included, where that is known."""
+
+    def work(order: Order) -> dict[str, tuple[Dim, Dim]]:
+        chain = chain_of(problem, order)
+        out = {n: (f.range.low, f.range.high) for n, f in chain.families.items() if f.range is not None}
+        found: dict[str, list[Range]] = {}
+        for s in statements:
+            for name, where in _defined_at(s):
+                found.setdefault(name, []).append(where)
+        for name, ranges in found.items():
+            out[name] = (order.min(r.low for r in ranges), order.max(r.high for r in ranges))
+        return out
+
+    return with_lengths(work)[0]
+
+
+def _defined_at(s: Statement) -> Iterator[tuple[str, Range]]:
+    if isinstance(s, Boundary):
+        yield s.target.data[0], Range(s.target.data[1], s.target.data[1])
+    elif isinstance(s, Block):
+        for line in s.body:
+            name, at = line.target.data
+            shift = at - dim(s.index)
+            yield name, Range(line.low or s.low, line.high or s.high).shifted(shift)
 
 
 # ------------------------------------------------------------------------------ statements

@@ -362,7 +362,20 @@ def _product(parts: Sequence[Term]) -> Term:
     if not parts:
         return T.number(1)
     odd, plain = _unsigned(parts)
+    if any(p.op == "diag" for p in plain):
+        plain = _scaled_columns(plain)
     return _signed(odd, plain[0] if len(plain) == 1 else T.mul(*plain))
+
+
+def _scaled_columns(parts: Sequence[Term]) -> list[Term]:
+    """``diag(u)*v`` before a column v is ``u.*v``."""
+    flat = [f for p in parts for f in (p.args if p.op == "mul" and not p.is_scalar else (p,))]
+    out: list[Term] = []
+    for f in flat:
+        if out and out[-1].op == "diag" and f.shape.is_vector:
+            f = _entries([out.pop().args[0], f])
+        out.append(f)
+    return out
 
 
 def _entries(parts: Sequence[Term]) -> Term:
