@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,6 +75,10 @@ class Derivation(calculus.Derivation):
     def __str__(self) -> str:
         return self.report()
 
+    def __repr__(self) -> str:
+        told = "; ".join(f"{self.labels[name]} = {t}" for name, t in self.answers.items())
+        return f"<Derivation {told} ({self.certificate.status})>"
+
     def _repr_latex_(self) -> str:
         from matcalc.report.notation import LATEX
 
@@ -126,6 +131,8 @@ def derive(
     rule leads to the answer, RuleError for a refused rule, FailedCertificate where the numerical check contradicts the
     derivation.
     """
+    if not isinstance(seed, Integral) or seed < 0:
+        raise MatcalcError(f"a seed is an integer that is not negative, not {seed!r}")
     names = _names(wrt)
     asked = _problem(problem, names, declare, latex)
     book = _book(rules, seed)
@@ -160,7 +167,9 @@ def _names(wrt: Any) -> list[str] | None:
     """The variables' names, as text; SymPy symbols are named by themselves."""
     if wrt is None:
         return None
-    several = [wrt] if isinstance(wrt, str) or is_sympy(wrt) else list(wrt)
+    if isinstance(wrt, str):
+        return [name.strip() for name in wrt.split(",")]
+    several = [wrt] if is_sympy(wrt) else list(wrt)
     return [w if isinstance(w, str) else str(w.name) for w in several]
 
 

@@ -65,6 +65,27 @@ def test_several_variables() -> None:
     assert d.certificate.status == "verified"
 
 
+def test_names_in_one_text_are_several_variables() -> None:
+    assert list(matcalc.derive("x'*A*y", wrt="x, y").answers) == ["x", "y"]
+
+
+@pytest.mark.parametrize("seed", [-1, "a", 0.5, None])
+def test_a_seed_is_a_number_that_is_not_negative(seed: object) -> None:
+    with pytest.raises(matcalc.MatcalcError, match="seed"):
+        matcalc.derive("x'*x", wrt="x", seed=seed)  # type: ignore[arg-type]
+
+
+def test_what_a_prompt_shows_is_one_line(least_squares: matcalc.Derivation) -> None:
+    assert repr(least_squares) == f"<Derivation grad(f, x) = {ANSWER} (verified)>"
+    assert repr(least_squares.problem) == f"<Problem {LEAST_SQUARES!r}>"
+
+
+@pytest.mark.parametrize(("shape", "rows"), [(("m", "n"), "m"), ((3,), "3"), (("n", 1), "n"), (4, "4")])
+def test_a_shape_may_be_a_tuple_or_a_number(shape: object, rows: str) -> None:
+    problem = matcalc.parse("X", declare={"X": shape})  # type: ignore[dict-item]
+    assert str(problem.symbols["X"].shape.rows) == rows
+
+
 def test_a_parsed_problem_is_a_problem() -> None:
     problem = matcalc.parse(LEAST_SQUARES, declare="A : m×n; b : m")
     assert problem.symbols["A"].assumed is False
@@ -254,6 +275,11 @@ def test_a_sympy_expression_is_a_problem() -> None:
     d = matcalc.derive((A * x).T * (A * x), wrt=x)
     assert str(d.answer) == "2*A'*A*x"
     assert str(matcalc.derive(sympy.log(sympy.Determinant(S)), wrt=[S]).answer) == "inv(S)'"
+
+
+def test_an_explicit_sympy_matrix_is_refused_by_name() -> None:
+    with pytest.raises(matcalc.CannotDerive, match="Matrix"):
+        matcalc.derive(sympy.Matrix([1, 2]), wrt="x")
 
 
 def test_what_sympy_means_differently_is_refused() -> None:

@@ -171,3 +171,27 @@ def test_the_hint_says_how_a_function_is_defined() -> None:
 def test_formulas_are_printed_with_their_problem() -> None:
     formula = parse_problem("f(t, a) := a*t^2; f(norm2(x), 3)").formulas["f"]
     assert str(formula) == "f(t, a) := a*t^2"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("sum(max(W*x, c))", ["np.maximum(W @ x, c)", "(Wx > c)"]),
+        ("sum(min(W*x, c))", ["np.minimum(W @ x, c)", "(Wx > c)"]),
+        ("sum(clip(W*x, -1, 2))", ["np.clip(W @ x, -1, 2)", "(Wx > -1)", "(Wx > 2)"]),
+        ("sum(max(W, 0))", ["np.maximum(W, 0)"]),
+        ("sum(gelu(W*x))", ["from scipy.special import erf"]),
+        ("sum(silu(W*x))", ["s = _sigmoid(Wx)"]),
+    ],
+)
+def test_the_code_is_what_one_would_write(text: str, wanted: list[str]) -> None:
+    source = matcalc.derive(text, wrt="W", declare="W: m×n; x: n; c: scalar").code()
+    for part in wanted:
+        assert part in source, source
+
+
+@pytest.mark.parametrize("lo", [-1.0, 2.0])
+def test_a_clip_with_symbolic_limits_keeps_its_formula(lo: float) -> None:
+    module = matcalc.derive("sum(clip(x, lo, hi))", wrt="x", declare="x: n; lo: scalar; hi: scalar").compile()
+    x = np.linspace(-3, 3, 13)
+    assert module.value(x, lo, 1.0) == pytest.approx(np.sum(lo + np.maximum(x - lo, 0) - np.maximum(x - 1.0, 0)))

@@ -59,6 +59,8 @@ class Pass:
     """The backward pass: statements to be run after the program's own, and the derivations of what they say."""
 
     statements: tuple[Statement, ...]
+    program: tuple[Statement, ...]  # the problem's own, with the names that the first of the statements introduce
+    introduced: int  # how many of the statements do nothing else
     checking: tuple[Statement, ...]  # with everything that occurs in the lines
     lines: tuple[Lines, ...]
     families: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)  # gradients by members
@@ -167,8 +169,39 @@ class _Telling:
         checking = (*every, *self.raw_statements(statements), *statements)
         least = self.system.least
         closed = tuple(self.written_out()) if self.unroll else ()
-        back = Pass((*named, *statements), checking, tuple(lines), families, self.members, closed, least, self.setting)
+        program = tuple(self.program({e.name for e in self.system.introduced if e.name in used}))
+        back = Pass(
+            (*named, *statements),
+            program,
+            len(named),
+            checking,
+            tuple(lines),
+            families,
+            self.members,
+            closed,
+            least,
+            self.setting,
+        )
         return Told(own, back, tuple(self.notes(named)))
+
+    def program(self, names: set[str]) -> Iterator[Statement]:
+        """The problem's statements with lines for the names that were introduced."""
+        for place, s in enumerate(self.problem.statements):
+            mine = [e for e in self.system.introduced if e.place == place and e.name in names]
+            if not isinstance(s, Block) or not mine:
+                yield s
+                continue
+            body: list[Boundary] = []
+            for line in s.body:
+                at = line.target.data[1]
+                for e in mine:
+                    term, target = (substitute_index(t, e.index, at) for t in (e.term, e.target))
+                    shorter = terms.replace(line.term, {term: target})
+                    if shorter is not line.term:
+                        body.append(Boundary(target, term))
+                        line = replace(line, term=shorter)
+                body.append(line)
+            yield replace(s, body=tuple(body))
 
     def notes(self, named: Sequence[Statement]) -> Iterator[str]:
         least = self.system.least

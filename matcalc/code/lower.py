@@ -21,6 +21,7 @@ from matcalc.code.lower_sums import sum_of, trace, vdot
 from matcalc.code.lower_views import transpose
 from matcalc.code.nodes import Graph, Node, Plan, dims_of, live
 from matcalc.code.ratios import ratio
+from matcalc.code.rectified import rectified
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.dims import SCALAR
 from matcalc.language.elaborate import parse_expression
@@ -297,7 +298,7 @@ LOWER: dict[str, Row] = {
     "ones": lambda g, t, a: g.ones(dims_of(*t.shape)),
     "zeros": lambda g, t, a: g.zeros(dims_of(*t.shape)),
     "commutation": _commutation,
-    "add": lambda g, t, a: add(g, a),
+    "add": lambda g, t, a: rectified(g, add(g, a)),
     "neg": lambda g, t, a: neg(g, a[0]),
     "mul": _product,
     "div": lambda g, t, a: prod(g, 1, [a[0]], [a[1]]),

@@ -114,6 +114,20 @@ def _norm(node: Node, args: Sequence[Term]) -> Term:
     return square.args[0] if square.op == "pow" else T.fn("sqrt", square)
 
 
+def _relu_of(x: Term, c: Term) -> Term:
+    return T.fn("relu", T.sub(x, T.mul(c, T.ones(*x.shape))))
+
+
+def _maximum(node: Node, args: Sequence[Term]) -> Term:
+    x, c = args
+    return T.add(T.mul(c, T.ones(*x.shape)), _relu_of(x, c))
+
+
+def _clip(node: Node, args: Sequence[Term]) -> Term:
+    x, low, high = args
+    return T.sub(_maximum(node, (x, low)), _relu_of(x, high))
+
+
 def _softmax(node: Node, args: Sequence[Term]) -> Term | None:
     if node.data is None:
         return T.make(node.op, args[0]) if node.args[0].is_vector else None
@@ -153,6 +167,9 @@ TERMS: dict[str, Callable[[Node, Sequence[Term]], Term | None]] = {
     "diag": _made("diag"),
     "diagvec": _made("diagvec"),
     "kept": _plain(lambda a: a),
+    "maximum": _maximum,
+    "minimum": lambda node, args: T.sub(args[0], _relu_of(*args)),
+    "clip": _clip,
     "transpose": _plain(T.transpose),
     "sum": _made("sum"),
     "sumaxis": _sum_along,

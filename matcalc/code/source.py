@@ -15,6 +15,7 @@ from matcalc.code.arithmetic import (
     product_source,
     tile_source,
 )
+from matcalc.code.lower_entries import neg
 from matcalc.code.nodes import Node
 from matcalc.code.writer import AT, ATOM, PLUS, POWER, Piece, Row, Writer
 from matcalc.errors import MatcalcError
@@ -52,6 +53,11 @@ def _call(name: str) -> Row:
     return lambda w, node: Piece(f"{w.np}.{name}({', '.join(w.of(a).text for a in node.args)})")
 
 
+def _of_entries(name: str) -> Row:
+    """``np.maximum(x, c)``."""
+    return lambda w, node: Piece(f"{w.np}.{name}({', '.join(w.entry(a).text for a in node.args)})")
+
+
 def _method(name: str) -> Row:
     """``x.name()``, along the axis in the node's data."""
 
@@ -74,6 +80,8 @@ def _function(w: Writer, node: Node) -> Piece:
     name, argument = node.data, w.of(node.args[0])
     if name == "log1p":
         return Piece(f"{w.np}.log1p({argument.text})")
+    if name == "step" and not node.is_scalar and (above := _above(w, node.args[0])) is not None:
+        return Piece(f"({above}).astype(float)")
     if name == "step" and node.is_scalar:
         return Piece(f"{w.np}.float64({argument.at(PLUS)} > 0)")
     template = FUNCTIONS[name].numpy
@@ -84,6 +92,17 @@ def _function(w: Writer, node: Node) -> Piece:
     inside = argument.text if re.search(r"\w\(\{0\}[,)]", template) else argument.at(ATOM)
     text = template.replace("np.", f"{w.np}.").replace("{0}", inside)
     return Piece(text, ATOM if text.endswith(")") else 0)
+
+
+def _above(w: Writer, u: Node) -> str | None:
+    """``x > c`` for the positive part of ``x - c``."""
+    if u.op != "add" or len(u.args) != 2 or u in w.named:
+        return None
+    x, minus = u.args if w.constant(u.args[1]) is not None else u.args[::-1]
+    constant = w.constant(minus)
+    if constant is None or w.constant(x) is not None:
+        return None
+    return f"{w.entry(x).at(PLUS)} > {w.of(neg(w.graph, constant)).at(PLUS)}"
 
 
 def _einsum(w: Writer, indices: str, a: Node, b: Node) -> Piece:
@@ -187,6 +206,9 @@ SOURCE: dict[str, Row] = {
     "bcol": tile_source,
     "brow": tile_source,
     "kept": lambda w, node: w.of(node.args[0]),
+    "maximum": _of_entries("maximum"),
+    "minimum": _of_entries("minimum"),
+    "clip": _of_entries("clip"),
     "transpose": _transpose,
     "add": add_source,
     "prod": prod_source,

@@ -135,6 +135,9 @@ def _small(ground: Ground, first: Place, turn: int) -> Place | None:
 def _whole(rng: np.random.Generator, shape: tuple[int, ...], properties: frozenset[str], turn: int) -> Array:
     """Small whole numbers with the properties, where there are such; else numbers as they are drawn for checks."""
     n, m = shape
+    if "stochastic" in properties:  # one 1 in every row, or in a column
+        place = rng.integers(n if m == 1 else m, size=1 if m == 1 else n)
+        return np.eye(n)[:, place] if m == 1 else np.eye(m)[place]
     low = 1 if properties & {"positive"} or turn % 3 == 2 else -LARGEST + 1
     x = rng.integers(low, LARGEST, (n, m)).astype(float)
     x[x == 0] = 1.0

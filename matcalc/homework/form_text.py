@@ -66,6 +66,8 @@ def _call_text(form: Form) -> str:
         return f"{form.op}({name}, {inner})"
     if form.op == "unvec":
         return f"unvec({inner}, {form.data[0]}, {form.data[1]})"
+    if form.op in ("softmax", "logsumexp") and form.data is not None:
+        return f"{form.op}({inner}, {form.data})"
     name, order = applied(form)
     primes = "'" * order
     return f"{name}{primes}({inner})"

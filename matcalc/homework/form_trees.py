@@ -10,6 +10,7 @@ from matcalc.errors import Span
 from matcalc.homework.forms import FLAT, SIGNS, Form, applied, call, leaf
 from matcalc.language import terms
 from matcalc.language.functions import ALIASES, FUNCTIONS
+from matcalc.language.ops import COLWISE, ROWWISE
 from matcalc.language.problem import Problem
 from matcalc.language.syntax import Node, parse_tree
 from matcalc.language.terms import Term
@@ -92,6 +93,8 @@ def _call(node: Node, inner: Inner, names: Names) -> Form:
     op = OF_NAMES.get(name, name)
     if op in UNARY_CALLS and len(node.args) == 1 and not order:
         return Form(op, (inner(node.args[0]),))
+    if name in ("softmax", "logsumexp") and len(node.args) == 2 and node.args[1].data in (ROWWISE, COLWISE):
+        return Form(name, (inner(node.args[0]),), node.args[1].data)
     if name in ("kron", "inner"):
         return Form(name, tuple(inner(a) for a in node.args))
     if name in ("grad", "jac", "hess"):
@@ -148,6 +151,8 @@ def tree_of(form: Form) -> Node:
         return Node("pow", span, args, "^" if form.op == "pow" else ".^", span, depth)
     if form.op in ("grad", "jac", "hess", "unvec"):
         return _tree_of_derivative(form, args, span, depth)
+    if form.op in ("softmax", "logsumexp") and form.data is not None:
+        return Node("call", span, (*args, Node("name", span, data=form.data)), applied(form), span, depth)
     return Node("call", span, args, applied(form), span, depth)
 
 

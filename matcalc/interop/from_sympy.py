@@ -41,7 +41,7 @@ def declarations(expression: Any) -> dict[str, str]:
         elif name == "ElementwiseApplyFunction":
             stack.append(node.expr)
         elif name not in ("Identity", "ZeroMatrix", "OneMatrix"):  # names in their sizes are no scalars
-            stack.extend(node.args)
+            stack.extend(getattr(node, "args", ()))
     return {name: out[name] for name in sorted(out)}
 
 

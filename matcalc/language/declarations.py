@@ -48,7 +48,7 @@ def parse_declarations(declare: Mapping[str, str] | Iterable[str] | str | None) 
     if declare is None:
         return []
     if isinstance(declare, Mapping):
-        texts = [f"{name} : {value}" for name, value in declare.items()]
+        texts = [f"{name} : {_shape_text(value)}" for name, value in declare.items()]
     else:
         texts = [declare] if isinstance(declare, str) else list(declare)
     out: list[Declaration] = []
@@ -59,6 +59,13 @@ def parse_declarations(declare: Mapping[str, str] | Iterable[str] | str | None) 
                 out += parse_declaration(text, Span(place, place + len(part.split("#")[0])))
             place += len(part) + 1
     return out
+
+
+def _shape_text(value: object) -> str:
+    """A shape as it is written; a tuple of sizes is one too, as in NumPy."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return str(value[0]) if len(value) == 1 else f"({', '.join(map(str, value))})"
 
 
 def parse_declaration(text: str, span: Span) -> list[Declaration]:

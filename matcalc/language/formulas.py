@@ -111,12 +111,14 @@ def lifted(t: Term, given: Mapping[str, Term], shape: Shape) -> Term:
     if t.op == "sym":
         return given.get(t.data, t)
     args = [lifted(a, given, shape) for a in t.args]
-    if not any(not a.is_scalar for a in args):
+    if t.op == "neg" and args[0].op == "neg":
+        return args[0].args[0]
+    if all(a.is_scalar for a in args):
         return _sum(args) if t.op == "add" else terms.rebuild(t, args) if args else t
     if t.op == "add":
         return _sum([a if not a.is_scalar or _is_zero(a) else _spread(a, shape) for a in args])
     if t.op == "neg":
-        return args[0].args[0] if args[0].op == "neg" else terms.neg(args[0])
+        return terms.neg(args[0])
     if t.op == "mul":
         return terms.had(*args)
     if t.op == "div":
@@ -229,7 +231,8 @@ def formula_call(r: Reading, node: Node, formula: Formula) -> Part:
     for _ in range(order):
         term = slope(term, formula.parameters[0])
     shown = ", ".join(formula.parameters)
-    r.notes[f"{name}{chr(39) * order}({shown}) is {term} for every entry"] = None
+    where = "; both must have a value everywhere" if formula.name == "where" else ""
+    r.notes[f"{name}{chr(39) * order}({shown}) is {term} for every entry{where}"] = None
     parts = [r.infer(a) for a in node.args]
     if formula.name in ("max", "min") and _is_number_first(r, parts):
         parts.reverse()

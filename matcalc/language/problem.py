@@ -115,6 +115,9 @@ class Problem:
     named: bool = False  # the objective's name is the user's own
     formulas: Mapping[str, Formula] = field(default_factory=dict)  # the functions that the text defines
 
+    def __repr__(self) -> str:
+        return f"<Problem {self.text!r}>"
+
     @property
     def definitions(self) -> tuple[Definition, ...]:
         """The plain definitions, in order."""

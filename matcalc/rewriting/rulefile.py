@@ -242,7 +242,7 @@ def wrong_line(message: str, place: str, line: str, part: str, hint: str = "") -
 def read_file(path: str | Path) -> str:
     """The text of a rule file. Raises RuleError where there is none to read."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not UTF-8 text"
         raise RuleError(f"the rule file {path} cannot be read: {reason}") from e
