@@ -131,8 +131,7 @@ def derive(
     rule leads to the answer, RuleError for a refused rule, FailedCertificate where the numerical check contradicts the
     derivation.
     """
-    if not isinstance(seed, Integral) or seed < 0:
-        raise MatcalcError(f"a seed is an integer that is not negative, not {seed!r}")
+    _check_seed(seed)
     names = _names(wrt)
     asked = _problem(problem, names, declare, latex)
     book = _book(rules, seed)
@@ -161,6 +160,11 @@ class Unverified:
 
 def _unverified(seed: int) -> Unverified:
     return Unverified(seed)
+
+
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, Integral) or int(seed) < 0:
+        raise MatcalcError(f"a seed is an integer that is not negative, not {seed!r}")
 
 
 def _names(wrt: Any) -> list[str] | None:

@@ -27,6 +27,7 @@ __all__ = ["main"]
 METHODS = ("auto", "differential", "linear", "expand", "graph")
 LAYOUTS = ("gradient", "numerator", "denominator")
 FORMATS = ("text", "unicode", "latex", "markdown", "html", "json", "dot", "mermaid", "svg")
+SEED = click.IntRange(min=0)
 _LONG_OPTION = re.compile(r"--[A-Za-z][A-Za-z-]*(=.*)?", re.DOTALL)
 
 
@@ -109,7 +110,7 @@ def _problem_options(command: Any) -> Any:
             help="Sums over an index as products of matrices of rows, or the other way round.",
         ),
         click.option("--unrolled", is_flag=True, help="Also write out the recurrences of loops."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the numerical check."),
+        click.option("--seed", type=SEED, default=0, show_default=True, help="Of the numerical check."),
         click.option("--no-verify", is_flag=True, help="Leave out the numerical check."),
         click.option("--latex", is_flag=True, help="The problem is LaTeX, though it has no backslash."),
         click.option("--output", metavar="FILE", help="Write to a file, not to standard output."),
@@ -170,7 +171,7 @@ def code(target: str, output: str | None, **options: Any) -> None:
 @click.option("--memory", type=int, default=2000, show_default=True, help="Megabytes for each process of a folder.")
 @click.option("--jobs", type=int, default=0, help="Processes for a folder; default: one for each processor.")
 @click.option("--format", "as", type=click.Choice(("text", "json")), default="text", show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the points that are compared.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the points that are compared.")
 @click.option("--output", metavar="FILE", help="Write the report to a file; for a folder, the stem of CSV and JSON.")
 def check(what: str | None, **options: Any) -> int:
     """Judge an answer, a derivation line by line, a document, or a folder of answers.

@@ -54,9 +54,9 @@ def style(text: str, colour: str, on: bool = True) -> str:
 
 
 def write(text: str, output: str | None = None) -> None:
-    """Write a result, with a newline at its end, to a file or to standard output."""
+    """Write a result, with a newline at its end, to a file or (None and ``-``) to standard output."""
     text = text if text.endswith("\n") else text + "\n"
-    if output is not None:
+    if output is not None and output != "-":
         Path(output).write_text(text, encoding="utf-8", newline="\n")
         return
     _write(sys.stdout, text)

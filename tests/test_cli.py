@@ -287,6 +287,23 @@ def test_the_methods_are_those_of_the_deriver() -> None:
     assert set(OFFERED) == {"auto", *METHODS}
 
 
+def test_a_dash_as_output_is_standard_output(matcalc: Run, tmp_path: Path) -> None:
+    done = matcalc("derive", *LEAST_SQUARES, "--output", "-", cwd=tmp_path)
+    assert ANSWER in done.stdout and not list(tmp_path.iterdir())
+
+
+def test_a_negative_seed_is_a_usage_error(matcalc: Run) -> None:
+    done = matcalc("derive", *LEAST_SQUARES, "--seed", "-1")
+    assert done.returncode == 2 and "--seed" in done.stderr
+
+
+def test_a_rule_file_written_on_windows_is_read(matcalc: Run, tmp_path: Path) -> None:
+    text = "\ufeffsquare S\r\nmine: tr(S) = tr(S')\r\n    say  as it is\r\n"
+    (tmp_path / "mine.rules").write_bytes(text.encode())
+    done = matcalc("rules", "mine.rules", "--verify", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("arguments", [("rules", "no.rules", "--verify"), ("derive", "x'*x", "--rules", "no.rules")])
 def test_a_rule_file_that_is_not_there(matcalc: Run, arguments: tuple[str, ...]) -> None:
     done = matcalc(*arguments)

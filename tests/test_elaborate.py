@@ -412,3 +412,22 @@ def test_rules_with_unknown_names_are_refused() -> None:
         parse_rule("A", "A", {"A": "tensor"})
     with pytest.raises(MatcalcError, match="unknown name 'Z'"):
         parse_rule("A*Z", "A*Z", KINDS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-y'*log(sigmoid(x)) - (vector(1) - y)'*log(1 - sigmoid(x))",
+        "y'*log(1./(1 + exp(-x)))",
+    ],
+)
+def test_a_number_is_spread_where_only_that_makes_the_objective_a_number(text: str) -> None:
+    problem = parse_problem(text)
+    assert problem.objective.shape.is_scalar and problem.symbols["x"].shape.is_vector
+
+
+@pytest.mark.parametrize("text", ["(A*x + b)'*C*(D*x + e)", "norm2(x - e)", "X + e"])
+def test_the_number_e_is_not_added_to_every_entry(text: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        parse_problem(text)
+    assert "declare it: e : " in caught.value.hint

@@ -15,7 +15,7 @@ from matcalc.language.terms import Term, make, neg, number, subterms, transpose
 from matcalc.rewriting.normal import equal
 from matcalc.rewriting.steps import Step
 
-__all__ = ["conventions_of", "everything", "kind_of_structure", "structured"]
+__all__ = ["absence", "conventions_of", "everything", "kind_of_structure", "remarks", "structured"]
 
 _KINDS = {"diagonal": "diagonal", "symmetric": "symmetric", "posdef": "symmetric", "skew": "skew"}
 
@@ -130,3 +130,25 @@ def _squared(norm: Term, q: Question) -> bool:
     square = make("pow", norm, number(2))
     users = [t for t in everything(q) if norm in t.args]
     return bool(users) and all(t is square for t in users)
+
+
+# ---------------------------------------------------------------- what may not have been meant
+LOSSES = frozenset(("L", "J", "loss", "Loss", "cost", "Cost"))
+
+
+def remarks(q: Question) -> tuple[str, ...]:
+    """What the reader may not have meant: a loss that is no number, a variable that does not occur."""
+    out = []
+    if not q.objective.is_scalar and q.name in LOSSES:
+        out.append(f"{q.name} is {q.objective.shape}, not a number: this is its Jacobian; a loss is a number")
+    if q.setting.constant(q.objective):
+        out.append(f"{absence(q)}: the derivative is zero")
+    return tuple(out)
+
+
+def absence(q: Question) -> str:
+    """That a variable does not occur, or only where it is held constant."""
+    held = any(t.op == "stop" and q.variable.data in t.free for t in everything(q))
+    if held:
+        return f"{q.variable} occurs in {q.name} only in copies that are held constant"
+    return f"{q.variable} does not occur in {q.name}"

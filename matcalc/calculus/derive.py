@@ -15,7 +15,7 @@ from typing import Any
 
 from matcalc.calculus.backward import Pass, defined_shapes, needs_backward, through_recurrences
 from matcalc.calculus.chain_moves import CHAIN_MOVES, CHAIN_READINGS
-from matcalc.calculus.conventions import conventions_of, everything, kind_of_structure, structured
+from matcalc.calculus.conventions import absence, conventions_of, everything, kind_of_structure, remarks, structured
 from matcalc.calculus.copies import released
 from matcalc.calculus.differential import Tables, TooLarge, tables
 from matcalc.calculus.facts import with_symmetries
@@ -289,7 +289,7 @@ def _through_graph(asked: _Asked, names: tuple[str, ...]) -> Derivation:
         layout=asked.layout,
         structure=asked.structure,
         conventions=tuple(dict.fromkeys(conventions)),
-        notes=tuple(dict.fromkeys((*problem.notes, *(r for q in questions.values() for r in _remarks(q))))),
+        notes=tuple(dict.fromkeys((*problem.notes, *(r for q in questions.values() for r in remarks(q))))),
         alternatives=alternatives,
         introduced=tuple(s for s in back.statements if isinstance(s, Definition)),
         rules=asked.book.rules,
@@ -330,28 +330,7 @@ def _told(asked: _Asked, name: str) -> _Told:
         varying=setting.varying | {d.name for d in names},
         definitions={**setting.definitions, **{d.name: d.term for d in names}},
     )
-    return _Told(steps, method, known, told, _remarks(question), alternatives, names)
-
-
-LOSSES = frozenset(("L", "J", "loss", "Loss", "cost", "Cost"))
-
-
-def _remarks(q: Question) -> tuple[str, ...]:
-    """What the reader may not have meant: a loss that is no number, a variable that does not occur."""
-    out = []
-    if not q.objective.is_scalar and q.name in LOSSES:
-        out.append(f"{q.name} is {q.objective.shape}, not a number: this is its Jacobian; a loss is a number")
-    if q.setting.constant(q.objective):
-        out.append(f"{_absence(q)}: the derivative is zero")
-    return tuple(out)
-
-
-def _absence(q: Question) -> str:
-    """That a variable does not occur, or only where it is held constant."""
-    held = any(t.op == "stop" and q.variable.data in t.free for t in everything(q))
-    if held:
-        return f"{q.variable} occurs in {q.name} only in copies that are held constant"
-    return f"{q.variable} does not occur in {q.name}"
+    return _Told(steps, method, known, told, remarks(question), alternatives, names)
 
 
 def _introduced(steps: Sequence[Step]) -> tuple[Definition, ...]:
@@ -381,7 +360,7 @@ def _absent(q: Question, label: str, read_as: str) -> Step:
         else zeros(f.rows * f.cols, v.rows * v.cols)
     )
     made = move("does-not-occur", q.objective, q.setting, given={"zero": zero}, label=label, level=1,
-                reason=_absence(q))  # fmt: skip
+                reason=absence(q))  # fmt: skip
     assert made is not None
     return made
 

@@ -88,8 +88,16 @@ class _Telling:
         setting = self.setting(frozenset(self.names))
         defined = {s.name for s in statements}
         named = {n: w for n, w in self.weights.items() if w in defined}
-        before = tuple(self.statements), tuple(self.lines)
-        back = Pass(statements, *before, setting=setting, local=True, cotangents=named)
+        back = Pass(
+            statements=statements,
+            program=self.problem.statements,
+            introduced=0,
+            checking=tuple(self.statements),
+            lines=tuple(self.lines),
+            setting=setting,
+            local=True,
+            cotangents=named,
+        )
         return ordered, back
 
     @property

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from matcalc.errors import ShapeError
 from matcalc.language.attempts import Attempt, attempt, blamed, options
@@ -46,7 +46,10 @@ def parse_problem(
 
 
 def _read(program: Program, open_names: Mapping[str, tuple[str, ...]]) -> tuple[Attempt, dict[str, str]]:
-    """The first reading that fits; where none does, one in which scalars are added to every entry of a vector."""
+    """The first reading that fits; where none does, one in which scalars are added to every entry of a vector.
+
+    So too where only that makes the objective a number: ``y'*log(1 + exp(-x))``, where x would else be a scalar.
+    """
 
     def search(broadcast: bool) -> tuple[Attempt, dict[str, str]]:
         return first_reading(
@@ -59,7 +62,8 @@ def _read(program: Program, open_names: Mapping[str, tuple[str, ...]]) -> tuple[
         )
 
     try:
-        return search(broadcast=False)
+        found = search(broadcast=False)
+        return found if found[0].is_scalar else _scalar_reading(search) or found
     except Misfit as error:
         try:
             return search(broadcast=True)
@@ -68,6 +72,17 @@ def _read(program: Program, open_names: Mapping[str, tuple[str, ...]]) -> tuple[
             if products:
                 error.hint = ", ".join(f"is {n} the product {'*'.join(n)}?" for n in products)
             raise error from None
+
+
+def _scalar_reading(
+    search: Callable[[bool], tuple[Attempt, dict[str, str]]],
+) -> tuple[Attempt, dict[str, str]] | None:
+    """The reading with scalars added to every entry, if there the objective is a number."""
+    try:
+        found = search(True)
+    except ShapeError:
+        return None
+    return found if found[0].is_scalar else None
 
 
 def _words(node: Node) -> list[str]:

@@ -12,7 +12,7 @@ from matcalc.errors import ParseError, Span
 from matcalc.language import terms
 from matcalc.language.dims import ONE, SCALAR, Shape
 from matcalc.language.reading import Misfit, Part, Reading, reads
-from matcalc.language.shapes import entrywise_misfit, product_misfit, sum_misfit
+from matcalc.language.shapes import entrywise_misfit, is_euler, product_misfit, sum_misfit
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
 
@@ -53,6 +53,8 @@ def _spread(r: Reading, parts: list[Part]) -> list[Part]:
     vector = next((p for p in parts if r.shape(p).is_vector), None)
     plain = {"num", "name", "neg", "sum", "chain", "pow"}  # numbers and names: no norm is spread silently
     simple = all(n.kind in plain for p in parts if r.shape(p).is_scalar for n in p.node.walk())
+    if any(is_euler(r, p.node) for p in parts):
+        return parts  # in D*x + e a vector is meant, not 2.718...
     if vector is None or not simple or not all(r.shape(p).cols is ONE for p in parts):
         return parts
     held = vector

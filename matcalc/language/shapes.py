@@ -7,7 +7,7 @@ from matcalc.language.inference import unknowns
 from matcalc.language.reading import Misfit, Part, Reading
 from matcalc.language.syntax import Node
 
-__all__ = ["entrywise_misfit", "off_by_one", "product_misfit", "sum_misfit"]
+__all__ = ["entrywise_misfit", "is_euler", "off_by_one", "product_misfit", "sum_misfit"]
 
 
 def _factor(r: Reading, part: Part) -> str:
@@ -105,6 +105,11 @@ def sum_misfit(r: Reading, node: Node, sign: str, first: Part, other: Part) -> M
     return Misfit(f"shapes do not fit in '{sign}'", node, r.text, span=guilty.node.span, label=label, hint=hint)
 
 
+def is_euler(r: Reading, node: Node) -> bool:
+    """Whether a part of the text is the number e, and no name of the user's."""
+    return node.kind == "name" and node.data == "e" and "e" not in r.entries
+
+
 def _scalar_hint(r: Reading, scalar: Part, other: Part, shown: str) -> str:
     """A scalar added to something: the two things that may be meant."""
     s = _factor(r, scalar)
@@ -112,6 +117,9 @@ def _scalar_hint(r: Reading, scalar: Part, other: Part, shown: str) -> str:
     rows, _, cols = shown.partition("×")
     shape = r.shape(other)
     one = s == "1"
+    if is_euler(r, scalar.node):
+        size = rows if shape.cols is ONE else shown
+        return f"e is the number 2.718... here; to use the name as your own, declare it: e : {size}"
     if shape.cols is ONE:
         return f"did you mean vector({r.says(scalar.node)}), which adds it to every entry?"
     every = f"ones({rows}, {cols})" if one else f"{s}*ones({rows}, {cols})"
