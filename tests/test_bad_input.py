@@ -26,6 +26,8 @@ HOSTILE = {
     "2,000 powers": "x" + "^x" * 2_000,
     "2,000 divisions": "x" + "/x" * 2_000,
     "nested indices": "a[" * 2_000 + "1" + "]" * 2_000,
+    "a product of 900 factors": "x'*" + "A*" * 900 + "x",
+    "an entrywise product of 900 factors": "sum(x" + ".*x" * 900 + ")",
     "1 MB": "x + " * 250_000 + "x",
     "1 MB of one name": "x" * 1_000_000,
     "1 MB of digits": "9" * 1_000_000,

@@ -32,7 +32,7 @@ def options(program: Program) -> dict[str, tuple[str, ...]]:
     nodes = [s.body for s in bodies(program)] + ([program.objective.body] if program.objective else [])
     for name in [*names.variables, *names.families]:
         if name in program.families and name not in program.declared:
-            out[name] = tuple(dict.fromkeys((*convention(name), "vector", "scalar")))
+            out[name] = tuple(dict.fromkeys((*convention(name), "vector", "scalar", "matrix")))
         elif program.is_variable(name):
             out[name] = convention(name)
         elif name in program.declared and program.declared[name].shape is None and not program.declared[name].kind:

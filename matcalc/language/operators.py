@@ -18,6 +18,7 @@ from matcalc.language.terms import Term
 
 __all__ = ["integer", "kronecker", "magnitude", "not_of_scalar"]
 
+MAX_FACTORS = 100  # of one product
 MAX_POWER = 64  # of a matrix
 MAX_EXPONENT = 1000  # of a scalar or of entries
 HUGE = 1e100
@@ -73,6 +74,8 @@ def _spread(r: Reading, parts: list[Part]) -> list[Part]:
 
 @reads("chain")
 def _chain(r: Reading, node: Node) -> Part:
+    if len(node.args) > MAX_FACTORS:
+        raise ParseError(f"the product is too long: more than {MAX_FACTORS} factors", span=node.span, source=r.text)
     left = r.infer(node.args[0])
     i = 0
     while i < len(node.data):

@@ -350,6 +350,6 @@ EASE: dict[str, Callable[[Term, Sequence[Array]], None]] = {
     "div": _denominator_at_ease,
     "hdiv": _denominator_at_ease,
     "norm1": lambda t, args: _needs(_off_kink(args[0]), "norm1 is met at its kink"),
-    "norm2": lambda t, args: _needs(np.sum(args[0] ** 2) > MARGIN**2, "norm2 is met at its kink"),
-    "normF": lambda t, args: _needs(np.sum(args[0] ** 2) > MARGIN**2, "normF is met at its kink"),
+    "norm2": lambda t, args: _needs(_off_kink(np.sqrt(np.sum(args[0] ** 2))), "norm2 is met at its kink"),
+    "normF": lambda t, args: _needs(_off_kink(np.sqrt(np.sum(args[0] ** 2))), "normF is met at its kink"),
 }
