@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace as replace_fields
 from typing import Any, NamedTuple
 
-from matcalc.calculus.backward import Lines, Pass
 from matcalc.calculus.derive import ALL_READINGS, Derivation
+from matcalc.calculus.passes import Lines, Pass
 from matcalc.errors import CannotDerive, FailedCertificate, MatcalcError
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, inner, make, mul, replace, transpose

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import matcalc
-from matcalc.calculus.backward import Pass
+from matcalc.calculus.passes import Pass
 from matcalc.errors import ShapeError
 from matcalc.language.elaborate import parse_expression, parse_problem
 from matcalc.language.operations import operations

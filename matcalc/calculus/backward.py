@@ -8,19 +8,20 @@ Invariants: the statements are in the order in which they can be run; what holds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from matcalc.calculus.adjoint import reverse
 from matcalc.calculus.chain import Chain, Equation
-from matcalc.calculus.chain_moves import Backward, chain_move, raw_cotangents
+from matcalc.calculus.chain_moves import Backward, chain_move, is_collected, raw_cotangents
 from matcalc.calculus.conventions import conventions_of
 from matcalc.calculus.cotangents import OBJECTIVE, leaf_differentials
-from matcalc.calculus.differential import ROUTINE, Tables
+from matcalc.calculus.differential import Tables
 from matcalc.calculus.folding import folded
 from matcalc.calculus.indices import Range
 from matcalc.calculus.methods import Question
 from matcalc.calculus.moves import move
+from matcalc.calculus.passes import Lines, Pass, Told, opened_lines
 from matcalc.calculus.recurrence import Gradient, System, at_range, formula, statements_of, system_of
 from matcalc.calculus.segments import Cotangent, Segment, sweeps
 from matcalc.calculus.sums import rewritten
@@ -35,51 +36,10 @@ from matcalc.rewriting.cost import cost
 from matcalc.rewriting.present import present
 from matcalc.rewriting.steps import Step
 
-__all__ = ["Lines", "Pass", "Told", "defined_shapes", "needs_backward", "through_recurrences"]
+__all__ = ["defined_shapes", "needs_backward", "through_recurrences"]
 
 BETTER = 0.05  # cheaper than this a form must be to be written instead of the one that came out
 FEW = 2  # equations: the lines of larger programs are told as parts of one line
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """The derivation of one formula: of a cotangent's or a gradient's members at the indices of a range."""
-
-    label: str
-    term: Term  # what the steps lead to
-    steps: tuple[Step, ...]
-    index: str = ""
-    range: Range | None = None
-    setting: Backward = field(default_factory=Backward)
-    local: str = ""  # the name that alone varies, in the lines of a graph
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """The backward pass: statements to be run after the program's own, and the derivations of what they say."""
-
-    statements: tuple[Statement, ...]
-    program: tuple[Statement, ...]  # the problem's own, with the names that the first of the statements introduce
-    introduced: int  # how many of the statements do nothing else
-    checking: tuple[Statement, ...]  # with everything that occurs in the lines
-    lines: tuple[Lines, ...]
-    families: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)  # gradients by members
-    members: Mapping[str, tuple[Lines, ...]] = field(default_factory=dict)  # their derivations, the main one first
-    unrolled: tuple[Lines, ...] = ()  # closed forms of recurrences, where they were asked for
-    least: int = 1
-    setting: Backward = field(default_factory=Backward)
-    local: bool = False  # the lines are those of a graph: in each one name alone varies
-    cotangents: Mapping[str, str] = field(default_factory=dict)  # of a graph: node -> the name of its cotangent
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The lines for every variable, and the backward pass they refer to."""
-
-    lines: Mapping[str, tuple[Step, ...]]
-    back: Pass
-    notes: tuple[str, ...] = ()
-    conventions: tuple[str, ...] = ()
 
 
 def needs_backward(problem: Problem, names: Sequence[str]) -> bool:
@@ -206,7 +166,8 @@ class _Telling:
     def notes(self, named: Sequence[Statement]) -> Iterator[str]:
         least = self.system.least
         if least > 1:
-            ends = [d for e in self.chain.equations if e.range is not None for d in e.range]
+            ranges = [e.range for e in self.chain.equations] + [f.range for f in self.chain.families.values()]
+            ends = [d for r in ranges if r is not None for d in r]
             lengths = dict.fromkeys(n for d in ends for n in d.names())
             yield f"for {', '.join(f'{n} >= {least}' for n in lengths)}"
 
@@ -353,7 +314,8 @@ class _Telling:
         statements = tuple(
             at_range(target, t.term, g.index, s.range, False) for t, s in zip(told, g.segments, strict=True)
         )
-        i = next((i for i, s in enumerate(g.segments) if not s.range.is_point), 0)
+        found = [i for i, s in enumerate(g.segments) if s.parts] or [0]
+        i = next((i for i in found if not g.segments[i].range.is_point), found[0])
         self.members[g.name] = (told[i], *told[:i], *told[i + 1 :])
         if any(e.name == g.name for e in self.chain.equations):
             change = differential(self.at(g.variable, g.index, g.segments[i].range))
@@ -380,9 +342,9 @@ class _Telling:
         assert start is not None
         opened = move("unit-cotangent", start.after, self.setting)
         assert opened is not None
-        steps = [start, *_opened(start, opened, self.system.walks[OBJECTIVE], label)]
+        steps = [start, *opened_lines(start, opened, self.system.walks[OBJECTIVE], label)]
         if not self.system.cotangents:
-            return steps
+            return [*steps, *self.collected(steps[-1].after, label)]
         inner = self.through_the_program(steps[-1].after, label)
         if len(self.system.cotangents) <= FEW:
             return [*steps, *inner]
@@ -407,47 +369,24 @@ class _Telling:
                 steps.append(made)
         return steps
 
+    def collected(self, line: Term, label: str) -> list[Step]:
+        """Without recurrences: what belongs to one member's change in one place, where it is not already."""
+        steps: list[Step] = []
+        if is_collected(self.system, line):
+            return steps
+        for name in ("shift-index", "collect-members"):
+            made = chain_move(name, line, self.setting, label=label, reason=self.reason(name))
+            if made.after is not line:
+                steps.append(made)
+            line = made.after
+        return steps
+
     def reason(self, name: str) -> str:
         if name != "collect-members":
             return ""
         zeros = dict.fromkeys(str(z) for c in self.raw for z in c.zeros)
         told = f", with {', '.join(f'{z} = 0' for z in zeros)}" if zeros else ""
         return f"what is paired with the change of the same member is added{told}"
-
-
-def _opened(start: Step, opened: Step, walk: Sequence[Step], label: str) -> list[Step]:
-    """The lines of the objective's walk; that a number is its inner product with 1 is part of the first."""
-    if not walk:
-        return [replace(opened, label=label, level=1)]
-    lines = _with_routine(list(walk), label)
-    parts = (opened, *(lines[0].substeps or (replace(lines[0], level=2),)))
-    lines[0] = replace(lines[0], before=start.after, substeps=parts)
-    return lines
-
-
-def _with_routine(walk: list[Step], label: str) -> list[Step]:
-    """The lines of a walk; one in which nothing but routine happens is part of the next."""
-    out: list[Step] = []
-    held: list[Step] = []
-    for s in walk:
-        held.append(s)
-        parts = s.substeps or (s,)
-        routine = all(p.rule in ROUTINE or p.rule.startswith("adjoint-") for p in parts)
-        if not routine or s is walk[-1]:
-            if routine and out and len(held) == 1:
-                held.insert(0, out.pop())
-            out.append(_joined(held, label))
-            held = []
-    return out
-
-
-def _joined(steps: Sequence[Step], label: str) -> Step:
-    """Several lines as one, named by the one that is not routine."""
-    if len(steps) == 1:
-        return replace(steps[0], label=label)
-    parts = tuple(p for s in steps for p in (s.substeps or (replace(s, level=2),)))
-    told = next((s for s in steps if s.rule not in ("linear-transform", "linearity")), steps[-1])
-    return Step(told.rule, steps[0].before, steps[-1].after, told.reason, label, substeps=parts)
 
 
 def _introduced(e: Equation) -> Statement:

@@ -26,7 +26,7 @@ from matcalc.language.terms import Path, Term, differential, put, subterms
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.steps import Step
 
-__all__ = ["CHAIN_MOVES", "CHAIN_READINGS", "Backward", "chain_move", "raw_cotangents"]
+__all__ = ["CHAIN_MOVES", "CHAIN_READINGS", "Backward", "chain_move", "is_collected", "raw_cotangents"]
 
 Given = Mapping[str, Term]
 
@@ -81,6 +81,14 @@ def _parts(chain: Chain, t: Term) -> Iterator[Part]:
     taken = {*chain.families, *(f.index for f in chain.families.values())}
     for leaf, binders, term in contributions(t, (), taken):
         yield Part(leaf, OBJECTIVE, binders, term)
+
+
+def is_collected(system: System, t: Term) -> bool:
+    """Whether what is paired with the change of a variable's member stands in one place, under the member's index."""
+    parts = [p for p in _parts(system.chain, t) if p.is_member]
+    counts = {n: sum(bool(s.parts) for s in g.segments) for n, g in system.raw_gradients.items() if g.index}
+    simple = all(not p.binders or [p.target.data[1]] == [dim(b.name) for b in p.binders] for p in parts)
+    return simple and all(sum(p.name == n for p in parts) == k for n, k in counts.items())
 
 
 def _at_own_index(system: System, p: Part) -> Term:

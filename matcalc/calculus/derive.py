@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from matcalc.calculus.backward import Pass, defined_shapes, needs_backward, through_recurrences
+from matcalc.calculus.backward import defined_shapes, needs_backward, through_recurrences
 from matcalc.calculus.chain_moves import CHAIN_MOVES, CHAIN_READINGS
 from matcalc.calculus.conventions import absence, conventions_of, everything, kind_of_structure, remarks, structured
 from matcalc.calculus.copies import released
@@ -22,6 +22,7 @@ from matcalc.calculus.facts import with_symmetries
 from matcalc.calculus.graph_telling import through_graph
 from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, presented, started
 from matcalc.calculus.moves import MOVES, READINGS, move
+from matcalc.calculus.passes import Pass
 from matcalc.calculus.recurrence import member_ranges
 from matcalc.calculus.sums import FORMS, rewritten
 from matcalc.errors import CannotDerive, MatcalcError

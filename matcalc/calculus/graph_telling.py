@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 
 from matcalc.calculus.adjoint import paired
 from matcalc.calculus.arithmetic import is_zero
-from matcalc.calculus.backward import Lines, Pass
 from matcalc.calculus.chain_moves import Backward
 from matcalc.calculus.copies import one_at_a_time, released
 from matcalc.calculus.differential import Tables
 from matcalc.calculus.graph import Graph, Node, graph_of
 from matcalc.calculus.methods import Question, linear_form, presented, started
 from matcalc.calculus.moves import move
+from matcalc.calculus.passes import Lines, Pass
 from matcalc.errors import CannotDerive
 from matcalc.language import terms
 from matcalc.language.problem import Definition, Problem

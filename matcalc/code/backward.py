@@ -22,7 +22,7 @@ from matcalc.language import terms as T
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, replace, subterms
 
-__all__ = ["Loss", "expanded", "find_loss", "loss_functions"]
+__all__ = ["Loss", "compared", "expanded", "find_loss", "loss_functions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ def find_loss(problem: Problem, answers: Mapping[str, Term], bodies: Mapping[str
     for answer in (*answers.values(), *_used_bodies(answers.values(), bodies)):
         for t in subterms(answer):
             if t.op == "grad":
-                key = (t.data[0], t.data[1], tuple(_compared(expanded(a, bodies)) for a in t.args))
+                key = (t.data[0], t.data[1], tuple(compared(expanded(a, bodies)) for a in t.args))
                 wanted.setdefault(key, []).append(t)
     places = [(c, k) for c in calls for k in range(len(c.args))]
-    key_of = {c: tuple(_compared(a) for a in c.args) for c in calls}
+    key_of = {c: tuple(compared(a) for a in c.args) for c in calls}
     found = [(c, k, wanted[c.data[0], k, key_of[c]]) for c, k in places if (c.data[0], k, key_of[c]) in wanted]
     return _loss(problem, whole, calls, found)
 
@@ -105,7 +105,7 @@ def expanded(t: Term, bodies: Mapping[str, Term]) -> Term:
     return replace(t, table) if table else t
 
 
-def _compared(t: Term) -> Term:
+def compared(t: Term) -> Term:
     """A term as it is compared: summands in a fixed order, constant copies replaced by what they are copies of."""
     done: dict[Term, Term] = {}
     for s in reversed(list(_from_the_root(t))):
@@ -251,6 +251,9 @@ def _backward(
     body = bracketed("(", unpacked, ") = cache") if unpacked else []
     body = [f"{', '.join(unpacked)} = cache"] if len(body) == 1 and len(unpacked) > 1 else body
     body = [f"({unpacked[0]},) = cache"] if len(unpacked) == 1 else body
+    own = [i.name for i in loss.inputs]
+    if own != ["upstream"]:
+        body.insert(0, f"{', '.join(own)} = upstream")  # before an argument of this name is unpacked
     body += size_lines([n for n in wanted if n not in missing], arrays, module.sizes)
     body += _upstream_lines(module, loss)
     body += body_lines(module, program)
@@ -273,8 +276,7 @@ def _readable(name: str, arrays: Sequence[tuple[str, Dims]], module: Module) -> 
 
 
 def _upstream_lines(module: Module, loss: Loss) -> list[str]:
-    names = [i.name for i in loss.inputs]
-    out = [f"{', '.join(names)} = upstream"] if len(names) > 1 or names[0] != "upstream" else []
+    out = []
     for i in loss.inputs:
         shape = shape_text(i.dims, module.sizes) if i.dims else "()"
         out.append(as_array(i.name, i.dims, module.np, module.real))
@@ -286,7 +288,8 @@ def _upstream_lines(module: Module, loss: Loss) -> list[str]:
 def _linear_value(module: Module, loss: Loss, doc: Sequence[str], extra: Sequence[Input]) -> Function:
     made = function(module, module.names["linear_value"], doc, [("value", loss.objective)], lambda s: s[0], extra)
     names = [i.name for i in extra]
-    unpack = [] if names == ["upstream"] else [f"    {', '.join(names)} = upstream"]
-    parameters = f"({', '.join(['upstream', *module.parameters])}):"
+    upstream = names[0] if len(names) == 1 else Namer([*module.taken, *module.parameters]).exact("upstream")
+    unpack = [] if len(names) == 1 else [f"    {', '.join(names)} = {upstream}"]
+    parameters = f"({', '.join([upstream, *module.parameters])}):"
     rest = made.lines[made.lines.index(next(line for line in made.lines if line.endswith(":"))) + 1 :]
     return Function(made.name, (f"def {made.name}{parameters}", rest[0], *unpack, *rest[1:]))

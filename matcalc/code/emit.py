@@ -13,44 +13,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from matcalc import resources
 from matcalc.code.backward import Loss, find_loss, loss_functions
 from matcalc.code.copies import copies_functions, find_copies
 from matcalc.code.functions import Function, Module, function
-from matcalc.code.inputs import as_array, check_lines, shape_text, size_names
+from matcalc.code.inputs import as_array, shape_text, size_names
+from matcalc.code.loop_module import emit_loops, has_families
 from matcalc.code.lower import Scope
+from matcalc.code.modules import new_module, rendered
 from matcalc.code.names import Namer, parameter_names
 from matcalc.code.nodes import dims_of
 from matcalc.code.program import Input
-from matcalc.code.selfcheck import Check, check_of
-from matcalc.code.source import HELPERS, SCIPY
-from matcalc.code.text import docstring, plain, returned, signature
+from matcalc.code.selfcheck import check_of
+from matcalc.code.text import docstring, plain
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language import terms as T
-from matcalc.language.dims import Shape
+from matcalc.language.dims import Dim, Shape
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.terms import Term
 
 __all__ = ["Derived", "emit", "emit_module"]
 
 TARGETS = ("numpy",)
-PRIVATE = (
-    "arrays",
-    "misfit",
-    "draw",
-    "point",
-    "directions",
-    "slope",
-    "error",
-    "error_at",
-    "scale",
-    "along",
-    "gradient",
-    "linear_value",
-    "copies",
-    "held",
-)
-PUBLIC = ("value", "value_and_grad", "forward", "backward", "jacobian", "hessian", "hessian_vector_product")
 
 
 class Derived(Protocol):
@@ -72,12 +55,18 @@ class Derived(Protocol):
     def layout(self) -> str: ...
     @property
     def structure(self) -> str: ...
+    @property
+    def ranges(self) -> Mapping[str, tuple[Dim, Dim]]: ...
+    @property
+    def back(self) -> Any: ...
 
 
 def emit_module(derivation: Derived, target: str = "numpy") -> str:
     """The source of a module for a derivation. Raises CannotDerive where something has no code."""
     if target not in TARGETS:
         raise MatcalcError(f"target is one of {', '.join(TARGETS)}, not {target!r}")
+    if has_families(derivation.problem):
+        return emit_loops(derivation)
     return emit(
         derivation.problem,
         derivation.answers,
@@ -126,7 +115,7 @@ def emit(
         functions += copies_functions(module, problem, copies)
     check = check_of(module, problem, answers, kind, layout, structure, gradients is not None, loss, copies is not None)
     header = _header(task, module, kind, definitions, conventions)
-    return _rendered(module, functions, header, check)
+    return rendered(module, functions, header, check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,28 +164,10 @@ def _shapes(task: _Task, name: str) -> list[Shape]:
 def _module(problem: Problem, bodies: Mapping[str, Term], loss: Loss | None) -> Module:
     parameters = parameter_names(problem.symbols)
     inputs = tuple(Input(parameters[s.name], s.name, dims_of(*s.shape)) for s in problem.symbols.values())
-    namer = Namer([*parameters.values(), *PUBLIC])
-    alias = next(a for a in ("np", "numpy", "np_", "numpy_", "_np") if a not in namer.taken)
-    namer.exact(alias)
-    names = {name: namer.exact(f"_{name}") for name in (*PRIVATE, *HELPERS)}
-    names |= {name: namer.exact(name) for name in SCIPY}
-    names |= {
-        "variables": namer.exact("_VARIABLES"),
-        "sizes": namer.exact("_SIZES"),
-        "check": namer.exact("_self_check"),
-    }
     used = [t for body in (*bodies.values(), problem.objective) for t in T.subterms(body)]
     dims = [i.dims for i in inputs] + [tuple(d for d in t.shape) for t in used]
-    sizes = {n: namer.exact(n) for n in size_names(dims)}
     scope = Scope(bodies, problem.facts, loss.names if loss is not None else {})
-    taken = frozenset(namer.taken - ({"value"} - set(parameters.values())) | BUILTINS)
-    real = "float" if "float" not in parameters.values() else f"{alias}.float64"
-    return Module(inputs, sizes, alias, real, names, scope, taken)
-
-
-BUILTINS = frozenset(
-    ("abs", "all", "any", "float", "id", "int", "len", "list", "max", "min", "pow", "range", "round", "sum")
-)
+    return new_module(inputs, size_names(dims), scope)
 
 
 def _functions(module: Module, task: _Task) -> list[Function]:
@@ -310,40 +281,3 @@ def _header(
 
 def _kind_of_argument(i: Input, module: Module) -> str:
     return shape_text(i.dims, module.sizes) if i.dims else "a number"
-
-
-def _scipy_imports(module: Module) -> list[str]:
-    """The import lines for what comes from SciPy."""
-    out = []
-    for package in sorted(set(SCIPY.values())):
-        used = [s for s in SCIPY if s in module.scipy and SCIPY[s] == package]
-        names = [s if module.names[s] == s else f"{s} as {module.names[s]}" for s in used]
-        out += [f"from {package} import {', '.join(names)}"] if used else []
-    return out
-
-
-def _rendered(module: Module, functions: Sequence[Function], header: Sequence[str], check: Check) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: resources.read("templates", name)),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # the result is Python
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    text = environment.get_template("numpy_module.py.j2").render(
-        docstring=header,
-        np=module.np,
-        scipy=_scipy_imports(module),
-        functions=functions,
-        inputs=module.inputs,
-        arrays=signature(module.names["arrays"], module.parameters),
-        returned=returned(module.parameters),
-        check_lines=check_lines(module.inputs, module.sizes, module.np, module.real, module.names["misfit"]),
-        names=module.names,
-        helpers=[(h, module.names[h]) for h in HELPERS if h in module.helpers],
-        check=check,
-    )
-    return text.rstrip("\n") + "\n"

@@ -175,7 +175,7 @@ def size_lines(wanted: Sequence[str], arrays: Sequence[tuple[str, Dims]], sizes:
     known: list[str] = []
     for name in wanted:
         out += _size_line(name, arrays, sizes, known)
-    return _joined(out)
+    return _joined(out, {array for array, dims in arrays if len(dims) == 2})
 
 
 def _size_line(name: str, arrays: Sequence[tuple[str, Dims]], sizes: Sizes, known: list[str]) -> list[str]:
@@ -202,12 +202,13 @@ def _size_line(name: str, arrays: Sequence[tuple[str, Dims]], sizes: Sizes, know
     )
 
 
-def _joined(lines: Sequence[str]) -> list[str]:
-    """``m = A.shape[0]`` and ``n = A.shape[1]`` as ``m, n = A.shape``."""
+def _joined(lines: Sequence[str], matrices: set[str]) -> list[str]:
+    """``m = A.shape[0]`` and ``n = A.shape[1]`` as ``m, n = A.shape``, for a matrix ``A``."""
     for i in range(len(lines) - 1):
         (a, x), (b, y) = lines[i].split(" = "), lines[i + 1].split(" = ")
-        if x.endswith(".shape[0]") and y == x.removesuffix("[0]") + "[1]":
-            return [*lines[:i], f"{a}, {b} = {x.removesuffix('[0]')}", *_joined(lines[i + 2 :])]
+        array = x.removesuffix(".shape[0]")
+        if array in matrices and y == f"{array}.shape[1]":
+            return [*lines[:i], f"{a}, {b} = {array}.shape", *_joined(lines[i + 2 :], matrices)]
     return list(lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matcalc.code.backward import Loss
@@ -15,7 +15,7 @@ from matcalc.errors import CannotDerive
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term
 
-__all__ = ["Check", "check_of"]
+__all__ = ["AROUND", "Check", "check_of", "sample_lines", "sizes_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Check:
     signature: tuple[str, ...]  # of the function that draws a point
     sample: tuple[str, ...]
     returned: tuple[str, ...]
+    lists: bool = False  # whether some arguments are lists of arrays
 
 
 AROUND = "*point[:i], x, *point[i + 1 :]"
@@ -91,14 +92,15 @@ def check_of(
         doubt="1e-5" if kind != "hessian" or has_gradient else "1e-3",
         variables=f"({', '.join(rows)}{',' if len(rows) == 1 else ''})",
         structures=kinds,
-        sizes=_sizes_text(sizes),
+        sizes=sizes_text(sizes),
         signature=tuple(signature(module.names["point"], ["rng", "attempt", *(module.sizes[n] for n in names)])),
         sample=tuple(line for i in module.inputs for line in _sample(module, problem, i, local[i.symbol])),
         returned=tuple(bracketed("return (", [*local.values()], ")" if len(local) > 1 else ",)")),
     )
 
 
-def _sizes_text(sizes: list[dict[str, int]]) -> str:
+def sizes_text(sizes: Sequence[Mapping[str, int]]) -> str:
+    """The sizes of the points of a check as a tuple of dictionaries."""
     rows = ["{" + ", ".join(f'"{k}": {v}' for k, v in s.items()) + "}" for s in sizes]
     line = f"({', '.join(rows)})"
     return line if len(line) < 88 else "(\n" + "".join(f"    {r},\n" for r in rows) + ")"
@@ -188,14 +190,16 @@ def _holding(module: Module, kind: str, loss: Loss | None, parts: Parts) -> Part
 
 # ------------------------------------------------------------------------------------- test points
 def _sample(module: Module, problem: Problem, i: Input, name: str) -> list[str]:
-    """Lines that draw an argument with its properties."""
-    np = module.np
-    has = problem.symbols[i.symbol].properties
-    shape = ", ".join(size_text(d, module.sizes) for d in i.dims)
-    out = [f"{name} = draw({shape})"]
-    if len(i.dims) == 2 and i.dims[0] is i.dims[1]:
+    axes = [size_text(d, module.sizes) for d in i.dims]
+    return sample_lines(module.np, name, axes, problem.symbols[i.symbol].properties)
+
+
+def sample_lines(np: str, name: str, axes: Sequence[str], has: frozenset[str]) -> list[str]:
+    """Lines that draw an array with some properties."""
+    out = [f"{name} = draw({', '.join(axes)})"]
+    if len(axes) == 2 and axes[0] == axes[1]:
         if "posdef" in has:
-            out.append(f"{name} = {name} @ {name}.T / {shape.split(', ')[0]} + {np}.eye({shape.split(', ')[0]})")
+            out.append(f"{name} = {name} @ {name}.T / {axes[0]} + {np}.eye({axes[0]})")
         elif "symmetric" in has:
             out.append(f"{name} = ({name} + {name}.T) / 2")
         if "skew" in has:
@@ -204,8 +208,8 @@ def _sample(module: Module, problem: Problem, i: Input, name: str) -> list[str]:
             out.append(f"{name} = {np}.diag({np}.diag({name}))")
         if "orthogonal" in has:
             out.append(f"{name} = {np}.linalg.qr({name})[0]")
-    if "positive" in has or ("posdef" in has and len(i.dims) < 2):
+    if "positive" in has or ("posdef" in has and len(axes) < 2):
         out.append(f"{name} = {np}.abs({name}) + 0.1")
-    if "stochastic" in has and i.dims:
+    if "stochastic" in has and axes:
         out.append(f"{name} = {np}.abs({name}) / {np}.abs({name}).sum(axis=-1, keepdims=True)")
     return out

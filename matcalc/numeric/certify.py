@@ -152,7 +152,8 @@ def _settled(question: Question, turn: int) -> tuple[Sample, dict[str, Measure]]
     best: tuple[float, Sample, dict[str, Measure]] | None = None
     for retry in range(RETRIES):
         largest = 5 if question.order == 1 else 4
-        sample = sample_problem(question.problem, question.seed, turn + 1000 * retry, largest, question.shortest)
+        again = turn + 1200 * retry  # another point with the same lengths
+        sample = sample_problem(question.problem, question.seed, again, largest, question.shortest)
         sample = replace(sample, point=run(question.backward, sample.point))
         found = {name: _compared(question, sample, name, turn) for name in question.answers}
         worst = max((m.error for m in found.values()), default=0.0)
@@ -201,9 +202,10 @@ def _given(question: Question, sample: Sample, name: str) -> Array | None:
         raise CannotSample(f"the answer by the family {name} does not say what each member is")
     found = run(statements, sample.point).values
     (gradient,) = defined_names(statements)
-    same = found[gradient].keys() == members.keys()
-    fits = same and all(found[gradient][k].shape == members[k].shape for k in members)
-    return stacked_members(found[gradient]) if fits else None
+    own = found[gradient]
+    fits = own.keys() >= members.keys() and all(own[k].shape == members[k].shape for k in members)
+    fits = fits and not any(np.any(own[k]) for k in own.keys() - members.keys())  # members that nothing reads
+    return stacked_members({k: own[k] for k in members}) if fits else None
 
 
 # ------------------------------------------------------------------------------- first order

@@ -1,0 +1,108 @@
+"""The check of a module with families: several lengths of the loops, one among them, beside sizes that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from matcalc.code.functions import Module
+from matcalc.code.inputs import test_sizes
+from matcalc.code.loop_inputs import Arguments, names_in
+from matcalc.code.loop_losses import Heard
+from matcalc.code.names import Namer
+from matcalc.code.selfcheck import AROUND, Check, sizes_text
+from matcalc.code.text import bracketed, signature
+from matcalc.language.dims import Dim, dim
+from matcalc.language.problem import Problem
+
+__all__ = ["check_of_loops"]
+
+LENGTHS = (3, 1, 2, 5)
+MORE = (4, 6, 7, 8)  # where short ones are too short
+
+
+def check_of_loops(
+    module: Module, problem: Problem, arguments: Arguments, names: Sequence[str], told: Heard | None, least: int
+) -> Check:
+    """The check of a module: of value and gradient, or of forward and backward."""
+    np, own = module.np, module.names
+    lists = bool(arguments.lists)
+    position = {i.symbol: k for k, i in enumerate(module.inputs)}
+    before, function, after = _compared(module, told)
+    if len(names) == 1:
+        before.append("derivatives = (derivatives,)")
+    if lists:
+        before.append(f"derivatives = tuple({own['flat']}(x) for x in derivatives)")
+        function = [f"x = {own['like']}(x, point[i])", *function]
+    sizes = [n for n in module.sizes if _is_drawn(n, arguments)]
+    taken = Namer(["draw", "rng", "attempt", np, *(module.sizes[n] for n in sizes)])
+    local = {i.symbol: i.name if i.symbol in arguments.counts else taken.exact(i.name) for i in module.inputs}
+    by = ", ".join(module.inputs[position[x]].name for x in names)
+    by = by if len(by) < 60 else f"{len(names)} arguments"
+    points = [{module.sizes[n]: v for n, v in p.items()} for p in _points(module, arguments, sizes, least)]
+    return Check(
+        what=f"gradient by {by}",
+        before=tuple(before),
+        function=tuple(function),
+        predicted=f"{np}.vdot(derivative, d)",
+        after=tuple(after),
+        tolerance="1e-6",
+        by_values=False,
+        is_matrix=False,
+        doubt="1e-5",
+        variables=f"({', '.join(str(position[x]) for x in names)}{',' if len(names) == 1 else ''})",
+        structures=(),
+        sizes=sizes_text(points),
+        signature=tuple(signature(own["point"], ["rng", "attempt", *(module.sizes[n] for n in sizes)])),
+        sample=tuple(arguments.sample_lines(problem, module.sizes, np, local)),
+        returned=tuple(bracketed("return (", [*local.values()], ")" if len(local) > 1 else ",)")),
+        lists=lists,
+    )
+
+
+def _compared(module: Module, told: Heard | None) -> tuple[list[str], list[str], list[str]]:
+    """What makes the result and the derivatives, the body of the function that is differentiated, more comparisons."""
+    np, own = module.np, module.names
+    if told is None:
+        after = [f"worst = {np}.maximum(worst, {own['error']}(result, value(*point), abs(result)))"]
+        return ["result, derivatives = value_and_grad(*point)"], [f"return value({AROUND})"], after
+    before = ["result, cache = forward(*point)"]
+    if len(told.outputs) == 1:
+        before += [f"upstream = rng.standard_normal({np}.shape(result))", "derivatives = backward(upstream, cache)"]
+    else:
+        before += [f"upstream = tuple(rng.standard_normal({np}.shape(y)) for y in result)"]
+        before += ["derivatives = backward(upstream, cache)"]
+        before += [f"result = {np}.concatenate([{np}.ravel(y) for y in result])"]
+    if told.plain:
+        return before, [f"return {np}.vdot(upstream, forward({AROUND})[0])"], []
+    return before, [f"return {own['linear_value']}(upstream, {AROUND})"], []
+
+
+def _is_drawn(name: str, arguments: Arguments) -> bool:
+    """Whether the points of the check need a size."""
+    dims = [d for i in arguments.inputs for d in i.dims]
+    dims += [d for s in arguments.stores.values() for d in (*s.shape, s.low, s.high)]
+    return name in arguments.counts or name in names_in(dims)
+
+
+def _points(module: Module, arguments: Arguments, names: Sequence[str], least: int) -> Iterator[dict[str, int]]:
+    """The sizes of four points: lengths of loops that are short, other sizes different from each other."""
+    stores = list(arguments.stores.values())
+    loops = {*names_in(d for s in stores for d in (s.low, s.high)), *arguments.counts}
+    lengths = [n for n in names if n in loops]
+    others = [n for n in names if n not in loops]
+    fixed = [d.value for i in arguments.inputs for d in i.dims if d.value is not None]
+    choices = test_sizes(others, [*fixed, 2])
+    made = 0
+    for turn, length in enumerate((*LENGTHS, *MORE)):
+        sizes = {n: length + k for k, n in enumerate(lengths)} | choices[turn % len(choices)]
+        table = {n: dim(v) for n, v in sizes.items()}
+        if length < least or any(not _is_positive(s.count.substitute(table)) for s in stores):
+            continue
+        yield sizes
+        made += 1
+        if made == len(LENGTHS):
+            return
+
+
+def _is_positive(d: Dim) -> bool:
+    return d.value is None or d.value > 0
