@@ -10,7 +10,6 @@ from typing import Protocol
 from matcalc.code.names import Namer
 from matcalc.code.stacking import Rows, is_fixed
 from matcalc.code.stores import Store
-from matcalc.code.text import assigned
 from matcalc.language import terms as T
 from matcalc.language.binders import BINDERS
 from matcalc.language.dims import Dim, dim
@@ -29,7 +28,7 @@ class Writing(Protocol):
     namer: Namer
     computed: dict[Term, str]
 
-    def put(self, *lines: str) -> None: ...
+    def assign(self, before: str, source: str) -> None: ...
     def bare(self, t: Term) -> str: ...
     def rows(self, index: str, low: Dim, high: Dim) -> Rows: ...
 
@@ -81,5 +80,5 @@ def _computed(w: Writing, t: Term, hint: str) -> str:
     if t not in w.computed:
         source = w.bare(t)
         w.computed[t] = w.namer.fresh(hint)
-        w.put(*assigned(f"{w.computed[t]} = ", source))
+        w.assign(f"{w.computed[t]} = ", source)
     return w.computed[t]

@@ -8,6 +8,7 @@ from matcalc.code.functions import Module
 from matcalc.code.inputs import test_sizes
 from matcalc.code.loop_inputs import Arguments, names_in
 from matcalc.code.loop_losses import Heard
+from matcalc.code.loop_shapes import point_lines
 from matcalc.code.names import Namer
 from matcalc.code.selfcheck import AROUND, Check, sizes_text
 from matcalc.code.text import bracketed, signature
@@ -53,7 +54,7 @@ def check_of_loops(
         structures=(),
         sizes=sizes_text(points),
         signature=tuple(signature(own["point"], ["rng", "attempt", *(module.sizes[n] for n in sizes)])),
-        sample=tuple(arguments.sample_lines(problem, module.sizes, np, local)),
+        sample=tuple(point_lines(module, arguments, problem, local)),
         returned=tuple(bracketed("return (", [*local.values()], ")" if len(local) > 1 else ",)")),
         lists=lists,
     )

@@ -16,6 +16,7 @@ from matcalc.code.inputs import as_array
 from matcalc.code.loop_check import check_of_loops
 from matcalc.code.loop_losses import Heard, Output
 from matcalc.code.loop_program import Looping, Plan, merged, needed, plan_of, reads, targets
+from matcalc.code.loop_shapes import argument_lines
 from matcalc.code.loop_text import gradient_lines, header, lines_of, said, used_names, where
 from matcalc.code.loops import Lines
 from matcalc.code.modules import rendered
@@ -49,9 +50,8 @@ def emit_loops(derivation: Looping) -> str:
     functions = writing.with_loss(plan.heard) if plan.heard is not None else writing.with_value()
     m = plan.module
     check = check_of_loops(m, plan.problem, plan.arguments, writing.names, plan.heard, plan.least)
-    checks = plan.arguments.check_lines(m.sizes, m.np, m.real, m.names["misfit"])
     text = header(derivation, plan.program, plan.arguments)
-    return rendered(m, functions, text, check, checks)
+    return rendered(m, functions, text, check, argument_lines(m, plan.arguments))
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,9 @@ class Lines:
     def put(self, *lines: str) -> None:
         self.lines += [f"{INDENT * self.depth}{line}" for line in lines]
 
+    def assign(self, before: str, source: str) -> None:
+        self.put(*assigned(before, source, self.depth))
+
     def size(self, d: Dim) -> str:
         """A size or an index as an expression."""
         writer = Writer(Graph(), SOURCE, self.size_names(d), self.module.np, self.module.names)
@@ -118,7 +121,7 @@ class Lines:
         self.module.note(program)
         for s in program.statements:
             plain = not any("[" in n for d in s.dims for n in (str(d),))
-            self.put(*statement_lines(s, shape_text(s.dims, writer.sizes) if s.dims and plain else ""))
+            self.put(*statement_lines(s, shape_text(s.dims, writer.sizes) if s.dims and plain else "", self.depth))
         return program.outputs
 
     def name_of(self, n: Node) -> str:
@@ -182,7 +185,7 @@ class Lines:
         start = "0.0" if not shape else f"{self.module.np}.zeros({self.array_shape(shape)})"
         self.put(f"{name} = {start}")
         with _Loop(self, index, low, high, False):
-            self.put(*assigned(f"{name} += ", self.bare(body)))
+            self.assign(f"{name} += ", self.bare(body))
         return T.symbol(name, *body.shape)
 
     def array_shape(self, dims: Sequence[Dim]) -> str:
@@ -195,7 +198,7 @@ class Lines:
             if isinstance(s, Definition):
                 source = self.bare(s.term)
                 name = self.namer.exact(s.name)
-                self.put(*assigned(f"{name} = ", source))
+                self.assign(f"{name} = ", source)
                 self.symbols[s.name] = name
             elif isinstance(s, Boundary):
                 self.store(s.target, s.term)
@@ -245,7 +248,7 @@ class Lines:
             self.put(f"{store.at(index, self.size)} = 0.0")
             return
         source = self.expression(term) if store.is_list else self.bare(term)
-        self.put(*assigned(f"{store.at(index, self.size)} = ", source))
+        self.assign(f"{store.at(index, self.size)} = ", source)
 
     # -------------------------------------------------------------------------------------- blocks
     def block(self, s: Block) -> None:
@@ -307,12 +310,12 @@ class Lines:
         everything = low + shift is store.low and high + shift is store.high
         if everything and name not in self.made:
             self.made.add(name)
-            self.put(*assigned(f"{store.variable} = ", self.expression(found)))
+            self.assign(f"{store.variable} = ", self.expression(found))
         else:
             source = self.bare(found)
             self.make(name)
             place = store.between(low + shift, high + shift, self.size)
-            self.put(*assigned(f"{place if '[' in place else f'{place}[:]'} = ", source))
+            self.assign(f"{place if '[' in place else f'{place}[:]'} = ", source)
 
     def guarded(self, s: Block, line: Boundary) -> None:
         """A line of a loop, under a condition where it is not for every index."""

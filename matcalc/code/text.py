@@ -76,12 +76,17 @@ def returned(names: Sequence[str]) -> list[str]:
     return [line] if len(line) + len(INDENT) <= WIDTH else bracketed("return (", names, ")")
 
 
-def assigned(before: str, source: str) -> list[str]:
-    """``before`` and an expression, broken at its outermost operators where it is too long for a line."""
-    if len(before) + len(source) + len(INDENT) <= WIDTH:
+def assigned(before: str, source: str, depth: int = 0) -> list[str]:
+    """``before`` and an expression, broken at its outermost operators where it is too long for a line.
+
+    ``depth`` is how far the line will be indented beyond the body of a function.
+    """
+    if len(before) + len(source) + len(INDENT) * (depth + 1) <= WIDTH:
         return [f"{before}{source}"]
     for operators in ((" + ", " - "), (" * ", " / "), (" @ ",)):
         parts = _split(source, operators)
+        if len(parts) > 1 and len(source) + len(INDENT) * (depth + 2) <= WIDTH:
+            break
         if len(parts) > 1:
             return [f"{before}(", *(f"{INDENT}{part}" for part in parts), ")"]
     return [f"{before}(", f"{INDENT}{source}", ")"]
@@ -98,17 +103,18 @@ def _split(source: str, operators: Sequence[str]) -> list[str]:
     return [*out, source[start:]]
 
 
-def statement_lines(s: Statement, shape: str) -> list[str]:
+def statement_lines(s: Statement, shape: str, depth: int = 0) -> list[str]:
     """A statement with its shape and the mathematics in a comment: beside its last line, or above it."""
-    lines = [*assigned(f"{s.name} = ", s.source), *s.updates]
+    lines = [*assigned(f"{s.name} = ", s.source, depth), *s.updates]
+    room = WIDTH - len(INDENT) * (depth + 1) - 4
     notes = [f"{shape}  {plain(s.formula)}".strip()] if s.formula is not None else []
     notes += [shape]
     for note in notes:
         if not note:
             continue
-        if len(lines[-1]) + len(note) + len(INDENT) + 4 <= WIDTH and lines[-1] != ")":
+        if len(lines[-1]) + len(note) <= room and lines[-1] != ")":
             return [*lines[:-1], f"{lines[-1]}  # {note}"]
-        if len(s.name) + len(note) + len(INDENT) + 4 <= WIDTH:
+        if len(s.name) + len(note) <= room:
             return [f"# {s.name}: {note}", *lines]
     return lines
 
