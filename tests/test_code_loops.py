@@ -131,6 +131,19 @@ for t in 2..T:
     h[t] = tanh(W*h[t-1] + V*h[t-2])
 L = sum(t in 1..T, norm2(h[t] - y[t])^2)
 derive L wrt W, V, h0, h1""",
+    "mini-batches": """h[t] : N×m;  x[t] : N×p;  y[t] : N×m
+h[0] = zeros(N, m)
+for t in 1..T:
+    h[t] = tanh(h[t-1]*W + x[t]*U + ones(N)*b')
+L = sum(t in 1..T, normF(h[t] - y[t])^2)
+derive L wrt W, U, b, x""",
+    "attention over time": """q[t] : N×m;  h[t] : N×m
+h[0] = h0
+for t in 1..T:
+    q[t] = softmax(h[t-1]*W, rowwise)
+    h[t] = h[t-1] + (q[t].*h[t-1])*V
+L = normF(h[T])^2
+derive L wrt W, V, h0""",
     "no length": """h[0] = h0
 for t in 1..T:
     h[t] = tanh(W*h[t-1])
@@ -158,6 +171,16 @@ SUMS: list[tuple[str, str, str]] = [  # without loops
     ("sum(t in 1..T, logdet(S[t] + a[t]*a[t]'))", "a", "S[t] : n×n symmetric posdef; a[t] : n"),
     ("sum(t in 1..T, t*norm2(x[t] - a)^2)", "a, x", "x[t] : n; a : n"),
     ("sum(t in 1..T, c[t]*x[t])^2", "x, c", "c[t] : scalar; x[t] : scalar"),
+    ("sum(t in 1..T, normF(X[t]*W + ones(N)*b' - Y[t])^2)", "W, b, X", "X[t] : N×p; Y[t] : N×q; b : q"),
+    ("sum(t in 1..T, c'*tanh(X[t]*W)*d)", "W, X, c, d", "X[t] : N×p; c : N; d : q"),
+    ("sum(t in 1..T, tr(X[t]'*A*X[t]))", "A, X", "X[t] : N×p; A : N×N"),
+    ("sum(t in 1..T, v[t]'*X[t]*b)/T", "b, X, v", "X[t] : N×p; v[t] : N"),
+    ("sum(t in 1..T, sum(softmax(X[t]*W, rowwise).*Y[t]))", "W, X", "X[t] : N×p; Y[t] : N×q"),
+    ("sum(t in 1..T, norm2(diag(v[t])*X[t]*w)^2)", "w, X, v", "X[t] : N×p; v[t] : N; w : p"),
+    ("sum(t in 1..T, s[t]*normF(X[t])^2)", "s, X", "X[t] : N×p; s[t] : scalar"),
+    ("sum(t in 1..T, norm2(ones(N)'*X[t])^2)", "X", "X[t] : N×p"),
+    ("sum(t in 1..T, norm2(X[t]'*ones(N)/N - a)^2)", "a, X", "X[t] : N×p; a : p"),
+    ("sum(t in 1..T, normF(A*X[t]*B)^2)", "A, B, X", "X[t] : N×p; A : m×N; B : p×q"),
 ]
 LOSSES = {  # with an opaque loss: forward and backward
     "rnn": """h[0] = h0
@@ -194,6 +217,12 @@ for i in 1..k:
     X[i] = relu(S[i])
 L = loss(S[k], y)
 derive L wrt W, X0""",
+    "mini-batches": """h[t] : N×m;  x[t] : N×p
+h[0] = h0
+for t in 1..T:
+    h[t] = tanh(h[t-1]*W + x[t]*U + ones(N)*b')
+L = sum(t in 1..T, loss(h[t]*V))
+derive L wrt W, U, b, h0, V""",
     "sum": "L = sum(n in 1..N, loss(W*x[n] + b, y[n]))\nderive L wrt W, b, x",
     "two losses": "L = sum(n in 1..N, loss(W*x[n])) + c(W*z)\nderive L wrt W, z",
     "names": """value[0] = np
@@ -368,6 +397,13 @@ def test_what_all_indices_have_in_common_is_computed_once() -> None:
     source = source_of(*SUMS[4])  # a softmax over the rows, for value and all gradients
     assert "".join(function(source, "value_and_grad")).count("x @ W.T") == 1
     assert not any(s.startswith("for") for s in function(source, "value_and_grad"))
+
+
+def test_mini_batches_are_one_product() -> None:
+    body = function(source_of(PROGRAMS["mini-batches"]), "value_and_grad")
+    assert any(s == "A = (x.reshape(-1, p) @ U + b).reshape(T, N, m)" for s in body)
+    assert "grad_W = h[:-1].reshape(-1, m).T @ delta[:-1].reshape(-1, m)" in body
+    assert sum(s.startswith("for") for s in body) == 2
 
 
 def test_the_cache_holds_what_backward_needs_and_no_more() -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from matcalc.code.names import Namer
-from matcalc.code.stacking import Rows, is_fixed
+from matcalc.code.stacking import is_fixed
 from matcalc.code.stores import Store
+from matcalc.code.together import Gather, Together
 from matcalc.language import terms as T
 from matcalc.language.binders import BINDERS
 from matcalc.language.dims import Dim, dim
@@ -30,7 +31,8 @@ class Writing(Protocol):
 
     def assign(self, before: str, source: str) -> None: ...
     def bare(self, t: Term) -> str: ...
-    def rows(self, index: str, low: Dim, high: Dim) -> Rows: ...
+    def gather(self, index: str, low: Dim, high: Dim) -> Gather: ...
+    def size(self, d: Dim) -> str: ...
 
 
 def hoisted(w: Writing, s: Block, line: Boundary, own: set[str]) -> Boundary:
@@ -62,23 +64,33 @@ def _stored(w: Writing, t: Term, index: str, low: Dim, high: Dim, own: set[str])
     if all(x.op in CHEAP for x in subterms(t)):
         return t
     if is_fixed(t, index):
-        if not any(x.op in ("mul", "inv", "kron") and x.shape.is_matrix for x in subterms(t)):
+        if not any(_is_dear(x) for x in subterms(t)):
             return t
         name = _computed(w, t, "c" if t.is_scalar else "M" if t.shape.is_matrix else "v")
         return T.symbol(name, *t.shape)
-    rows = w.rows(index, low, high).of(t)
-    if rows is None:
+    found = w.gather(index, low, high).together(t)
+    if found is None:
         return T.rebuild(t, [_without(w, a, index, low, high, own) for a in t.args])
-    name = _computed(w, rows, "a" if t.is_scalar else "A")
+    name = _computed(w, found.term, "a" if t.is_scalar else "A", found)
     family = f"·{name} {low} {high}"
     w.stores[family] = Store(family, name, low, high, index, t.shape)
     return T.element(family, dim(index), t.shape)
 
 
-def _computed(w: Writing, t: Term, hint: str) -> str:
+def _is_dear(t: Term) -> bool:
+    """Whether a matrix is worth a variable: not so what broadcasting makes of a row or column."""
+    broadcast = t.op == "mul" and any(f.op in ("ones", "transpose") and "ones" in (f.op, *_ops(f)) for f in t.args)
+    return t.op in ("mul", "inv", "kron") and t.shape.is_matrix and not broadcast
+
+
+def _ops(t: Term) -> list[str]:
+    return [a.op for a in t.args]
+
+
+def _computed(w: Writing, t: Term, hint: str, shaped: Together | None = None) -> str:
     """The variable of a term: a new one, or the one that has it already (members never change)."""
     if t not in w.computed:
         source = w.bare(t)
         w.computed[t] = w.namer.fresh(hint)
-        w.assign(f"{w.computed[t]} = ", source)
+        w.assign(f"{w.computed[t]} = ", source if shaped is None else shaped.shaped(source, w.size))
     return w.computed[t]

@@ -132,9 +132,9 @@ def _misfit(i: Input, sizes: Sizes, known: Mapping[str, str], misfit: str) -> st
     text, formatted = _expected(i.dims, sizes, known, i.name) if i.dims else ("", False)
     expected = f'{"f" if formatted else ""}"shape {text}"' if i.dims else '"a number"'
     arguments = f'"{i.name}", {expected}, {i.name}'
-    if len(arguments) + len(misfit) < 80:
+    if len(arguments) + len(misfit) <= 83:
         return f"    raise {misfit}({arguments})"
-    if len(arguments) < 84:
+    if len(arguments) <= 87:
         return f"    raise {misfit}(\n        {arguments}\n    )"
     return f'    raise {misfit}(\n        "{i.name}",\n        {expected},\n        {i.name},\n    )'
 

@@ -15,7 +15,7 @@ from matcalc.code.functions import Function, checked, render
 from matcalc.code.inputs import as_array
 from matcalc.code.loop_check import check_of_loops
 from matcalc.code.loop_losses import Heard, Output
-from matcalc.code.loop_program import Looping, Plan, merged, needed, plan_of, reads, targets
+from matcalc.code.loop_program import Looping, Plan, Result, merged, needed, plan_of, reads, targets
 from matcalc.code.loop_shapes import argument_lines
 from matcalc.code.loop_text import gradient_lines, header, lines_of, said, used_names, where
 from matcalc.code.loops import Lines
@@ -73,7 +73,11 @@ class _Writing:
     def returned(self, w: Lines, first: Sequence[tuple[str, Term]] = ()) -> list[str]:
         """The expressions of some terms and of the gradients; loops that fill families stand before them."""
         plan = self.plan
-        terms = {r: r.term if r.term is not None else w.everything(r.family, r.statements) for r in plan.results}
+        together = {r: w.everything(r.family, r.statements) for r in plan.results if r.term is None}
+        terms: dict[Result, Term | None] = {}
+        for r in plan.results:
+            whole = together.get(r)
+            terms[r] = r.term if whole is None else whole.term
         families = [r for r, t in terms.items() if t is None]
         for r in families:
             w.start(r.family, r.statements, plan.arguments.stores[r.variable])
@@ -81,7 +85,11 @@ class _Writing:
         w.namer.taken -= {w.stores[r.family].variable for r, t in terms.items() if r.family and t is not None}
         sources = iter(w.expressions([*first, *((r.label, t) for r, t in terms.items() if t is not None)]))
         out = [next(sources) for _ in first]
-        return [*out, *(next(sources) if t is not None else w.stores[r.family].variable for r, t in terms.items())]
+        for r, t in terms.items():
+            source = w.stores[r.family].variable if t is None else next(sources)
+            whole = together.get(r)
+            out.append(source if whole is None else whole.shaped(source, w.size))
+        return out
 
     def closed(self, *lines: str) -> list[str]:
         """The body of a function of all arguments."""
@@ -110,6 +118,9 @@ class _Writing:
         w.run(needed((*self.plan.program, *self.plan.back), wanted))
         value, *gradients = self.returned(w, [("value", objective)])
         text = gradients[0] if len(gradients) == 1 else f"({', '.join(gradients)})"
+        if len(value) + len(text) > 80:
+            w.put(*bracketed("gradients = (", gradients, ")"))
+            text = "gradients"
         doc = [f"{name} and its gradient by {', '.join(self.names)}.", "", *self.formulas]
         body = self.closed(*w.lines, *assigned("return ", f"{value}, {text}"))
         return [*out, render("value_and_grad", module.parameters, doc, body)]

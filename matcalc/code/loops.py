@@ -20,9 +20,9 @@ from matcalc.code.lower import Scope, lower_terms
 from matcalc.code.names import Namer
 from matcalc.code.nodes import Graph, Node, dims_of, live
 from matcalc.code.source import SOURCE
-from matcalc.code.stacking import Rows
 from matcalc.code.stores import Store
 from matcalc.code.text import assigned, statement_lines
+from matcalc.code.together import Gather, Together
 from matcalc.code.writer import Writer
 from matcalc.errors import CannotDerive
 from matcalc.language import terms as T
@@ -51,6 +51,7 @@ class Lines:
     ranges: dict[str, tuple[Dim, Dim]] = field(default_factory=dict)  # of these loops
     made: set[str] = field(default_factory=set)  # families that have their array
     computed: dict[Term, str] = field(default_factory=dict)  # what stands before loops, and its variable
+    totals: set[str] = field(default_factory=set)  # the variables of running totals
 
     # --------------------------------------------------------------------------------- small things
     def put(self, *lines: str) -> None:
@@ -111,7 +112,7 @@ class Lines:
 
     def expressions(self, wanted: Sequence[tuple[str, Term]]) -> tuple[str, ...]:
         """The sources of several terms that share what they have in common."""
-        known = [(label, self.with_members(self.with_totals(t))) for label, t in wanted]
+        known = [(label, self.with_members(self.with_totals(t, label))) for label, t in wanted]
         graph, nodes, _ = lower_terms([t for _, t in known], Scope({}, self.facts, {}))
         dims = [d for n in graph.table.values() for d in n.dims]
         writer = Writer(graph, SOURCE, self.size_names(*dims), self.module.np, self.module.names)
@@ -122,7 +123,11 @@ class Lines:
         for s in program.statements:
             plain = not any("[" in n for d in s.dims for n in (str(d),))
             self.put(*statement_lines(s, shape_text(s.dims, writer.sizes) if s.dims and plain else "", self.depth))
-        return program.outputs
+        out: list[str] = []
+        for source in program.outputs:  # a total is nobody else's
+            name = source.removesuffix(".copy()")
+            out.append(name if name in self.totals and name not in out else source)
+        return tuple(out)
 
     def name_of(self, n: Node) -> str:
         name = self.symbols.get(n.data, n.data)
@@ -140,47 +145,37 @@ class Lines:
             raise CannotDerive(f"there is no code for the members of {name}")
         return self.stores[name].at(index, self.size)
 
-    def rows(self, index: str, low: Dim, high: Dim) -> Rows:
-        """Members of families as the rows of arrays, for an index of a range."""
-
-        def member(t: Term) -> Term | None:
-            name, at = t.data
-            store = self.stores.get(name)
-            shift = at - dim(index)
-            if store is None or store.is_list or index in shift.names() or not _is_thin(t):
-                return None
-            text = store.between(low + shift, high + shift, self.size)
-            return T.symbol(text, high - low + 1, t.shape.rows)
-
-        return Rows(index, high - low + 1, member)
+    def gather(self, index: str, low: Dim, high: Dim) -> Gather:
+        return Gather(self.stores, self.size, index, low, high)
 
     # ---------------------------------------------------------------------------------------- sums
-    def with_totals(self, t: Term) -> Term:
+    def with_totals(self, t: Term, label: str = "") -> Term:
         """The term with sums over an index computed: as products of arrays where that can be, else in a loop."""
-        table = {s: self.total(s) for s in _outermost_binders(t)}
+        table = {s: self.total(s, label if s is t else "") for s in _outermost_binders(t)}
         return T.replace(t, table) if table else t
 
-    def total(self, s: Term) -> Term:
+    def total(self, s: Term, label: str = "") -> Term:
         if s.op == "prod":
             raise CannotDerive(f"there is no NumPy code for products over an index yet: {s}")
         index = self.namer_index(s)
         low, high = s.data
         body = instantiate(s, dim(index))
-        rows = self.rows(index, low, high)
-        found = rows.of(body) if s.op == "stack" else rows.total(body)
+        gather = self.gather(index, low, high)
+        found = gather.rows.of(body) if s.op == "stack" else gather.total(body)
         if found is not None:
             return found
         if s.op == "stack":
             raise CannotDerive(f"there is no NumPy code for these rows yet: {s}")
-        return self.running_total(body, index, low, high)
+        return self.running_total(body, index, low, high, label)
 
     def namer_index(self, s: Term) -> str:
         """A name for a bound index that nothing in the sum has."""
         return index_name(s, {*self.indices})
 
-    def running_total(self, body: Term, index: str, low: Dim, high: Dim) -> Term:
-        """A sum that is added up in a loop."""
-        name = self.namer.fresh("total")
+    def running_total(self, body: Term, index: str, low: Dim, high: Dim, label: str) -> Term:
+        """A sum that is added up in a loop, in an array of its own."""
+        name = self.namer.exact(label) if label else self.namer.fresh("total")
+        self.totals.add(name)
         shape = dims_of(*body.shape)
         start = "0.0" if not shape else f"{self.module.np}.zeros({self.array_shape(shape)})"
         self.put(f"{name} = {start}")
@@ -217,8 +212,8 @@ class Lines:
                 self.put(f"{store.variable} = {self.module.np}.empty({self.array_shape(store.dims)})")
         return store
 
-    def everything(self, name: str, statements: Sequence[Statement]) -> Term | None:
-        """All members of a family as one matrix or column. None: there is no formula."""
+    def everything(self, name: str, statements: Sequence[Statement]) -> Together | None:
+        """All members of a family as one array. None: there is no formula."""
         (s, *others) = statements
         store = self.stores[name]
         if others or not isinstance(s, Block) or store.low is not s.low or store.high is not s.high:
@@ -287,15 +282,12 @@ class Lines:
                 waiting.remove(line)
         return before, waiting, after
 
-    def whole(self, s: Block, line: Boundary) -> Term | None:
+    def whole(self, s: Block, line: Boundary) -> Together | None:
         """A line for all indices at once."""
-        low, high = line.low or s.low, line.high or s.high
         store = self.stores[line.target.data[0]]
         if store.is_list or s.index not in line.target.data[1].names():
             return None
-        if not _is_thin(line.target):
-            return None
-        return self.rows(s.index, low, high).of(line.term)
+        return self.gather(s.index, line.low or s.low, line.high or s.high).together(line.term)
 
     def at_once(self, s: Block, line: Boundary) -> None:
         low, high = line.low or s.low, line.high or s.high
@@ -310,9 +302,9 @@ class Lines:
         everything = low + shift is store.low and high + shift is store.high
         if everything and name not in self.made:
             self.made.add(name)
-            self.assign(f"{store.variable} = ", self.expression(found))
+            self.assign(f"{store.variable} = ", found.shaped(self.expression(found.term), self.size))
         else:
-            source = self.bare(found)
+            source = found.shaped(self.bare(found.term), self.size)
             self.make(name)
             place = store.between(low + shift, high + shift, self.size)
             self.assign(f"{place if '[' in place else f'{place}[:]'} = ", source)

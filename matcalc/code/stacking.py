@@ -17,7 +17,7 @@ from matcalc.language.dims import ONE, Dim
 from matcalc.language.ops import ROWWISE
 from matcalc.language.terms import Term, subterms
 
-__all__ = ["Rows", "is_fixed"]
+__all__ = ["Member", "Rows", "is_fixed", "turned"]
 
 Member = Callable[[Term], "Term | None"]
 
@@ -69,7 +69,7 @@ class Rows:
         elif t.op == "inner" and t.args[0].shape.cols is ONE:
             pair = t.args
         elif t.op == "mul" and not any(f.is_scalar for f in t.args):
-            pair = (_turned(t.args[0]), T.mul(*t.args[1:]))
+            pair = (turned(t.args[0]), T.mul(*t.args[1:]))
         if not pair or pair[0].is_scalar or any(is_fixed(a, self.index) for a in pair):
             return None
         both = self.all(pair)
@@ -156,23 +156,23 @@ class Rows:
                 return None if both is None else T.mul(T.transpose(both[1]), both[0])
             return self._total_of_vector(product)
         if product.shape.rows is ONE:
-            turned = self._core(moving, [_turned(f) for f in reversed(chain)])
-            return turned and T.transpose(turned)
+            column = self._core(moving, [turned(f) for f in reversed(chain)])
+            return column and T.transpose(column)
         cut = next((i for i in range(1, len(chain)) if chain[i].shape.rows is ONE), None)
         if cut is None:
             return None
-        both = self.all([T.mul(*chain[:cut]), _turned(T.mul(*chain[cut:]))])
+        both = self.all([T.mul(*chain[:cut]), turned(T.mul(*chain[cut:]))])
         weighted = None if both is None else self.weighted(moving, both[0])
         return T.mul(T.transpose(weighted), both[1]) if both and weighted is not None else None
 
 
-def _turned(t: Term) -> Term:
+def turned(t: Term) -> Term:
     """The transpose, products turned round."""
     if t.op == "transpose":
         return t.args[0]
     if t.op == "mul":
         scalars = [f for f in t.args if f.is_scalar]
-        return T.mul(*scalars, *(_turned(f) for f in reversed(t.args) if not f.is_scalar))
+        return T.mul(*scalars, *(turned(f) for f in reversed(t.args) if not f.is_scalar))
     return t if t.is_scalar else T.transpose(t)
 
 
@@ -209,7 +209,7 @@ def _number(r: Rows, t: Term) -> Term | None:
     chain = [f for f in t.args if not f.is_scalar]
     if len(chain) < 2 or len(chain) < len(t.args):
         return r.of(t)
-    return r.dot(_turned(chain[0]), T.mul(*chain[1:]))
+    return r.dot(turned(chain[0]), T.mul(*chain[1:]))
 
 
 def _column(r: Rows, chain: Sequence[Term]) -> Term | None:
@@ -219,7 +219,7 @@ def _column(r: Rows, chain: Sequence[Term]) -> Term | None:
         if rows is None:
             return None
         if is_fixed(f, r.index):
-            rows = T.mul(rows, _turned(f))
+            rows = T.mul(rows, turned(f))
         elif f.op == "diag":
             both = r.of(f.args[0])
             rows = both and T.had(both, rows)

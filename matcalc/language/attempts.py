@@ -39,6 +39,11 @@ def options(program: Program) -> dict[str, tuple[str, ...]]:
             square = program.declared[name].properties & NEED_SQUARE
             out[name] = ("square",) if square else convention(name)
 
+    for family, sources in program.families.items():  # a declared family says what its boundary value may be
+        for n in sources if family in program.declared else []:
+            if n.kind == "name" and n.data in out:
+                out[n.data] = tuple(dict.fromkeys((*out[n.data], "matrix")))
+
     def scalar_name(name: str) -> bool:
         declared = program.declared.get(name)
         if declared is not None:
