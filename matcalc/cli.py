@@ -104,10 +104,10 @@ def _problem_options(command: Any) -> Any:
         ),
         click.option(
             "--sums",
-            type=click.Choice(("kept", "stacked", "members")),
+            type=click.Choice(("kept", "stacked", "stacked-answer", "members")),
             default="kept",
             show_default=True,
-            help="Sums over an index as products of matrices of rows, or the other way round.",
+            help="Sums over an index as products of matrices of rows, first or in the answer, or the other way.",
         ),
         click.option("--unrolled", is_flag=True, help="Also write out the recurrences of loops."),
         click.option("--seed", type=SEED, default=0, show_default=True, help="Of the numerical check."),

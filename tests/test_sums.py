@@ -233,3 +233,29 @@ def test_a_shared_variable_does_not_mind_a_strange_index() -> None:
 def test_numbers_and_sizes_may_be_bound() -> None:
     assert str(bind("sumover", "n", dim(1), dim("N"), mul(size("n"), number(2)))) == "sum(n in 1..N, n*2)"
     assert open_(read("sum(n in 1..N, x[n])"), "n")[0] == "n"
+
+
+def test_the_sum_is_stacked_before_it_is_derived_and_the_rows_have_names() -> None:
+    text = "t[n]: K; phi[n]: M; L = sum(n in 1..N, norm2(t[n] - W'*phi[n])^2)"
+    d = matcalc.derive(text, wrt="W", sums="stacked")
+    assert str(d.answer) == "2*Phi'*(Phi*W - T)"
+    assert [x.name for x in d.problem.definitions] == ["T", "Phi"]
+    assert str(d.steps[1].after) == "normF(T - Phi*W)^2"
+    last = matcalc.derive(text, wrt="W", sums="stacked-answer")
+    assert last.answer is d.answer
+    assert not any("normF" in str(s.after) for s in last.steps)
+
+
+def test_a_name_for_rows_that_is_taken_is_not_taken_again() -> None:
+    text = "x[n]: p; X: p×q; sum(n in 1..N, norm2(X'*x[n] - w)^2)"
+    d = matcalc.derive(text, wrt="w", sums="stacked")
+    assert [x.name for x in d.problem.definitions] == ["X_rows"]
+    given = "x[n]: p; Z = rows(n in 1..N, x[n]); sum(n in 1..N, norm2(B'*x[n])^2)"
+    assert str(matcalc.derive(given, wrt="B", sums="stacked").answer) == "2*Z'*Z*B"
+
+
+def test_matrices_of_rows_are_the_arrays_of_the_members_in_code() -> None:
+    text = "L = sum(n in 1..N, (y[n] - w'*x[n])^2)"
+    source = matcalc.derive(text, wrt="w", sums="stacked").code()
+    assert "grad = " in source and "x.T @" in source
+    assert "X = x" not in source

@@ -24,7 +24,7 @@ from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear
 from matcalc.calculus.moves import MOVES, READINGS, move
 from matcalc.calculus.passes import Pass
 from matcalc.calculus.recurrence import member_ranges
-from matcalc.calculus.sums import FORMS, rewritten
+from matcalc.calculus.sums import FORMS, folded_back, rewritten, with_named_rows
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.dims import Dim
 from matcalc.language.problem import Definition, Problem
@@ -96,8 +96,9 @@ def derive(
 ) -> Derivation:
     """The derivation of a problem's derivative by each name. Raises CannotDerive where no rule leads to it.
 
-    ``sums``: sums over an index are kept, or written as products of matrices of rows (``stacked``), or such products as
-    sums (``members``).  ``unrolled``: recurrences are written out beside themselves where they can be.
+    ``sums``: sums over an index are kept, or written as products of matrices of rows, before they are derived
+    (``stacked``) or in the answer (``stacked-answer``), or such products as sums (``members``).
+    ``unrolled``: recurrences are written out beside themselves where they can be.
     """
     _require("method", method, ("auto", *METHODS))
     _require("order", order, (1, 2))
@@ -114,6 +115,10 @@ def derive(
         return _through_graph(asked, names)
     try:
         told = {name: _told(asked, name) for name in names}
+        named = with_named_rows(problem, (s.after for t in told.values() for s in t.steps), sums)
+        if named is not problem:  # once more, with names for the matrices of rows
+            problem, asked = named, replace(asked, problem=_with_objective(named))
+            told = {name: _told(asked, name) for name in names}
     except TooLarge:
         if method != "auto" or order != 1 or not problem.objective.is_scalar or not problem.definitions:
             raise
@@ -225,6 +230,15 @@ def _names(problem: Problem, wrt: str | Sequence[str] | None) -> tuple[str, ...]
     return tuple(dict.fromkeys(names))
 
 
+def _stacked_before(asked: _Asked, q: Question) -> tuple[Step, ...]:
+    """The objective with its sums over an index as products of matrices of rows: then these are derived."""
+    if asked.sums != "stacked" or q.setting.constant(q.objective):
+        return ()
+    made = rewritten("stacked", q.objective, asked.book.rules, q.setting, q.name)
+    named = folded_back(made[-1].after, q.setting, q.name) if made else None
+    return (*made, named) if named is not None else tuple(made)
+
+
 def _with_rows(asked: _Asked, q: Question, last: Step) -> tuple[Step, ...]:
     """The answer with its sums over an index as products of matrices of rows, or the other way round."""
     if asked.sums == "kept":
@@ -314,8 +328,12 @@ def _told(asked: _Asked, name: str) -> _Told:
     setting = _setting(problem, name)
     question = Question(problem.objective_name, problem.objective, problem.variable(name), setting, asked.book)
     _require_problem_forms(question)
+    before = _stacked_before(asked, question)
+    if before:
+        question = replace(question, objective=before[-1].after)
     method = chosen(question, asked.method) if problem.objective.is_scalar else "differential"
     steps, read_as = _first_order(asked, question, method)
+    steps = before + steps
     if asked.order == 2:
         steps += tuple(_second_order(asked, question, steps[-1].after))
         read_as = "hessian"

@@ -3,24 +3,31 @@
 *Stacked*: ``sum(n, a[n]*b[n]')`` becomes ``A'*B`` with the members as rows.  The rules go from the outside in; where
 something is left that has no rows (an opaque loss), the sum stays as it was.  *By members* is the other direction.
 
+The rows that come up get names (``Phi = rows(n in 1..N, phi[n])``), unless the problem has given them some.
+
 Invariant: every step is an instance of a rule at one path; the value does not change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import count
 
 from matcalc.calculus.moves import move
 from matcalc.language.binders import BINDERS
-from matcalc.language.terms import Path, Term, at, subterms
+from matcalc.language.problem import Definition, Problem
+from matcalc.language.terms import Path, Term, at, subterms, symbol
 from matcalc.rewriting.engine import Setting, rewrite
+from matcalc.rewriting.folding import FOLDS
+from matcalc.rewriting.normal import Normalizer
 from matcalc.rewriting.rules import Rule, RuleBook
 from matcalc.rewriting.steps import Step
 
-__all__ = ["FORMS", "by_members", "rewritten", "stacked"]
+__all__ = ["FORMS", "by_members", "folded_back", "rewritten", "stacked", "with_named_rows"]
 
 OUT_OF_SUMS = ("sum-sign", "sum-divisor", "sum-factor-scalar")
-TO_ROWS = ("stack-norm2", "stack-outer", "stack-weights", "stack-inner", "stack-sum", "split-sum")
+TO_ROWS = ("stack-norm2", "stack-square", "stack-outer", "stack-weights", "stack-inner", "stack-sum", "split-sum")
 ROWS = (
     *("rows-sign", "rows-divide", "rows-scale", "rows-add", "rows-constant", "rows-linear-transposed", "rows-linear"),
     *("rows-weights", "rows-dot", "rows-hadamard", "rows-power", "rows-quotient", "rows-elementwise"),
@@ -33,11 +40,49 @@ def rewritten(form: str, t: Term, book: RuleBook, setting: Setting, label: str) 
     parts = list(FORMS[form](t, book, setting))
     if not parts or parts[-1].after is t:
         return []
-    reason = {"stacked": "the members are the rows of matrices", "members": "row by row"}[form]
-    return [Step(form, t, parts[-1].after, reason, label, substeps=tuple(parts))]
+    reason = "row by row" if form == "members" else "the members are the rows of matrices"
+    return [Step(form.removesuffix("-answer"), t, parts[-1].after, reason, label, substeps=tuple(parts))]
 
 
 # -------------------------------------------------------------------------------- stacking
+def with_named_rows(problem: Problem, terms: Iterable[Term], form: str) -> Problem:
+    """The problem with a definition for each matrix of rows in some terms that has no name yet."""
+    if form not in ("stacked", "stacked-answer"):
+        return problem
+    found = {s: s.args[0].data[0] for t in terms for _, s in _outermost(t, "stack") if s.args[0].op == "elem"}
+    taken = {*problem.symbols, *problem.functions, problem.objective_name, *_names_in(problem)}
+    known = {d.term for d in problem.definitions}
+    made = []
+    for rows, family in found.items():
+        if rows not in known:
+            name = next(n for n in _names_of_rows(family) if n not in taken)
+            taken.add(name)
+            made.append(Definition(name, rows))
+    return replace(problem, statements=(*problem.statements, *made)) if made else problem
+
+
+def folded_back(t: Term, setting: Setting, label: str) -> Step | None:
+    """The rows by their names."""
+    names = {symbol(name, *body.shape): body for name, body in setting.definitions.items()}
+    after = FOLDS["fold-definition"](t, names, Normalizer(setting.facts))
+    return Step("fold-definition", t, after, "the rows by their names", label) if after is not t else None
+
+
+def _names_in(problem: Problem) -> set[str]:
+    """The names that sizes, lengths and definitions have."""
+    shapes = [d for s in problem.symbols.values() for d in s.shape]
+    bodies = [problem.objective, *(d.term for d in problem.definitions)]
+    ends = [d for b in bodies for s in subterms(b) for d in (*s.shape, *(s.data if s.op in BINDERS else ()))]
+    return {n for d in (*shapes, *ends) for n in d.names()} | {d.name for d in problem.definitions}
+
+
+def _names_of_rows(family: str) -> Iterator[str]:
+    """Phi for phi, X for x; where that is taken, X_rows, X_rows2, ..."""
+    name = family.upper() if len(family) == 1 else family[:1].upper() + family[1:]
+    yield from (name, f"{name}_rows")
+    yield from (f"{name}_rows{k}" for k in count(2))
+
+
 def stacked(t: Term, book: RuleBook, setting: Setting) -> Iterator[Step]:
     """Every sum over an index that can be: a product of matrices of rows."""
     kept: set[Term] = set()
@@ -152,4 +197,4 @@ def _everywhere(t: Term) -> Iterator[tuple[Path, Term]]:
             waiting += [((*path, i), a) for i, a in enumerate(node.args)]
 
 
-FORMS = {"stacked": stacked, "members": by_members}
+FORMS = {"stacked": stacked, "stacked-answer": stacked, "members": by_members}

@@ -19,6 +19,7 @@ from matcalc.code.stores import Store
 from matcalc.language.dims import Dim, Shape, dim
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement
 from matcalc.language.terms import Term, subterms
+from matcalc.language.terms import replace as replaced
 
 __all__ = ["Looping", "Plan", "Result", "merged", "needed", "plan_of", "reads", "targets", "terms_of"]
 
@@ -151,7 +152,8 @@ def plan_of(derivation: Looping) -> Plan:
     program += tuple(d for d in derivation.definitions if d not in problem.definitions)
     statements: tuple[Statement, ...] = () if back is None else back.statements[back.introduced :]
     families: Mapping[str, tuple[Statement, ...]] = {} if back is None else back.families
-    answers = {n: t for n, t in derivation.answers.items() if n not in families}
+    rows = {d.symbol: d.term for d in derivation.definitions if d.term.op == "stack" and d.term.args[0].op == "elem"}
+    answers = {n: replaced(t, rows) for n, t in derivation.answers.items() if n not in families}  # they are arrays
     every = [*program, *statements, *(s for f in families.values() for s in f)]
     arguments, module = _module(derivation, every)
     sites = calls_of(program, problem.objective)

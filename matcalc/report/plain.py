@@ -69,7 +69,7 @@ def _question(derivation: Told, notation: Notation) -> str:
     words = "  where "
     for line in _rows(list(rows(program(problem), notation))):
         out.append(words + line)
-        words = "  where " if derivation.back is None else "        "
+        words = "        "
     declared = given(problem)
     out += [f"  given {', '.join(declared)}"] if declared else []
     return "\n".join([*out, *(f"  {note}" for note in problem.notes)])
