@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from random_terms import random_shape, random_term, values_for
 
+import matcalc
 from matcalc.calculus.arithmetic import tidy
 from matcalc.calculus.derive import Derivation, derive, replayed
 from matcalc.calculus.differential import tables
@@ -493,3 +494,12 @@ def test_tidying_keeps_the_value_and_is_done_once(seed: int) -> None:
         before, after = evaluate_all([term, once], Point(values, sizes, tangents=tangents))
         if np.all(np.isfinite(before)):
             assert np.allclose(before, after, rtol=1e-8, atol=1e-8)
+
+
+def test_derivations_by_several_variables_do_not_share_a_name_for_different_layers() -> None:
+    d = matcalc.derive(
+        "relu(norm2(a - p)^2 - norm2(a - q)^2 + m)", wrt=["a", "p", "q"], declare="a : n; p : n; q : n; m : scalar"
+    )
+    assert d.certificate.status == "verified"
+    lines = [s for steps in d.lines.values() for s in steps if s.rule == "introduce"]
+    assert [list(s.bindings) for s in lines] == [["y"], ["z"]]

@@ -114,11 +114,11 @@ def derive(
     if method == "graph" and problem.objective.is_scalar and order == 1:
         return _through_graph(asked, names)
     try:
-        told = {name: _told(asked, name) for name in names}
+        told = _every(asked, names)
         named = with_named_rows(problem, (s.after for t in told.values() for s in t.steps), sums)
         if named is not problem:  # once more, with names for the matrices of rows
             problem, asked = named, replace(asked, problem=_with_objective(named))
-            told = {name: _told(asked, name) for name in names}
+            told = _every(asked, names)
     except TooLarge:
         if method != "auto" or order != 1 or not problem.objective.is_scalar or not problem.definitions:
             raise
@@ -323,10 +323,20 @@ def _setting(problem: Problem, name: str) -> Setting:
     return Setting(with_symmetries(problem.facts, bodies), frozenset(varying), bodies)
 
 
-def _told(asked: _Asked, name: str) -> _Told:
+def _every(asked: _Asked, names: Sequence[str]) -> dict[str, _Told]:
+    """The derivation by every variable; no name is introduced for two different things."""
+    told: dict[str, _Told] = {}
+    for name in names:
+        introduced = {d.name: d.term for t in told.values() for d in t.introduced}
+        told[name] = _told(asked, name, introduced)
+    return told
+
+
+def _told(asked: _Asked, name: str, introduced: Mapping[str, Term]) -> _Told:
     problem = asked.problem
     setting = _setting(problem, name)
-    question = Question(problem.objective_name, problem.objective, problem.variable(name), setting, asked.book)
+    variable = problem.variable(name)
+    question = Question(problem.objective_name, problem.objective, variable, setting, asked.book, introduced)
     _require_problem_forms(question)
     before = _stacked_before(asked, question)
     if before:

@@ -12,8 +12,8 @@ in several places these are added first.  So the work grows with the length of a
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 from matcalc.calculus.adjoint import paired, push, repeated, reverse
 from matcalc.calculus.arithmetic import is_zero
@@ -44,6 +44,7 @@ class Question:
     variable: Term
     setting: Setting
     book: Tables
+    introduced: Mapping[str, Term] = field(default_factory=dict)  # names given by the derivations before this one
 
     @property
     def change(self) -> Term:
@@ -268,7 +269,7 @@ def affine_layer(q: Question) -> tuple[str, Term, Question] | None:
         if len(layers) != 1 or layers[0] is q.variable or layers[0] is q.objective:
             return None
         body = layers[0]
-        name = _free_name(q, matrix=body.shape.cols.value != 1)
+        name = _free_name(q, body)
         objective = _named(q.objective, body, name)
     inner_setting = replace(q.setting, varying=frozenset((name,)), definitions={})
     outer = replace(q, objective=objective, variable=symbol(name, *body.shape), setting=inner_setting)
@@ -316,11 +317,13 @@ def _largest_affine(q: Question) -> list[Term]:
     return list(found)
 
 
-def _free_name(q: Question, matrix: bool) -> str:
+def _free_name(q: Question, body: Term) -> str:
+    """A name that means nothing else, here or in the derivations before this one."""
+    matrix = body.shape.cols.value != 1
     inside = [body.free for body in q.setting.definitions.values()]
     taken = q.objective.free.union(q.setting.definitions, q.setting.facts, (q.name,), *inside)
     candidates: Sequence[str] = ("Y", "Z", "U", "V") if matrix else ("y", "z", "u", "v")
     for c in (*candidates, *(f"{candidates[0]}_{i}" for i in range(1, 1000))):
-        if c not in taken:
+        if c not in taken and q.introduced.get(c, body) is body:
             return c
     raise CannotDerive("there are too many names in the problem")
