@@ -494,19 +494,6 @@ def test_arguments_that_do_not_fit_are_named() -> None:
         module_of(PROGRAMS["no length"]).value(np.ones(2), np.ones((2, 2)), np.ones(2), 0)
 
 
-@pytest.mark.parametrize(
-    ("text", "wrt", "message"),
-    [
-        ("sum(n in 1..N, sum(k in 1..n, loss(W*x[k], y[n])))", "W", "inside a sum in a sum"),
-        ("sum(n in 1..N, loss(W*x[n]))^2", "W", "no NumPy code for opaque functions"),
-        ("h[0] = h0\nfor t in 1..T:\n    h[t] = f(W*h[t-1])\nL = norm2(h[T])^2", "W", "opaque function 'f'"),
-    ],
-)
-def test_what_has_no_code_is_refused(text: str, wrt: str, message: str) -> None:
-    with pytest.raises(CannotDerive, match=message):
-        source_of(text, wrt)
-
-
 def test_second_derivatives_of_sums_are_refused() -> None:
     problem = parse_problem("sum(n in 1..N, log(1 + exp(w'*x[n])))", None, ["w"])
     with pytest.raises(CannotDerive, match="gradients of a scalar only"):

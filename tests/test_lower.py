@@ -126,7 +126,6 @@ def expected_function(name: str, order: int, x: Array) -> Array:
 
 @pytest.mark.parametrize("op", sorted(REFUSED))
 def test_a_refusal_says_what_it_is_about(op: str) -> None:
-    data = {"call": ("u", dim("n"), dim(1)), "grad": ("f", 0), "jac": ("u", 0, dim("m"), dim(1)), "hess": ("f", 0, 0)}
     x = symbol("x", "n")
     if op == "elem":
         from matcalc.language.terms import element
@@ -135,13 +134,13 @@ def test_a_refusal_says_what_it_is_about(op: str) -> None:
     elif op in ("sumover", "prod", "stack"):
         term = make(op, symbol("S", "n", "n") if op == "prod" else x, data=(dim(1), dim("N")))
     else:
-        term = make(op, x, data=data.get(op))
+        term = make(op, x)
     with pytest.raises(CannotDerive, match="no NumPy code for"):
         lower_terms([term], Scope())
 
 
 def test_an_opaque_function_is_refused_by_name() -> None:
-    with pytest.raises(CannotDerive, match="'f'"):
+    with pytest.raises(CannotDerive, match=r"opaque function in f\(x\)"):
         lower_terms([fn("f", symbol("x", "n"))], Scope())
 
 

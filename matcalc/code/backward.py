@@ -1,5 +1,7 @@
 """Opaque losses: ``forward`` computes what the loss is of, ``backward`` turns the loss's gradient there into gradients.
 
+A loss is an opaque scalar function whose value the gradients do not need; any other one is an argument of the code.
+
 Invariant: backward uses what forward computed; the cache holds exactly what backward needs.
 """
 
@@ -10,19 +12,19 @@ from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 
 from matcalc.code.functions import Function, Module, body_lines, checked, function, given_inputs, render, writer_for
-from matcalc.code.inputs import as_array, shape_text, size_lines
+from matcalc.code.inputs import as_array, is_readable, shape_text, size_lines
 from matcalc.code.layout import CLEAR, LEAVES, lay_out
 from matcalc.code.lower import lower_terms
 from matcalc.code.names import Namer
 from matcalc.code.nodes import Dims, Graph, Node, dims_of, live
 from matcalc.code.program import Input
 from matcalc.code.text import assigned, bracketed, leading, plain
-from matcalc.errors import CannotDerive
 from matcalc.language import terms as T
+from matcalc.language.functions import FUNCTIONS
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, replace, subterms
 
-__all__ = ["Loss", "compared", "expanded", "find_loss", "loss_functions"]
+__all__ = ["Loss", "compared", "expanded", "find_loss", "loss_functions", "used_bodies", "values_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +46,37 @@ class Loss:
 def find_loss(problem: Problem, answers: Mapping[str, Term], bodies: Mapping[str, Term]) -> Loss | None:
     """The opaque loss of a problem, None where there is none."""
     whole = expanded(problem.objective, bodies)
-    calls = [t for t in subterms(whole) if t.op == "call" and t.is_scalar]
+    terms = [*answers.values(), *used_bodies(answers.values(), bodies)]
+    wanted: dict[_Place, list[Term]] = {}
+    for t in (s for term in terms for s in subterms(term) if s.op == "grad"):
+        key = (t.data[0], t.data[1], tuple(compared(expanded(a, bodies)) for a in t.args))
+        wanted.setdefault(key, []).append(t)
+    scalar = [t for t in subterms(whole) if t.op == "call" and t.is_scalar] if problem.objective.is_scalar else []
+    places = {(c.data[0], k, tuple(compared(a) for a in c.args)): (c, k) for c in scalar for k in range(len(c.args))}
+    others = values_in(whole, terms) | {key[0] for key in wanted if key not in places}
+    calls = [c for c in scalar if c.data[0] not in others]
     if not calls:
         return None
-    if not problem.objective.is_scalar:
-        raise CannotDerive("there is no code for an opaque function inside a vector or matrix")
-    wanted: dict[tuple[str, int, tuple[Term, ...]], list[Term]] = {}
-    for answer in (*answers.values(), *_used_bodies(answers.values(), bodies)):
-        for t in subterms(answer):
-            if t.op == "grad":
-                key = (t.data[0], t.data[1], tuple(compared(expanded(a, bodies)) for a in t.args))
-                wanted.setdefault(key, []).append(t)
-    places = [(c, k) for c in calls for k in range(len(c.args))]
-    key_of = {c: tuple(compared(a) for a in c.args) for c in calls}
-    found = [(c, k, wanted[c.data[0], k, key_of[c]]) for c, k in places if (c.data[0], k, key_of[c]) in wanted]
+    found = [(c, k, wanted[key]) for key, (c, k) in places.items() if key in wanted and c in calls]
+    if not found:  # the gradient is zero; it still goes back from what the loss is of
+        names = set(answers)
+        moving = [(c, k) for c, k in places.values() if c in calls and c.args[k].free & names]
+        found = [(c, k, []) for c, k in moving or [(calls[0], 0)]]
     return _loss(problem, whole, calls, found)
 
 
-def _used_bodies(answers: Iterable[Term], bodies: Mapping[str, Term]) -> list[Term]:
+_Place = tuple[str, int, tuple[Term, ...]]  # a function, the number of an argument, all arguments
+
+
+def values_in(whole: Term | None, terms: Sequence[Term]) -> set[str]:
+    """The opaque functions whose values or second derivatives other functions in a term need, or the terms."""
+    every = () if whole is None else subterms(whole)
+    applied = [c for c in every if c.op == "call" or (c.op == "fn" and c.data[0] not in FUNCTIONS)]
+    inside = [s for c in applied for a in c.args for s in subterms(a)]
+    return {s.data[0] for s in (*inside, *(s for t in terms for s in subterms(t))) if s.op in ("call", "hess")}
+
+
+def used_bodies(answers: Iterable[Term], bodies: Mapping[str, Term]) -> list[Term]:
     """The definitions that the answers use, named cotangents among them."""
     found: dict[str, Term] = {}
     waiting = list(answers)
@@ -89,12 +104,17 @@ def _loss(problem: Problem, whole: Term, calls: Sequence[Term], found: Sequence[
     }
     return Loss(
         outputs=tuple(c.args[k] for c, k, _ in found),
-        gradients=tuple(plain(str(terms[0])) for _, _, terms in found),
+        gradients=tuple(plain(str(terms[0] if terms else _gradient(c, k))) for c, k, terms in found),
         names=names,
         inputs=tuple(inputs),
         plain=whole.op == "call" and len(found) == 1,
         objective=replace(whole, stand_ins),
     )
+
+
+def _gradient(c: Term, k: int) -> Term:
+    """The gradient of an opaque function by one argument."""
+    return T.make("grad", *c.args, data=(c.data[0], k))
 
 
 def expanded(t: Term, bodies: Mapping[str, Term]) -> Term:
@@ -134,21 +154,23 @@ def _from_the_root(t: Term) -> list[Term]:
 # ------------------------------------------------------------------------------- the two functions
 def loss_functions(module: Module, problem: Problem, answers: Mapping[str, Term], loss: Loss) -> list[Function]:
     """``forward`` and ``backward``, and where the objective has more than the loss a function for the check."""
-    if not loss.outputs:
-        raise CannotDerive("no gradient of the loss occurs in the answers: there is nothing to propagate")
     grads = list(answers.values())
     bodies = module.scope.definitions
-    kept_names = frozenset(n for t in (*grads, *_used_bodies(grads, bodies)) for n in t.free if n in bodies)
+    kept_names = frozenset(n for t in (*grads, *used_bodies(grads, bodies)) for n in t.free if n in bodies)
     symbols = {n: T.symbol(n, *bodies[n].shape) for n in bodies if n in kept_names}
     back = {expanded(s, bodies): s for s in symbols.values()}
     outputs = [replace(t, back) for t in loss.outputs]  # with what backward needs by name
     graph, nodes, named = lower_terms([*outputs, *grads], replace_fields(module.scope, kept=kept_names))
     results, gradients = nodes[: len(outputs)], nodes[len(outputs) :]
     kept, passed = _frontier(graph, module, results, gradients)
-    forward, names = _forward(module, problem, loss, graph, results, named, kept)
+    late = _sized_by_functions(graph, module, results)
+    held = [*kept, *(n for n in late if n not in kept)]
+    forward, names = _forward(module, problem, loss, graph, results, named, held)
     cached = [(names[n], n) for n in kept] + [(i.name, graph.input(i.symbol, i.dims)) for i in passed]
-    sizes, backward = _backward(module, problem, loss, graph, list(answers), gradients, named, cached)
-    made = [_closed(module, forward, [n for n, _ in cached], sizes), backward]
+    functions = _functions_behind(module, gradients, kept)
+    sizes, backward = _backward(module, problem, loss, graph, list(answers), gradients, named, cached, functions)
+    arrays = [(name, node.dims) for node, name in names.items() if node in late]
+    made = [_closed(module, forward, [*(n for n, _ in cached), *functions], sizes, arrays), backward]
     if not loss.plain:
         doc = ["The objective with a loss that is linear in what it is of: for the check."]
         extra = list(loss.inputs)
@@ -166,17 +188,27 @@ class _Open:
     sizes: tuple[str, ...]  # that the body uses
 
 
-def _closed(module: Module, forward: _Open, arrays: Sequence[str], sizes: Sequence[str]) -> Function:
-    """The forward function; ``sizes`` are what backward cannot read from the cached arrays."""
+def _closed(
+    module: Module,
+    forward: _Open,
+    arrays: Sequence[str],
+    sizes: Sequence[str],
+    made: Sequence[tuple[str, Dims]],
+) -> Function:
+    """The forward function; ``sizes`` are what backward cannot read from the cached arrays.
+
+    ``made`` are the arrays that opaque functions made: some sizes are seen only there.
+    """
     names = [*arrays, *(module.sizes[n] for n in sizes)]
     cache = (
         bracketed("cache = (", names, ")") if len(names) > 1 else [f"cache = ({names[0]},)" if names else "cache = ()"]
     )
     outputs = forward.outputs[0] if len(forward.outputs) == 1 else f"({', '.join(forward.outputs)})"
-    wanted = list(dict.fromkeys([*forward.sizes, *sizes]))
-    read = size_lines(wanted, [(i.name, i.dims) for i in module.inputs], module.sizes)
-    body = [*checked(module), *read, *forward.body, *cache, f"return {outputs}, cache"]
-    return render("forward", module.parameters, forward.doc, body)
+    late = [n for n in sizes if not module.has(n) and n not in forward.sizes and is_readable(n, made, module.sizes)]
+    wanted = [n for n in dict.fromkeys([*forward.sizes, *sizes]) if n not in late]
+    after = size_lines(late, made, module.sizes)
+    body = [*module.read(wanted), *forward.body, *after, *cache, f"return {outputs}, cache"]
+    return render("forward", module.parameters_of(body), forward.doc, [*checked(module), *body])
 
 
 def _frontier(
@@ -188,6 +220,19 @@ def _frontier(
     order = list(live(gradients, lambda n: () if n in computed else n.args))
     kept = [n for n in order if n in computed]
     return kept, [inputs[n] for n in order if n in inputs]
+
+
+def _sized_by_functions(g: Graph, module: Module, results: Sequence[Node]) -> list[Node]:
+    """The values of opaque functions with sizes that no argument has."""
+    applied = [n for n in live(results) if n.op == "apply"]
+    return [n for n in applied if any(not module.has(name) for d in n.dims for name in d.names())]
+
+
+def _functions_behind(module: Module, gradients: Sequence[Node], kept: Sequence[Node]) -> list[str]:
+    """The functions among the arguments that backward applies."""
+    behind = live(gradients, lambda n: () if n in kept else n.args)
+    applied = {n.data[0] for n in behind if n.op == "apply" and n not in kept}
+    return [g.name for g in module.functions if g.name in applied]
 
 
 def _forward(
@@ -234,10 +279,11 @@ def _backward(
     gradients: Sequence[Node],
     named: Mapping[str, Node],
     cached: Sequence[tuple[str, Node]],
+    functions: Sequence[str],
 ) -> tuple[list[str], Function]:
     """The names of the sizes that the cache must hold besides arrays, and the function."""
     given = {node: name for name, node in cached} | given_inputs(g, loss.inputs)
-    namer = Namer(module.taken | set(given.values()) | {"cache", "upstream"})
+    namer = Namer(module.taken | set(given.values()) | {"cache", "upstream", *functions})
     labels = ["grad"] if len(names) == 1 else [f"grad_{n}" for n in names]
     program, _ = lay_out(
         writer_for(module, g), namer, list(zip(labels, gradients, strict=True)), definitions=named, given=given
@@ -246,8 +292,8 @@ def _backward(
     arrays = [(name, node.dims) for name, node in cached]
     shapes = [d for i in loss.inputs for d in i.dims]
     wanted = list(dict.fromkeys([*program.sizes, *(n for d in shapes for n in d.names())]))
-    missing = [n for n in wanted if not _readable(n, arrays, module)]
-    unpacked = [*(name for name, _ in cached), *(module.sizes[n] for n in missing)]
+    missing = [n for n in wanted if not is_readable(n, arrays, module.sizes)]
+    unpacked = [*(name for name, _ in cached), *functions, *(module.sizes[n] for n in missing)]
     body = bracketed("(", unpacked, ") = cache") if unpacked else []
     body = [f"{', '.join(unpacked)} = cache"] if len(body) == 1 and len(unpacked) > 1 else body
     body = [f"({unpacked[0]},) = cache"] if len(unpacked) == 1 else body
@@ -265,14 +311,6 @@ def _backward(
     cost = leading(program.operations)
     doc += ["", f"Takes about {cost} operations."] if any(c.isalpha() for c in cost) else []
     return missing, render("backward", ["upstream", "cache"], doc, body)
-
-
-def _readable(name: str, arrays: Sequence[tuple[str, Dims]], module: Module) -> bool:
-    try:
-        size_lines([name], arrays, module.sizes)
-    except CannotDerive:
-        return False
-    return True
 
 
 def _upstream_lines(module: Module, loss: Loss) -> list[str]:

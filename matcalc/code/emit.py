@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from matcalc.code.backward import Loss, find_loss, loss_functions
+from matcalc.code.backward import Loss, expanded, find_loss, loss_functions, used_bodies
 from matcalc.code.copies import copies_functions, find_copies
 from matcalc.code.functions import Function, Module, function
 from matcalc.code.inputs import as_array, shape_text, size_names
@@ -22,6 +22,7 @@ from matcalc.code.lower import Scope
 from matcalc.code.modules import new_module, rendered
 from matcalc.code.names import Namer, parameter_names
 from matcalc.code.nodes import dims_of
+from matcalc.code.opaque import Key, described, functions_in, given_functions
 from matcalc.code.program import Input
 from matcalc.code.selfcheck import check_of
 from matcalc.code.text import docstring, plain
@@ -106,16 +107,24 @@ def emit(
     task = _Task(problem, answers, order, layout, structure, gradients)
     _refuse_what_has_no_code(task)
     bodies = {d.name: d.term for d in (*problem.definitions, *definitions)}
-    loss = find_loss(problem, answers, bodies)
-    module = _module(problem, bodies, loss)
-    functions = loss_functions(module, problem, answers, loss) if loss is not None else _functions(module, task)
+    loss = find_loss(problem, answers, bodies) if order == 1 else None
+    module = _module(task, bodies, loss, ())
+    functions, copies = _made(module, task, bodies, loss)
+    if module.unread:  # sizes that no argument has are arguments
+        module = _module(task, bodies, loss, tuple(module.unread))
+        functions, copies = _made(module, task, bodies, loss)
     kind = "backward" if loss is not None else _kind(task)
-    copies = find_copies(module, problem, bodies, loss, order)
-    if copies is not None:
-        functions += copies_functions(module, problem, copies)
-    check = check_of(module, problem, answers, kind, layout, structure, gradients is not None, loss, copies is not None)
+    check = check_of(module, problem, answers, kind, layout, structure, gradients is not None, loss, copies)
     header = _header(task, module, kind, definitions, conventions)
     return rendered(module, functions, header, check)
+
+
+def _made(module: Module, task: _Task, bodies: Mapping[str, Term], loss: Loss | None) -> tuple[list[Function], bool]:
+    """The functions of a module, and whether constant copies are among what the check holds."""
+    problem, answers = task.problem, task.answers
+    functions = loss_functions(module, problem, answers, loss) if loss is not None else _functions(module, task)
+    copies = find_copies(module, problem, bodies, loss, task.order)
+    return functions + (copies_functions(module, problem, copies) if copies is not None else []), copies is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +170,26 @@ def _shapes(task: _Task, name: str) -> list[Shape]:
 
 
 # ------------------------------------------------------------------------------------- the module
-def _module(problem: Problem, bodies: Mapping[str, Term], loss: Loss | None) -> Module:
+def _module(task: _Task, bodies: Mapping[str, Term], loss: Loss | None, counts: tuple[str, ...]) -> Module:
+    problem = task.problem
     parameters = parameter_names(problem.symbols)
-    inputs = tuple(Input(parameters[s.name], s.name, dims_of(*s.shape)) for s in problem.symbols.values())
+    arrays = [Input(parameters[s.name], s.name, dims_of(*s.shape)) for s in problem.symbols.values()]
+    namer = Namer(parameters.values())
+    inputs = (*arrays, *(Input(namer.exact(n), n, ()) for n in counts))
+    functions = given_functions(_applied(task, bodies, loss), list(problem.functions), namer)
     used = [t for body in (*bodies.values(), problem.objective) for t in T.subterms(body)]
     dims = [i.dims for i in inputs] + [tuple(d for d in t.shape) for t in used]
     scope = Scope(bodies, problem.facts, loss.names if loss is not None else {})
-    return new_module(inputs, size_names(dims), scope)
+    dims += [tuple(t.data[-2:]) for g in functions for t in g.sites if t.op in ("call", "jac")]
+    return new_module(inputs, dict.fromkeys([*size_names(dims), *counts]), scope, counts, functions)
+
+
+def _applied(task: _Task, bodies: Mapping[str, Term], loss: Loss | None) -> dict[Key, list[Term]]:
+    """The opaque functions that are no losses, with the terms that apply them."""
+    derivatives = [*task.answers.values(), *(task.gradients or {}).values()]
+    objective = [expanded(task.problem.objective, bodies)] if loss is None else [*loss.outputs, loss.objective]
+    known = () if loss is None else loss.names
+    return functions_in([*objective, *derivatives, *used_bodies(derivatives, bodies)], known)
 
 
 def _functions(module: Module, task: _Task) -> list[Function]:
@@ -271,6 +293,7 @@ def _header(
     arguments = [f"{i.name} {_kind_of_argument(i, module)}" for i in module.inputs]
     lines += [*where, ""]
     lines += [f"Arguments: {', '.join(arguments)}."] if arguments else []
+    lines += [f"Functions: {'; '.join(map(described, module.functions))}."] if module.functions else []
     worth = [plain(c) for c in conventions if not c.startswith("the gradient has the shape")]
     lines += [c[:1].upper() + c[1:].rstrip(".") + "." for c in worth]
     if not conventions and task.layout in LAYOUTS:
@@ -280,4 +303,4 @@ def _header(
 
 
 def _kind_of_argument(i: Input, module: Module) -> str:
-    return shape_text(i.dims, module.sizes) if i.dims else "a number"
+    return shape_text(i.dims, module.sizes) if i.dims else "a size" if i.symbol in module.counts else "a number"

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from matcalc.code.inputs import shape_text, size_lines
+from matcalc.code.inputs import is_readable, shape_text, size_lines
 from matcalc.code.layout import lay_out
 from matcalc.code.lower import Scope, lower_terms
 from matcalc.code.names import Namer
-from matcalc.code.nodes import Graph, Node
+from matcalc.code.nodes import Dims, Graph, Node
+from matcalc.code.opaque import Given
 from matcalc.code.program import Input, Program
 from matcalc.code.source import SOURCE
-from matcalc.code.text import assigned, checked_call, docstring, leading, signature, statement_lines
+from matcalc.code.text import assigned, checked_call, docstring, leading, signature, statement_lines, used_names
 from matcalc.code.writer import Writer
 from matcalc.language.terms import Term
 
@@ -35,16 +36,44 @@ class Module:
     names: Mapping[str, str]  # helpers, private functions and SciPy functions -> names in the source
     scope: Scope
     taken: frozenset[str]  # names that statements must not use
+    functions: tuple[Given, ...] = ()  # opaque functions that are arguments
+    counts: tuple[str, ...] = ()  # sizes that are arguments
     helpers: dict[str, None] = field(default_factory=dict)
     scipy: dict[str, None] = field(default_factory=dict)
+    unread: dict[str, None] = field(default_factory=dict)  # sizes that no argument has
 
     def note(self, program: Program) -> None:
         self.helpers.update(dict.fromkeys(program.helpers))
         self.scipy.update(dict.fromkeys(program.scipy))
 
     @property
+    def arrays(self) -> list[tuple[str, Dims]]:
+        """The names and sizes of the arrays among the arguments."""
+        return [(i.name, i.dims) for i in self.inputs if i.symbol not in self.counts]
+
+    def has(self, size: str) -> bool:
+        """Whether an argument has a size, or is it."""
+        return size in self.counts or is_readable(size, self.arrays, self.sizes)
+
+    def read(self, wanted: Sequence[str], more: Sequence[tuple[str, Dims]] = ()) -> list[str]:
+        """Lines that read sizes from the arguments; what none of them has is noted."""
+        arrays = [*self.arrays, *more]
+        missing = [n for n in wanted if not self.has(n) and not is_readable(n, arrays, self.sizes)]
+        self.unread.update(dict.fromkeys(missing))
+        return size_lines([n for n in wanted if n not in missing and n not in self.counts], arrays, self.sizes)
+
+    @property
     def parameters(self) -> list[str]:
-        return [i.name for i in self.inputs]
+        return [*(i.name for i in self.inputs), *(f.name for f in self.functions)]
+
+    def parameters_of(self, lines: Sequence[str]) -> list[str]:
+        """The parameters of a function with these lines: derivatives at the end that it does not use are optional."""
+        out = self.parameters
+        for k, g in reversed(list(enumerate(self.functions, len(self.inputs)))):
+            if not g.is_derivative or used_names([g.name], lines):
+                break
+            out[k] += "=None"
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +130,11 @@ def function(
     writer = writer_for(module, graph)
     program, _ = lay_out(writer, namer, wanted, definitions=named, given=given_inputs(graph, inputs))
     module.note(program)
-    sizes = size_lines(program.sizes, [(i.name, i.dims) for i in inputs], module.sizes)
-    body = [*checked(module), *extra_checks, *sizes, *body_lines(module, program)]
+    sizes = module.read(program.sizes, [(i.name, i.dims) for i in extra])
+    body = [*extra_checks, *sizes, *body_lines(module, program)]
     body += assigned("return ", returned(program.outputs))
+    parameters = module.parameters if extra else module.parameters_of(body)
     cost = leading(program.operations)
     if len(doc) > 1 and any(c.isalpha() for c in cost):
         doc = [*doc, f"Takes about {cost} operations."]
-    return render(name, [i.name for i in inputs], doc, body)
+    return render(name, [*parameters, *(i.name for i in extra)], doc, [*checked(module), *body])

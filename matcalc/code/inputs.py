@@ -14,7 +14,17 @@ from matcalc.code.program import Input
 from matcalc.errors import CannotDerive
 from matcalc.language.dims import Dim, IndexedName
 
-__all__ = ["Sizes", "as_array", "check_lines", "size_lines", "size_names", "size_text", "test_sizes"]
+__all__ = [
+    "Sizes",
+    "as_array",
+    "check_lines",
+    "count_lines",
+    "is_readable",
+    "size_lines",
+    "size_names",
+    "size_text",
+    "test_sizes",
+]
 
 Sizes = Mapping[str, str]  # names of sizes -> names in the source
 
@@ -84,11 +94,24 @@ def as_array(name: str, dims: Dims, np: str, real: str) -> str:
     return f"{name} = {np}.asarray({name}, dtype={real}){'' if dims else '[()]'}"
 
 
-def check_lines(inputs: Sequence[Input], sizes: Sizes, np: str, real: str, misfit: str) -> list[str]:
-    """The body of the function that turns arguments into arrays of floats that fit together."""
-    out = [as_array(i.name, i.dims, np, real) for i in inputs]
-    known: dict[str, str] = {}  # size -> the input it was read from
-    waiting = list(inputs)
+def check_lines(
+    inputs: Sequence[Input],
+    sizes: Sizes,
+    np: str,
+    real: str,
+    misfit: str,
+    more: Sequence[str] = (),
+    counts: Sequence[str] = (),
+) -> list[str]:
+    """The body of the function that turns arguments into arrays of floats that fit together, and ``more`` lines.
+
+    ``counts`` are the inputs that are sizes themselves.
+    """
+    out: list[str] = []
+    for i in inputs:
+        out += count_lines(i.name, misfit) if i.symbol in counts else [as_array(i.name, i.dims, np, real)]
+    known: dict[str, str] = dict.fromkeys(counts, "the argument")  # size -> the input it was read from
+    waiting = [i for i in inputs if i.symbol not in counts]
     while waiting:
         ready = [i for i in waiting if _readable(i, known)]
         if not ready:
@@ -97,8 +120,13 @@ def check_lines(inputs: Sequence[Input], sizes: Sizes, np: str, real: str, misfi
         chosen = ready[0]
         waiting.remove(chosen)
         out += _check_one(chosen, sizes, misfit, known)
-    lines = [line for block in out for line in block.split("\n")]
+    lines = [line for block in (*out, *more) for line in block.split("\n")]
     return [line for k, line in enumerate(lines) if not _is_idle(line, lines[k + 1 :])]
+
+
+def count_lines(name: str, misfit: str) -> list[str]:
+    """The check of an argument that is a size."""
+    return [f"{name} = int({name})", f"if {name} < 1:", f'    raise {misfit}("{name}", "a positive number", {name})']
 
 
 def _is_idle(line: str, later: Sequence[str]) -> bool:
@@ -176,6 +204,15 @@ def size_lines(wanted: Sequence[str], arrays: Sequence[tuple[str, Dims]], sizes:
     for name in wanted:
         out += _size_line(name, arrays, sizes, known)
     return _joined(out, {array for array, dims in arrays if len(dims) == 2})
+
+
+def is_readable(name: str, arrays: Sequence[tuple[str, Dims]], sizes: Sizes) -> bool:
+    """Whether a size can be read from arrays that are at hand."""
+    try:
+        size_lines([name], arrays, sizes)
+    except CannotDerive:
+        return False
+    return True
 
 
 def _size_line(name: str, arrays: Sequence[tuple[str, Dims]], sizes: Sizes, known: list[str]) -> list[str]:

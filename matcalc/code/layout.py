@@ -181,6 +181,9 @@ def _hint(node: Node, names: Mapping[Node, str]) -> str:
         letters = "".join(_letters(a, names) for a in node.args)
         if letters.isidentifier() and len(letters) <= 4:
             return letters
+    if node.op == "apply":
+        letters = "".join(_letters(a, names) for a in node.args)
+        return f"{node.data[0]}_{letters}" if letters.isidentifier() else f"{node.data[0]}_value"
     if node.op in ("inv", "cho_factor"):
         base, end = _letters(node.args[0], names), HINTS[node.op]
         return f"{base}_{end[:3] if node.op == 'inv' else end}" if base.isidentifier() else end

@@ -10,7 +10,7 @@ from matcalc.code.loop_inputs import Arguments, names_in
 from matcalc.code.loop_losses import Heard
 from matcalc.code.loop_shapes import point_lines
 from matcalc.code.names import Namer
-from matcalc.code.selfcheck import AROUND, Check, sizes_text
+from matcalc.code.selfcheck import AROUND, Check, drawn_functions, sizes_text
 from matcalc.code.text import bracketed, signature
 from matcalc.language.dims import Dim, dim
 from matcalc.language.problem import Problem
@@ -34,9 +34,11 @@ def check_of_loops(
     if lists:
         before.append(f"derivatives = tuple({own['flat']}(x) for x in derivatives)")
         function = [f"x = {own['like']}(x, point[i])", *function]
-    sizes = [n for n in module.sizes if _is_drawn(n, arguments)]
+    sizes = [n for n in module.sizes if _is_drawn(n, module, arguments)]
     taken = Namer(["draw", "rng", "attempt", np, *(module.sizes[n] for n in sizes)])
     local = {i.symbol: i.name if i.symbol in arguments.counts else taken.exact(i.name) for i in module.inputs}
+    functions = {g.name: taken.exact(g.name) for g in module.functions}
+    returned = [*local.values(), *functions.values()]
     by = ", ".join(module.inputs[position[x]].name for x in names)
     by = by if len(by) < 60 else f"{len(names)} arguments"
     points = [{module.sizes[n]: v for n, v in p.items()} for p in _points(module, arguments, sizes, least)]
@@ -54,9 +56,11 @@ def check_of_loops(
         structures=(),
         sizes=sizes_text(points),
         signature=tuple(signature(own["point"], ["rng", "attempt", *(module.sizes[n] for n in sizes)])),
-        sample=tuple(point_lines(module, arguments, problem, local)),
-        returned=tuple(bracketed("return (", [*local.values()], ")" if len(local) > 1 else ",)")),
+        sample=(*point_lines(module, arguments, problem, local), *drawn_functions(module, functions)),
+        returned=tuple(bracketed("return (", returned, ")" if len(returned) > 1 else ",)")),
         lists=lists,
+        entrywise=any(g.key[0] == "fn" for g in module.functions),
+        smooth=any(g.key[0] != "fn" for g in module.functions),
     )
 
 
@@ -78,10 +82,11 @@ def _compared(module: Module, told: Heard | None) -> tuple[list[str], list[str],
     return before, [f"return {own['linear_value']}(upstream, {AROUND})"], []
 
 
-def _is_drawn(name: str, arguments: Arguments) -> bool:
+def _is_drawn(name: str, module: Module, arguments: Arguments) -> bool:
     """Whether the points of the check need a size."""
     dims = [d for i in arguments.inputs for d in i.dims]
     dims += [d for s in arguments.stores.values() for d in (*s.shape, s.low, s.high)]
+    dims += [d for g in module.functions for t in g.sites if t.op in ("call", "jac") for d in t.data[-2:]]
     return name in arguments.counts or name in names_in(dims)
 
 

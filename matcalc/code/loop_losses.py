@@ -8,21 +8,20 @@ Invariant: every gradient of a loss in a term that was *heard* is a member of an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from matcalc.code.backward import compared, expanded
+from matcalc.code.backward import compared, expanded, values_in
 from matcalc.code.loop_text import index_name
 from matcalc.code.names import Namer
 from matcalc.code.stores import Store
-from matcalc.errors import CannotDerive
 from matcalc.language import terms as T
 from matcalc.language.binders import BINDERS, instantiate, substitute_index
 from matcalc.language.dims import Dim, Shape, dim
 from matcalc.language.problem import Block, Definition, Statement
 from matcalc.language.terms import Term, subterms
 
-__all__ = ["Heard", "Output", "Site", "calls_of", "heard"]
+__all__ = ["Heard", "Output", "Site", "calls_of", "heard", "values_needed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +102,25 @@ def _key(t: Term, bodies: Mapping[str, Term]) -> Term:
     return compared(expanded(t, bodies))
 
 
-def calls_of(program: Sequence[Statement], objective: Term) -> list[Site]:
-    """Every call of an opaque scalar function."""
+def values_needed(program: Sequence[Statement], objective: Term, derivatives: Sequence[Term]) -> set[str]:
+    """The opaque functions that cannot be losses: whose values are needed, or that are called in loops in loops."""
+    found: set[str] = set()
+    for t in (objective, *(t for s in program for t in _terms(s))):
+        depth = 1 if t is not objective and any(isinstance(s, Block) and t in _terms(s) for s in program) else 0
+        found |= values_in(t, ()) | _nested(t, depth)
+    return found | values_in(None, derivatives)
+
+
+def _nested(t: Term, depth: int) -> set[str]:
+    """The functions called in a sum in a sum or loop, or in a product over an index."""
+    if t.op == "call" and depth > 1:
+        return {t.data[0], *(n for a in t.args for n in _nested(a, depth))}
+    deeper = 2 if t.op in BINDERS and t.op != "sumover" else depth + (t.op in BINDERS)
+    return {n for a in t.args for n in _nested(a, deeper)}
+
+
+def calls_of(program: Sequence[Statement], objective: Term, others: Collection[str]) -> list[Site]:
+    """Every call of an opaque scalar function that is none of ``others``."""
     found: dict[Site, None] = {}
     for s in program:
         if isinstance(s, Block):
@@ -114,17 +130,15 @@ def calls_of(program: Sequence[Statement], objective: Term) -> list[Site]:
         else:
             found.update(dict.fromkeys(_calls(s.term, Site(s.term))))
     found.update(dict.fromkeys(_calls(objective, Site(objective))))
-    return list(found)
+    return [s for s in found if s.call.data[0] not in others]
 
 
 def _calls(t: Term, where: Site) -> Iterator[Site]:
     if t.op == "call" and t.is_scalar:
         yield replace(where, call=t)
     elif t.op in BINDERS:
-        if not any(s.op == "call" for s in subterms(t)):
+        if where.index or t.op != "sumover":  # what is called there is no loss
             return
-        if where.index or t.op != "sumover":
-            raise CannotDerive("there is no code for an opaque function inside a sum in a sum or a loop, or a product")
         index = index_name(t, ())
         low, high = t.data
         yield from _calls(instantiate(t, dim(index)), Site(t, index, low, high))
@@ -151,33 +165,34 @@ def heard(
     answers: Mapping[str, Term],
     families: Mapping[str, Sequence[Statement]],
     namer: Namer,
-) -> Heard:
-    """The gradients of losses as inputs, in everything that is computed."""
+) -> Heard | None:
+    """The gradients of losses as inputs, in everything that is computed. None: they are not those of one call each."""
     bodies = {d.name: d.term for d in program if isinstance(d, Definition)}
     every = [*answers.values(), *(t for s in statements for t in _terms(s))]
     every += [t for f in families.values() for s in f for t in _terms(s)]
     wanted: dict[tuple[int, int], dict[Term, Dim]] = {}
-    for t in dict.fromkeys(s for e in every for s in subterms(e) if s.op == "grad"):
-        k, index = _site_of(t, sites, bodies)
-        wanted.setdefault((k, t.data[1]), {})[t] = index
-    if not wanted:
-        raise CannotDerive("no gradient of the loss occurs in the answers: there is nothing to propagate")
-    keys = sorted(wanted)
+    names = {s.call.data[0] for s in sites}
+    for t in dict.fromkeys(s for e in every for s in subterms(e) if s.op == "grad" and s.data[0] in names):
+        site = _site_of(t, sites, bodies)
+        if site is None:
+            return None
+        wanted.setdefault((site[0], t.data[1]), {})[t] = site[1]
+    keys = sorted(wanted or [(k, n) for k, s in enumerate(sites) for n in range(len(s.call.args))])
     outputs = []
     for number, (k, argument) in enumerate(keys, 1):
         name = namer.exact("upstream" if len(keys) == 1 else f"upstream_{number}")
-        here = T.rebuild(next(iter(wanted[k, argument])), sites[k].call.args)
+        call = sites[k].call
+        here = T.make("grad", *call.args, data=(call.data[0], argument))
         outputs.append(Output(sites[k], argument, f"·{name}", name, here))
-    table = {t: o.at(i) for o, key in zip(outputs, keys, strict=True) for t, i in wanted[key].items()}
-    for o in outputs:
-        if o.store is not None and o.store.is_list:
-            raise CannotDerive("there is no code for a loss of members of different shapes")
+    table = {t: o.at(i) for o, key in zip(outputs, keys, strict=True) for t, i in wanted.get(key, {}).items()}
+    if any(o.store is not None and o.store.is_list for o in outputs):  # members of different shapes
+        return None
 
     def change(t: Term) -> Term:
         return T.replace(t, table)
 
     def linear(t: Term) -> Term:
-        calls = dict.fromkeys(s for s in subterms(t) if s.op == "call" and s.is_scalar)
+        calls = dict.fromkeys(s for s in subterms(t) if s.op == "call" and s.data[0] in names)
         return T.replace(t, {c: _linear(c, sites, outputs, bodies) for c in calls})
 
     whole = expanded(objective, bodies)
@@ -193,16 +208,14 @@ def heard(
     )
 
 
-def _site_of(t: Term, sites: Sequence[Site], bodies: Mapping[str, Term]) -> tuple[int, Dim]:
-    """The call whose gradient a term is, and at which index."""
+def _site_of(t: Term, sites: Sequence[Site], bodies: Mapping[str, Term]) -> tuple[int, Dim] | None:
+    """The call whose gradient a term is, and at which index. None: of none, or of several."""
     found = [
         (k, index)
         for k, s in enumerate(sites)
         if s.call.data[0] == t.data[0] and (index := s.member(t.args, bodies)) is not None
     ]
-    if len(found) != 1:
-        raise CannotDerive(f"there is no code for {t}: it is not the gradient of one loss in the objective")
-    return found[0]
+    return found[0] if len(found) == 1 else None
 
 
 def _linear(c: Term, sites: Sequence[Site], outputs: Sequence[Output], bodies: Mapping[str, Term]) -> Term:

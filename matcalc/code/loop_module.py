@@ -17,12 +17,12 @@ from matcalc.code.loop_check import check_of_loops
 from matcalc.code.loop_losses import Heard, Output
 from matcalc.code.loop_program import Looping, Plan, Result, merged, needed, plan_of, reads, targets
 from matcalc.code.loop_shapes import argument_lines
-from matcalc.code.loop_text import gradient_lines, header, lines_of, said, used_names, where
+from matcalc.code.loop_text import gradient_lines, header, lines_of, said, where
 from matcalc.code.loops import Lines
 from matcalc.code.modules import rendered
 from matcalc.code.names import Namer
 from matcalc.code.stores import Store
-from matcalc.code.text import assigned, bracketed, plain
+from matcalc.code.text import assigned, bracketed, plain, used_names
 from matcalc.errors import CannotDerive
 from matcalc.language import terms as T
 from matcalc.language.dims import Dim, dim
@@ -50,7 +50,7 @@ def emit_loops(derivation: Looping) -> str:
     functions = writing.with_loss(plan.heard) if plan.heard is not None else writing.with_value()
     m = plan.module
     check = check_of_loops(m, plan.problem, plan.arguments, writing.names, plan.heard, plan.least)
-    text = header(derivation, plan.program, plan.arguments)
+    text = header(derivation, plan.program, plan.arguments, m.functions)
     return rendered(m, functions, text, check, argument_lines(m, plan.arguments))
 
 
@@ -111,8 +111,8 @@ class _Writing:
         w.run(own)
         value = w.expression(objective)
         doc = [*lines_of(own), f"{name} = {plain(str(objective))}"]
-        body = self.closed(*w.lines, *assigned("return ", value))
-        out = [render("value", module.parameters, doc, body)]
+        lines = [*w.lines, *assigned("return ", value)]
+        out = [render("value", module.parameters_of(lines), doc, self.closed(*lines))]
         wanted = objective.free.union(*(r.reads for r in self.plan.results))
         w = self.lines()
         w.run(needed((*self.plan.program, *self.plan.back), wanted))
@@ -122,8 +122,8 @@ class _Writing:
             w.put(*bracketed("gradients = (", gradients, ")"))
             text = "gradients"
         doc = [f"{name} and its gradient by {', '.join(self.names)}.", "", *self.formulas]
-        body = self.closed(*w.lines, *assigned("return ", f"{value}, {text}"))
-        return [*out, render("value_and_grad", module.parameters, doc, body)]
+        lines = [*w.lines, *assigned("return ", f"{value}, {text}")]
+        return [*out, render("value_and_grad", module.parameters_of(lines), doc, self.closed(*lines))]
 
     # ---------------------------------------------------------------------------- forward, backward
     def with_loss(self, told: Heard) -> list[Function]:
@@ -144,7 +144,7 @@ class _Writing:
         computed = [plan.stores[n].variable for n in targets(ahead)]
         computed += [forward.symbols[s.name] for s in ahead if isinstance(s, Definition)]
         arrays = [i.name for i in plan.arguments.inputs if i.symbol not in plan.arguments.counts]
-        cached = used_names([*computed, *arrays], lines)
+        cached = used_names([*computed, *arrays, *(g.name for g in plan.module.functions)], lines)
         used = self.sizes_in(lines)
         missing = [n for n in used if not plan.arguments.readable(n, sizes, cached)]
         read = plan.arguments.size_lines([n for n in used if n not in missing], sizes, cached)
@@ -187,13 +187,13 @@ class _Writing:
         if len(cached) < 2:
             cache = [f"cache = ({cached[0]},)" if cached else "cache = ()"]
         result = outputs[0] if len(outputs) == 1 else f"({', '.join(outputs)})"
-        body = self.closed(*w.lines, *cache, f"return {result}, cache")
-        return render("forward", self.plan.module.parameters, doc, body)
+        lines = [*w.lines, *cache, f"return {result}, cache"]
+        return render("forward", self.plan.module.parameters_of(lines), doc, self.closed(*lines))
 
     def backward_function(self, lines: Sequence[str], cached: Sequence[str], told: Heard) -> Function:
         unpack = bracketed("(", cached, ") = cache") if cached else []
         if len(unpack) == 1:
-            unpack = [f"{', '.join(cached)}{',' if len(cached) == 1 else ''} = cache"]
+            unpack = [f"({cached[0]},) = cache" if len(cached) == 1 else f"{', '.join(cached)} = cache"]
         names = [o.variable for o in told.outputs]
         body = [f"{', '.join(names)} = upstream"] if names != ["upstream"] else []  # before an argument is called so
         body += [*unpack, *lines]

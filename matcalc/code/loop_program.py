@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 from matcalc.code.functions import Module
 from matcalc.code.loop_inputs import Arguments, arguments_of, names_in
-from matcalc.code.loop_losses import Heard, calls_of, heard
+from matcalc.code.loop_losses import Heard, calls_of, heard, values_needed
 from matcalc.code.lower import Scope
 from matcalc.code.modules import new_module
 from matcalc.code.names import Namer
+from matcalc.code.opaque import functions_in, given_functions
 from matcalc.code.stores import Store
 from matcalc.language.dims import Dim, Shape, dim
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement
@@ -155,12 +156,22 @@ def plan_of(derivation: Looping) -> Plan:
     rows = {d.symbol: d.term for d in derivation.definitions if d.term.op == "stack" and d.term.args[0].op == "elem"}
     answers = {n: replaced(t, rows) for n, t in derivation.answers.items() if n not in families}  # they are arrays
     every = [*program, *statements, *(s for f in families.values() for s in f)]
-    arguments, module = _module(derivation, every)
-    sites = calls_of(program, problem.objective)
+    arguments, names = _arguments(derivation, every)
+    behind = [*answers.values(), *(t for s in every[len(program) :] for t in terms_of(s))]
+    sites = calls_of(program, problem.objective, values_needed(program, problem.objective, behind))
     told = None
+    taken = {*new_module(arguments.inputs, names, Scope(), arguments.counts).taken, *problem.functions}
     if sites:
-        told = heard(sites, program, problem.objective, statements, answers, families, Namer(module.taken))
+        told = heard(sites, program, problem.objective, statements, answers, families, Namer(taken))
+    computed: list[Term] = [problem.objective, *behind, *(t for s in program for t in terms_of(s))]
+    if told is not None:
         statements, answers, families = told.statements, dict(told.answers), told.families
+        computed = [told.linear, *answers.values(), *(o.argument for o in told.outputs)]
+        every = [*told.linear_program, *statements, *(s for f in families.values() for s in f)]
+        computed += [t for s in every for t in terms_of(s)]
+    named = [*(i.name for i in arguments.inputs), *(o.variable for o in (told.outputs if told else ()))]
+    functions = given_functions(functions_in(computed), list(problem.functions), Namer(named))
+    module = new_module(arguments.inputs, names, Scope(), arguments.counts, functions)
     results = tuple(_results(derivation, answers, families))
     stores = _stores(derivation, module, arguments, told, [*program, *statements], results)
     least = 1 if back is None else int(back.least)
@@ -171,8 +182,8 @@ def _is_objective(s: Statement, problem: Problem) -> bool:
     return isinstance(s, Definition) and s.name == problem.objective_name and s.name not in problem.objective.free
 
 
-def _module(derivation: Looping, every: Sequence[Statement]) -> tuple[Arguments, Module]:
-    """The arguments and the module, with the names of all sizes."""
+def _arguments(derivation: Looping, every: Sequence[Statement]) -> tuple[Arguments, list[str]]:
+    """The arguments and the names of all sizes."""
     problem = derivation.problem
     blocks = [s for s in every if isinstance(s, Block)]
     indices = {s.index for s in blocks} | {s.index for s in problem.symbols.values() if s.index is not None}
@@ -183,8 +194,7 @@ def _module(derivation: Looping, every: Sequence[Statement]) -> tuple[Arguments,
     arguments = arguments_of(problem, derivation.ranges, used)
     stores = arguments.stores.values()
     own = [d for i in arguments.inputs for d in i.dims] + [d for s in stores for d in (s.low, s.high, *s.shape)]
-    names = dict.fromkeys([*(n for n in names_in(own) if n not in indices), *used])
-    return arguments, new_module(arguments.inputs, names, Scope(), arguments.counts)
+    return arguments, list(dict.fromkeys([*(n for n in names_in(own) if n not in indices), *used]))
 
 
 def _dims_in(data: object) -> list[Dim]:

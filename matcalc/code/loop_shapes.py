@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from matcalc.code.functions import Module
 from matcalc.code.inputs import as_array, check_lines, size_text
 from matcalc.code.loop_inputs import Arguments, indexed, names_in, read_from_lists
-from matcalc.code.loop_text import axes, used_names
+from matcalc.code.loop_text import axes
+from matcalc.code.modules import wrapped_functions
 from matcalc.code.names import Namer
 from matcalc.code.nodes import dims_of
 from matcalc.code.program import Input
 from matcalc.code.selfcheck import sample_lines
+from matcalc.code.text import used_names
 from matcalc.errors import CannotDerive
 from matcalc.language.dims import Dim, IndexedName, dim
 from matcalc.language.problem import Problem
@@ -34,7 +36,7 @@ class _Checks:
     """The lines of the check, as they are written."""
 
     def __init__(self, module: Module, arguments: Arguments) -> None:
-        self.arguments = arguments
+        self.module, self.arguments = module, arguments
         self.sizes, self.np, self.real = module.sizes, module.np, module.real
         self.misfit = module.names["misfit"]
         self.known = {n for i in arguments.arrays for n in names_in(i.dims)} | set(arguments.counts)
@@ -54,6 +56,8 @@ class _Checks:
         rest = [f"{name} = {{}}" for name in self.shapes.values()]
         rest += [line for i in arguments.lists for line in self.of_list(i)]
         rest += [line for i in arguments.members for line in self.of_array(i)]
+        known = [n for n in self.sizes if n in arguments.counts or arguments.readable(n, self.sizes)]
+        rest += wrapped_functions(self.module, known)
         made = {n for line in (*out, *rest) if " = " in line for n in line.strip().split(" = ")[0].split(", ")}
         unread = [n for n, own in self.sizes.items() if own in used_names([own], rest) and own not in made]
         read = arguments.size_lines([n for n in unread if n not in arguments.counts], self.sizes)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+from matcalc.code.opaque import Given, described
 from matcalc.code.text import docstring, plain
 from matcalc.language.binders import free_indices, substitute_index
 from matcalc.language.dims import Dim
@@ -13,16 +13,7 @@ from matcalc.language.printing import index_plain
 from matcalc.language.problem import Boundary, Definition, Statement
 from matcalc.language.terms import Term
 
-__all__ = ["axes", "gradient_lines", "header", "index_name", "lines_of", "range_text", "said", "used_names", "where"]
-
-
-def used_names(names: Collection[str], lines: Iterable[str]) -> list[str]:
-    """Those of the names that stand in lines of code, in order of appearance; not attributes, nor comments."""
-    found: dict[str, None] = {}
-    for line in lines:
-        code = "" if line.lstrip().startswith("#") else line.split("  # ")[0]
-        found.update(dict.fromkeys(w for w in re.findall(r"(?<![\w.])\w+", code) if w in names))
-    return list(found)
+__all__ = ["axes", "gradient_lines", "header", "index_name", "lines_of", "range_text", "said", "where"]
 
 
 def index_name(s: Term, taken: Collection[str]) -> str:
@@ -101,12 +92,15 @@ class Taking(Protocol):
     def counts(self) -> Collection[str]: ...
 
 
-def header(derivation: Answered, program: Iterable[Statement], arguments: Taking) -> list[str]:
+def header(
+    derivation: Answered, program: Iterable[Statement], arguments: Taking, functions: Sequence[Given]
+) -> list[str]:
     """The docstring of the module."""
     problem = derivation.problem
     lines = [*lines_of(program), f"{problem.objective_name} = {plain(str(problem.objective))}", ""]
     lines += [*gradient_lines(derivation), "", "Arguments:"]
     lines += [f"    {line}" for line in _arguments(arguments)]
+    lines += [f"Functions: {'; '.join(map(described, functions))}."] if functions else []
     worth = [plain(c) for c in derivation.conventions if not c.startswith("the gradient has the shape")]
     lines += [c[:1].upper() + c[1:].rstrip(".") + "." for c in worth]
     lines.append("Written by matcalc. Run this file to check the derivatives numerically.")

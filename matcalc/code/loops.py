@@ -113,7 +113,7 @@ class Lines:
     def expressions(self, wanted: Sequence[tuple[str, Term]]) -> tuple[str, ...]:
         """The sources of several terms that share what they have in common."""
         known = [(label, self.with_members(self.with_totals(t, label))) for label, t in wanted]
-        graph, nodes, _ = lower_terms([t for _, t in known], Scope({}, self.facts, {}))
+        graph, nodes, _ = lower_terms([t for _, t in known], Scope({}, self.facts, {}, self.module.scope.functions))
         dims = [d for n in graph.table.values() for d in n.dims]
         writer = Writer(graph, SOURCE, self.size_names(*dims), self.module.np, self.module.names)
         given = {n: self.name_of(n) for n in live(nodes) if n.op == "input"}

@@ -20,6 +20,7 @@ from matcalc.code.lower_products import inverse, solved_with, unvec, vec
 from matcalc.code.lower_sums import sum_of, trace, vdot
 from matcalc.code.lower_views import transpose
 from matcalc.code.nodes import Graph, Node, Plan, dims_of, live
+from matcalc.code.opaque import Key, key_of
 from matcalc.code.ratios import ratio
 from matcalc.code.rectified import rectified
 from matcalc.errors import CannotDerive, MatcalcError
@@ -39,6 +40,7 @@ class Scope:
     definitions: Mapping[str, Term] = field(default_factory=dict)
     facts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     upstream: Mapping[Term, str] = field(default_factory=dict)  # grad(...) term -> name of the input
+    functions: Mapping[Key, str] = field(default_factory=dict)  # opaque functions -> their names in the source
     kept: frozenset[str] = frozenset()  # definitions whose matrices are formed, not merged into other products
 
 
@@ -87,7 +89,7 @@ class Lowering:
 def lower_terms(terms: Iterable[Term], scope: Scope) -> tuple[Graph, list[Node], dict[str, Node]]:
     """The nodes of several terms in one graph, and the nodes of the definitions they use, by name."""
     wanted = list(terms)
-    graph = Graph(scope.facts)
+    graph = Graph(scope.facts, scope.functions)
     for stage in range(3):
         lowering = Lowering(graph, scope)
         graph.built.clear()
@@ -189,7 +191,7 @@ def _power(g: Graph, t: Term, args: Sequence[Node]) -> Node:
 def _function(g: Graph, t: Term, args: Sequence[Node]) -> Node:
     name, order = t.data
     if name not in FUNCTIONS:
-        raise CannotDerive(f"there is no code for the opaque function '{name}'", hint="give it a formula, or a loss")
+        return _applied(g, t, args)
     if order == 0:
         return functions.elementwise(g, name, args[0])
     if order > 1:
@@ -277,12 +279,18 @@ def _refuse(what: str) -> Row:
     return row
 
 
+def _applied(g: Graph, t: Term, args: Sequence[Node]) -> Node:
+    """An opaque function that is an argument of the code; entry by entry, repeated rows and columns stay repeated."""
+    name = g.functions.get(key_of(t))
+    if name is None:
+        raise CannotDerive(f"there is no NumPy code for the opaque function in {t}")
+    if t.op == "fn":
+        return functions.entrywise(g, lambda x: g.node("apply", (x,), (name, t.op, t.data), x.dims), args[0])
+    return g.node("apply", args, (name, t.op, t.data), dims_of(*t.shape))
+
+
 REFUSED: dict[str, str] = {
     "elem": "members of families",
-    "call": "opaque functions",
-    "grad": "the gradient of an opaque function that is not the loss",
-    "jac": "the Jacobian of an opaque function",
-    "hess": "the Hessian of an opaque function",
     "d": "differentials",
     "sumover": "sums over an index",
     "prod": "products over an index",
@@ -325,6 +333,10 @@ LOWER: dict[str, Row] = {
     "logsumexp": _logsumexp,
     "fn": _function,
     "stop": lambda g, t, a: a[0],
+    "call": _applied,
+    "grad": _applied,
+    "jac": _applied,
+    "hess": _applied,
     **{op: _refuse(what) for op, what in REFUSED.items()},
 }
 

@@ -35,6 +35,7 @@ from matcalc.language.functions import FUNCTIONS
 __all__ = [
     "determinant",
     "elementwise",
+    "entrywise",
     "is_posdef",
     "log_determinant",
     "logsumexp",
@@ -49,13 +50,23 @@ FACTORS = 4  # the highest power that is written as a product
 
 def elementwise(g: Graph, name: str, x: Node) -> Node:
     """A known elementwise function of a scalar, vector or matrix."""
-    if x.op == "bcol":
-        return bcol(g, elementwise(g, name, x.args[0]), x.dims[1])
-    if x.op == "brow":
-        return brow(g, elementwise(g, name, x.args[0]), x.dims[0])
+    return entrywise(g, lambda y: _elementwise(g, name, y), x)
+
+
+def entrywise(g: Graph, function: Callable[[Node], Node], x: Node) -> Node:
+    """A function of entries: of repeated rows or columns it is that of the vector, repeated."""
+    if x.is_matrix:
+        r = ratio(x)
+        (kind, *others) = [a for a in (*r.numerators, *r.denominators) if not a.is_scalar]
+        if kind.op in ("bcol", "brow") and not others and kind in r.numerators:
+            rest = [a for a in r.numerators if a is not kind]
+            vector = function(prod(g, r.coefficient, [*rest, kind.args[0]], r.denominators))
+            return bcol(g, vector, x.dims[1]) if kind.op == "bcol" else brow(g, vector, x.dims[0])
     constant = constant_of(g, x) if x.dims else None
-    if constant is not None:
-        return prod(g, 1, [elementwise(g, name, constant), g.ones(x.dims)])
+    return function(x) if constant is None else prod(g, 1, [function(constant), g.ones(x.dims)])
+
+
+def _elementwise(g: Graph, name: str, x: Node) -> Node:
     if name in COMPOSITE:
         return COMPOSITE[name](g, x)
     if name == "log":

@@ -176,6 +176,7 @@ TERMS: dict[str, Callable[[Node, Sequence[Term]], Term | None]] = {
     "trace": _made("tr"),
     "norm": _norm,
     "fn": _function,
+    "apply": lambda node, args: T.make(node.data[1], *args, data=node.data[2]),
     "shifted": lambda node, args: T.fn("exp", args[0]),
     "softmax": _softmax,
     "logsumexp": _softmax,

@@ -6,12 +6,14 @@ Invariants: no name is given twice; the text is laid out by ``templates/numpy_*.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from matcalc import resources
 from matcalc.code.functions import Function, Module
 from matcalc.code.inputs import check_lines
 from matcalc.code.lower import Scope
 from matcalc.code.names import Namer
+from matcalc.code.opaque import Given, wrapping_lines
 from matcalc.code.program import Input
 from matcalc.code.selfcheck import Check
 from matcalc.code.source import HELPERS, SCIPY
@@ -36,6 +38,9 @@ PRIVATE = (
     "held",
     "flat",
     "like",
+    "function",
+    "entrywise",
+    "smooth",
 )
 PUBLIC = ("value", "value_and_grad", "forward", "backward", "jacobian", "hessian", "hessian_vector_product")
 BUILTINS = frozenset(
@@ -43,9 +48,16 @@ BUILTINS = frozenset(
 )
 
 
-def new_module(inputs: tuple[Input, ...], sizes: Iterable[str], scope: Scope, counts: Iterable[str] = ()) -> Module:
+def new_module(
+    inputs: tuple[Input, ...],
+    sizes: Iterable[str],
+    scope: Scope,
+    counts: Iterable[str] = (),
+    functions: tuple[Given, ...] = (),
+) -> Module:
     """The module of some inputs; ``sizes`` are the names of the sizes that occur, ``counts`` those that are inputs."""
-    parameters = [i.name for i in inputs]
+    counts = tuple(counts)
+    parameters = [*(i.name for i in inputs), *(g.name for g in functions)]
     namer = Namer([*parameters, *PUBLIC])
     alias = next(a for a in ("np", "numpy", "np_", "numpy_", "_np") if a not in namer.taken)
     namer.exact(alias)
@@ -60,7 +72,8 @@ def new_module(inputs: tuple[Input, ...], sizes: Iterable[str], scope: Scope, co
     called = {n: given[n] if n in given else namer.exact(n) for n in sizes}
     taken = frozenset(namer.taken - ({"value"} - set(parameters)) | BUILTINS)
     real = "float" if "float" not in parameters else f"{alias}.float64"
-    return Module(inputs, called, alias, real, names, scope, taken)
+    scope = replace(scope, functions={g.key: g.name for g in functions})
+    return Module(inputs, called, alias, real, names, scope, taken, functions, counts)
 
 
 def _scipy_imports(module: Module) -> list[str]:
@@ -71,6 +84,12 @@ def _scipy_imports(module: Module) -> list[str]:
         names = [s if module.names[s] == s else f"{s} as {module.names[s]}" for s in used]
         out += [f"from {package} import {', '.join(names)}"] if used else []
     return out
+
+
+def wrapped_functions(module: Module, readable: Iterable[str]) -> list[str]:
+    """Lines that make opaque functions return arrays that fit. ``readable`` are the sizes that are known before."""
+    known = set(readable)
+    return [*wrapping_lines(module.functions, module.sizes, known, module.names["function"], module.np)]
 
 
 def rendered(
@@ -92,13 +111,17 @@ def rendered(
         keep_trailing_newline=True,
     )
     if checks is None:
-        checks = check_lines(module.inputs, module.sizes, module.np, module.real, module.names["misfit"])
+        wrapped = wrapped_functions(module, [n for n in module.sizes if module.has(n)])
+        misfit = module.names["misfit"]
+        checks = check_lines(module.inputs, module.sizes, module.np, module.real, misfit, wrapped, module.counts)
     text = environment.get_template("numpy_module.py.j2").render(
         docstring=header,
         np=module.np,
         scipy=_scipy_imports(module),
         functions=functions,
-        inputs=module.inputs,
+        inputs=module.parameters,
+        has_functions=bool(module.functions),
+        real=module.real,
         arrays=signature(module.names["arrays"], module.parameters),
         returned=returned(module.parameters),
         check_lines=checks,

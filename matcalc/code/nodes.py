@@ -81,6 +81,7 @@ class Graph:
     """The table of all nodes of a lowering, the facts about its inputs, and the current plan."""
 
     facts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    functions: Mapping[Any, str] = field(default_factory=dict)  # opaque functions that are arguments of the code
     plan: Plan = field(default_factory=Plan)
     table: dict[Any, Node] = field(default_factory=dict)
     memo: dict[str, dict[Node, Any]] = field(default_factory=dict)  # properties of nodes

@@ -9,13 +9,15 @@ from matcalc.code.backward import Loss
 from matcalc.code.functions import Module
 from matcalc.code.inputs import size_names, size_text, test_sizes
 from matcalc.code.names import Namer
+from matcalc.code.nodes import Dims
+from matcalc.code.opaque import sample_functions
 from matcalc.code.program import Input
 from matcalc.code.text import bracketed, signature
 from matcalc.errors import CannotDerive
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term
 
-__all__ = ["AROUND", "Check", "check_of", "sample_lines", "sizes_text"]
+__all__ = ["AROUND", "Check", "check_of", "drawn_functions", "sample_lines", "sizes_drawn", "sizes_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Check:
     sample: tuple[str, ...]
     returned: tuple[str, ...]
     lists: bool = False  # whether some arguments are lists of arrays
+    entrywise: bool = False  # whether functions of entries are drawn
+    smooth: bool = False  # whether functions of arrays are
 
 
 AROUND = "*point[:i], x, *point[i + 1 :]"
@@ -72,11 +76,14 @@ def check_of(
     if kinds and structure == "entries" and kind in ("gradient", "backward"):  # one entry stands for all it moves
         predicted = f"{np}.sum({np}.tril(derivative{turned} * d)) if structure else {np}.vdot(derivative{turned}, d)"
     rows = [f'({position[x]}, "{s}")' if kinds else str(position[x]) for x, s in structures.items()]
-    names = size_names([i.dims for i in module.inputs])
+    names = sizes_drawn(module, [i.dims for i in module.inputs])
     fixed = [d.value for i in module.inputs for d in i.dims if d.value is not None]
     sizes = [{module.sizes[n]: v for n, v in s.items()} for s in test_sizes(names, fixed)]
     taken = Namer(["draw", "rng", "attempt", np, *(module.sizes[n] for n in names)])
-    local = {i.symbol: taken.exact(i.name) for i in module.inputs}
+    arrays = [i for i in module.inputs if i.symbol not in module.counts]
+    local = {i.symbol: taken.exact(i.name) for i in arrays}
+    own = {g.name: taken.exact(g.name) for g in module.functions}
+    returned = [*local.values(), *(module.sizes[n] for n in module.counts), *own.values()]
     by = ", ".join(module.inputs[position[x]].name for x in answers)
     by = by if len(by) < 60 else f"{len(answers)} arguments"
     what = f"{'gradient' if kind == 'backward' else kind} by {by}"
@@ -94,9 +101,26 @@ def check_of(
         structures=kinds,
         sizes=sizes_text(sizes),
         signature=tuple(signature(module.names["point"], ["rng", "attempt", *(module.sizes[n] for n in names)])),
-        sample=tuple(line for i in module.inputs for line in _sample(module, problem, i, local[i.symbol])),
-        returned=tuple(bracketed("return (", [*local.values()], ")" if len(local) > 1 else ",)")),
+        sample=(
+            *(line for i in arrays for line in _sample(module, problem, i, local[i.symbol])),
+            *drawn_functions(module, own),
+        ),
+        returned=tuple(bracketed("return (", returned, ")" if len(returned) > 1 else ",)")),
+        entrywise=any(g.key[0] == "fn" for g in module.functions),
+        smooth=any(g.key[0] != "fn" for g in module.functions),
     )
+
+
+def sizes_drawn(module: Module, dims: Sequence[Dims]) -> list[str]:
+    """The names of the sizes that a point of the check is drawn for."""
+    values = [tuple(t.data[-2:]) for g in module.functions for t in g.sites if t.op in ("call", "jac")]
+    return list(dict.fromkeys([*size_names([*dims, *values]), *module.counts]))
+
+
+def drawn_functions(module: Module, local: Mapping[str, str]) -> list[str]:
+    """Lines that draw the opaque functions among the arguments."""
+    names = module.names
+    return [*sample_functions(module.functions, local, module.sizes, names["entrywise"], names["smooth"])]
 
 
 def sizes_text(sizes: Sequence[Mapping[str, int]]) -> str:

@@ -94,6 +94,11 @@ def _function(w: Writer, node: Node) -> Piece:
     return Piece(text, ATOM if text.endswith(")") else 0)
 
 
+def _apply(w: Writer, node: Node) -> Piece:
+    """A function that is an argument of the code."""
+    return Piece(f"{node.data[0]}({', '.join(w.of(a).text for a in node.args)})")
+
+
 def _above(w: Writer, u: Node) -> str | None:
     """``x > c`` for the positive part of ``x - c``."""
     if u.op != "add" or len(u.args) != 2 or u in w.named:
@@ -228,6 +233,7 @@ SOURCE: dict[str, Row] = {
     "diagvec": _call("diagonal"),
     "norm": _call("sqrt"),
     "fn": _function,
+    "apply": _apply,
     "shifted": _call("exp"),
     "logaddexp": _call("logaddexp"),
     "softmax": _helped("softmax"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from matcalc.code.program import Statement
 from matcalc.language.dims import Dim
@@ -18,6 +19,7 @@ __all__ = [
     "returned",
     "signature",
     "statement_lines",
+    "used_names",
 ]
 
 WIDTH = 99
@@ -117,6 +119,15 @@ def statement_lines(s: Statement, shape: str, depth: int = 0) -> list[str]:
         if len(s.name) + len(note) <= room:
             return [f"# {s.name}: {note}", *lines]
     return lines
+
+
+def used_names(names: Collection[str], lines: Iterable[str]) -> list[str]:
+    """Those of the names that stand in lines of code, in order of appearance; not attributes, nor comments."""
+    found: dict[str, None] = {}
+    for line in lines:
+        code = "" if line.lstrip().startswith("#") else line.split("  # ")[0]
+        found.update(dict.fromkeys(w for w in re.findall(r"(?<![\w.])\w+", code) if w in names))
+    return list(found)
 
 
 def leading(d: Dim) -> str:
