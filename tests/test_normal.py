@@ -9,7 +9,7 @@ import pytest
 from random_terms import random_shape, random_term, values_for
 
 from matcalc.language.elaborate import parse_problem
-from matcalc.language.terms import Term, subterms
+from matcalc.language.terms import Term, subterms, transpose
 from matcalc.numeric.evaluate import evaluate
 from matcalc.rewriting.normal import Normalizer, equal, normal_form
 
@@ -140,3 +140,10 @@ def test_no_silent_growth() -> None:
     t, facts = term(factors)
     n = Normalizer(facts)
     assert len(n.poly(t).terms) <= 64
+
+
+def test_a_sum_of_outer_products_is_symmetric() -> None:
+    p = parse_problem("x[n]: p; mu: p; sum(n in 1..N, (x[n] - mu)*(x[n] - mu)')")
+    assert equal(p.objective, transpose(p.objective), p.facts) is True
+    q = parse_problem("x[n]: p; y[n]: p; sum(n in 1..N, x[n]*y[n]')")
+    assert equal(q.objective, transpose(q.objective), q.facts) is not True

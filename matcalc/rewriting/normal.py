@@ -304,6 +304,8 @@ class Normalizer:
             return f
         if op == "hess" and f.data[1] == f.data[2]:
             return f
+        if op == "sumover" and f.shape.is_square and self.flip_term(f.args[0]) is f.args[0]:
+            return f
         if op in ("inv", "fn", "pow", "had", "hpow", "add") and f.shape.is_square and not f.shape.is_scalar:
             args = [self.flip_term(a) if not a.is_scalar else a for a in f.args]
             if op in ("had", "add"):
