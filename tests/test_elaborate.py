@@ -105,7 +105,8 @@ def test_terms(text: str, term: Term) -> None:
 def test_answers_know_the_functions_of_the_problem() -> None:
     p = parse_problem("Y = H*W; L = loss(Y); derive L wrt W")
     Y, H = p.variable("Y"), p.variable("H")
-    gradient = make("grad", Y, data=("loss", 0))
+    gradient = make("grad", Y, data=("loss=L", 0))  # both names of the loss that is the objective
+    assert str(gradient) == "grad(L, Y)"
     assert parse_expression("H'*grad(loss, Y)", p) is mul(transpose(H), gradient)
     assert parse_expression("H'*grad(L, Y)", p) is mul(transpose(H), gradient)
     q = parse_problem("u(x)'*v(x)", "u : function -> m; v : function -> m; x : n")
@@ -258,7 +259,7 @@ def ops_of(p: Problem) -> set[tuple[str, str]]:
         ("y'*f(W*x)", {("fn", "f")}),
         ("f(x)*x", {("call", "f")}),
         ("f(s) + s^2", {("fn", "f")}),
-        ("h = f(W*x + b); L = loss(h)", {("fn", "f"), ("call", "loss")}),
+        ("h = f(W*x + b); L = loss(h)", {("fn", "f"), ("call", "loss=L")}),
         ("loss(h, y)", {("call", "loss")}),
         ("log(f(x))", {("call", "f"), ("fn", "log")}),
         ("sum(phi(A*x))", {("fn", "phi")}),

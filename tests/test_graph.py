@@ -106,7 +106,7 @@ def test_batch_normalization_is_told_as_the_notes_do() -> None:
         "the children are Xhat and var: 2 paths to L",
         "the children are Xhat, var and mu: 4 paths to L",
         "= zeros(d)",  # mu is the mean: through the variance nothing comes back
-        "G_Y    = grad(loss, Y)",
+        "G_Y    = grad(L, Y)",
         "grad(L, gamma) = (G_Y.*Xhat)'*ones(m)",
         "grad(L, beta) = G_Y'*ones(m)",
         "var alone varies",

@@ -198,3 +198,22 @@ def test_batch_norm_saves_what_the_books_save() -> None:
     matrices = [a for a in cache if np.ndim(a) == 2]
     assert len(matrices) == 1 and np.allclose(matrices[0], (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5))
     assert all(np.size(a) <= 3 for a in cache if np.ndim(a) < 2)
+
+
+def test_the_gradient_of_a_named_objective_is_told_by_its_name() -> None:
+    """``grad(L, Y)`` where L is ``loss(Y)``; the loss itself in larger expressions, of several arguments, of no name."""
+    layer = matcalc.derive("H: n×d; W: d×k; Y = H*W; L = loss(Y); derive L wrt W")
+    assert str(layer.answer) == "H'*grad(L, Y)"
+    assert layer.answer.latex() == r"H^{\top} \nabla L\left(Y\right)"
+    assert parse_expression("H'*grad(L, Y)", layer.problem) is layer.answer
+    assert parse_expression("H'*grad(loss, Y)", layer.problem) is layer.answer
+    expanded = matcalc.derive("H: n×d; W: d×k; Y = H*W; L = loss(Y); derive L wrt W", method="expand")
+    assert str(expanded.answer) == "H'*grad(L, Y)"
+    for text, answer in (
+        ("y = A*x; L = loss(y) + norm2(x)^2; derive L wrt x", "A'*grad(loss, y) + 2*x"),
+        ("y = A*x; L = loss(y, t); derive L wrt x", "A'*grad_1(loss)(y, t)"),
+        ("L = loss(A*x); derive L wrt x", "A'*grad(loss, A*x)"),
+        ("y = A*x; loss(y)", "A'*grad(loss, y)"),
+    ):
+        d = matcalc.derive(text, wrt="x")
+        assert str(d.answer) == answer and parse_expression(answer, d.problem) is d.answer

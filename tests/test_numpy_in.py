@@ -277,11 +277,11 @@ def test_random_code_fits_and_means_what_numpy_says() -> None:
 def test_several_answers() -> None:
     code = "dW = X.T @ dY\ndb = np.sum(dY, axis=0)"
     found = read_numpy(code, LAYER, ("W", "b"))
-    assert {n: str(t) for n, t in found.terms.items()} == {"W": "X'*grad(loss, Y)", "b": "grad(loss, Y)'*ones(n)"}
-    assert found.notes == ("dY read as grad(loss, Y)",)
+    assert {n: str(t) for n, t in found.terms.items()} == {"W": "X'*grad(L, Y)", "b": "grad(L, Y)'*ones(n)"}
+    assert found.notes == ("dY read as grad(L, Y)",)
     assert read_numpy(code + "\nreturn dW, db", LAYER, ("W", "b")).terms == found.terms
-    assert str(read_numpy(code, LAYER, ("W",)).term) == "X'*grad(loss, Y)"
-    assert str(read_numpy(code, LAYER).term) == "grad(loss, Y)'*ones(n)"
+    assert str(read_numpy(code, LAYER, ("W",)).term) == "X'*grad(L, Y)"
+    assert str(read_numpy(code, LAYER).term) == "grad(L, Y)'*ones(n)"
     with pytest.raises(ParseError, match="returns 2 arrays, not 3"):
         read_numpy("return X, W", LAYER, ("W", "b", "X"))
 
@@ -295,17 +295,17 @@ def test_a_function_is_an_answer() -> None:
         n = X.shape[0]
         return scale * X.T @ dout / n
     '''
-    assert str(read_numpy(code, LAYER, ("W",)).term) == "2*X'*grad(loss, Y)/n"
+    assert str(read_numpy(code, LAYER, ("W",)).term) == "2*X'*grad(L, Y)/n"
 
 
 @pytest.mark.parametrize("name", ["dout", "upstream", "grad_Y", "dL_dY", "Y_grad", "dY", "gY"])
 def test_names_of_the_upstream_gradient(name: str) -> None:
-    assert str(read_numpy(f"{name} @ W.T", LAYER).term) == "grad(loss, Y)*W'"
+    assert str(read_numpy(f"{name} @ W.T", LAYER).term) == "grad(L, Y)*W'"
 
 
 def test_opaque_functions_and_their_slopes() -> None:
     problem = parse_problem("f : elementwise; W : n×n; x : n; s = W*x; y = f(s); L = loss(y)")
-    assert str(read_numpy("np.outer(dy * f_prime(s), x)", problem).term) == "(grad(loss, y).*f'(s))*x'"
+    assert str(read_numpy("np.outer(dy * f_prime(s), x)", problem).term) == "(grad(L, y).*f'(s))*x'"
     assert str(read_numpy("W @ f(x)", problem).term) == "W*f(x)"
 
 

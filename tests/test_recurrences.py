@@ -278,7 +278,7 @@ def test_lstm(derived: dict[str, matcalc.Derivation]) -> None:
 def test_the_loss_at_the_end(derived: dict[str, matcalc.Derivation]) -> None:
     d = of("end", derived)
     found = told(d)
-    assert found["delta[T]"] == "f'(z[T]).*grad(loss, h[T])"
+    assert found["delta[T]"] == "f'(z[T]).*grad(L, h[T])"
     assert found["delta[t]"] == "f'(z[t]).*(W'*delta[t+1])"
     assert found["z[t]"] == "W*h[t-1] + U*x[t]"
     assert answers(d)["h0"] == "W'*delta[1]"

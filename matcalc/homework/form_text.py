@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matcalc.homework.forms import SIGNS, Form, applied
+from matcalc.language.named_loss import function_of
 from matcalc.language.terms import Term
 
 __all__ = ["text_of"]
@@ -60,7 +61,7 @@ def _leaf_text(form: Form) -> tuple[str, int]:
 def _call_text(form: Form) -> str:
     inner = ", ".join(text_of(a) for a in form.args)
     if form.op in ("grad", "jac", "hess"):
-        name = form.data[0]
+        name = function_of(form.data[0])
         if form.op == "grad" and len(form.args) > 1:
             return f"grad_{form.data[1] + 1}({name})({inner})"
         return f"{form.op}({name}, {inner})"

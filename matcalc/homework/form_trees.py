@@ -10,6 +10,7 @@ from matcalc.errors import Span
 from matcalc.homework.forms import FLAT, SIGNS, Form, applied, call, leaf
 from matcalc.language import terms
 from matcalc.language.functions import ALIASES, FUNCTIONS
+from matcalc.language.named_loss import function_of
 from matcalc.language.ops import COLWISE, ROWWISE
 from matcalc.language.problem import Problem
 from matcalc.language.syntax import Node, parse_tree
@@ -161,7 +162,7 @@ def _tree_of_derivative(form: Form, args: tuple[Node, ...], span: Span, depth: i
     if form.op == "unvec":
         sizes = tuple(_parsed(str(d)) for d in form.data)
         return Node("call", span, (*args, *sizes), ("unvec", 0), span, depth)
-    head = Node("name", span, data=name)
+    head = Node("name", span, data=function_of(name))
     if form.op == "grad" and len(args) > 1:
         return Node("partial", span, (head, *args), form.data[1], span, depth)
     return Node("call", span, (head, *args), (form.op, 0), span, depth)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from matcalc.errors import Span
+from matcalc.language.named_loss import function_of
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Path, Term
 
@@ -82,7 +83,7 @@ def applied(form: Form) -> tuple[str, int]:
     """The name and the primes of what is applied."""
     if form.op in ("fn", "word"):
         return form.data[0], form.data[1]
-    return (form.data[0], 0) if form.op == "call" else (NAMED.get(form.op, form.op), 0)
+    return (function_of(form.data[0]), 0) if form.op == "call" else (NAMED.get(form.op, form.op), 0)
 
 
 # ------------------------------------------------------------------------------------- editing

@@ -16,6 +16,7 @@ from matcalc.language.dims import SCALAR, Shape, dim
 from matcalc.language.expressions import parse_expression
 from matcalc.language.identities import parse_rule
 from matcalc.language.inference import INDEX, name_sizes
+from matcalc.language.named_loss import named_loss
 from matcalc.language.notes import notes_of, with_entrywise_notes
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement, Symbol
 from matcalc.language.program import Program, bodies, gather
@@ -125,6 +126,7 @@ def _problem(program: Program, done: Attempt, chosen: Mapping[str, str]) -> Prob
     functions = {n: f for n, f in reading.functions.items() if n in program.functions or n in program.names.functions}
     notes = notes_of(program, reading, symbols, functions, chosen)
     named = isinstance(program.objective, Defining)
+    objective = named_loss(objective, name) if named else objective
     problem = Problem(
         program.text,
         objective,

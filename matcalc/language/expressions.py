@@ -78,6 +78,7 @@ def read_expression(
         reading.derived = derived
         if isinstance(known, Problem):
             reading.objective = (known.objective_name, known.objective)
+            reading.bodies = {d.name: d.term for d in known.definitions}
         part = reading.infer(tree)
         if shape is not None:
             reading.fits(part.shape, shape)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from matcalc.language.dims import ONE, Dim
 from matcalc.language.functions import FUNCTIONS
+from matcalc.language.named_loss import function_of, told_as
 from matcalc.language.ops import ADD, COLWISE, MUL, NEG, OPS, POST, POW, ROWWISE
 from matcalc.language.printing import ATOM, NAME, Piece, bind, decimal_text, positions, post_order
 from matcalc.language.terms import Term, size_names
@@ -188,13 +189,13 @@ def function_latex(name: str) -> str:
 
 
 def _call(t: Term, args: Sequence[Piece]) -> Piece:
-    return Piece(function_latex(t.data[0]) + paren(", ".join(p.text for p in args)))
+    return Piece(function_latex(function_of(t.data[0])) + paren(", ".join(p.text for p in args)))
 
 
 def _derivative(mark: str) -> Write:
     def write(t: Term, args: Sequence[Piece]) -> Piece:
         by = "" if len(args) == 1 else f"_{{{', '.join(map(str, positions(t)))}}}"
-        return Piece(f"{mark}{by} {function_latex(t.data[0])}" + paren(", ".join(p.text for p in args)), POST)
+        return Piece(f"{mark}{by} {function_latex(told_as(t.data[0], t.args))}" + paren(", ".join(p.text for p in args)), POST)
 
     return write
 

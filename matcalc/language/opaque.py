@@ -5,6 +5,7 @@ from __future__ import annotations
 from matcalc.errors import ParseError
 from matcalc.language import terms
 from matcalc.language.dims import SCALAR, Shape
+from matcalc.language.named_loss import same_call
 from matcalc.language.problem import Function
 from matcalc.language.reading import Part, Reading, reads
 from matcalc.language.syntax import Node
@@ -39,7 +40,8 @@ def opaque(r: Reading, node: Node, function: Function) -> Part:
 
     def build() -> Term:
         rows, cols = r.sizes.shape(shape)
-        return terms.make("call", *(a.build() for a in args), data=(name, rows, cols))
+        made = tuple(a.build() for a in args)
+        return terms.make("call", *made, data=(_called(r, name, made), rows, cols))
 
     return Part(node, shape, build)
 
@@ -108,27 +110,24 @@ def _gradient_at(r: Reading, node: Node, position: int) -> Part:
     name = str(first.data) if first.kind == "name" else ""
     args = [r.infer(a) for a in node.args[1:]]
     if r.objective is not None and name == r.objective[0] and name not in r.functions:
-        return _objective_gradient(r, node, args, position)
+        return Part(node, args[position].shape, lambda: _gradient_of(r, name, args, position))
     function = _value_function(r, name, first)
     if function.shape != SCALAR:
         raise ParseError(f"'{name}' is not scalar-valued", span=first.span, source=r.text, hint=f"jac({name}, x)")
-    return Part(
-        node, args[position].shape, lambda: terms.make("grad", *(a.build() for a in args), data=(name, position))
-    )
+    return Part(node, args[position].shape, lambda: _gradient_of(r, name, args, position))
 
 
-def _objective_gradient(r: Reading, node: Node, args: list[Part], position: int) -> Part:
-    """``grad(L, Y)`` where the objective L is ``loss(Y)`` is the gradient of loss at Y."""
-    assert r.objective is not None
-    name, body = r.objective
+def _gradient_of(r: Reading, name: str, args: list[Part], position: int) -> Term:
+    """``grad(L, Y)`` where the objective L is ``loss(Y)`` or ``loss(Y, T)`` is the gradient of loss by Y."""
+    made = tuple(a.build() for a in args)
+    body = r.objective[1] if r.objective is not None and r.objective[0] == name else None
+    if body is not None and body.op == "call" and len(made) == 1 < len(body.args) and made[0] in body.args:
+        return terms.make("grad", *body.args, data=(body.data[0], body.args.index(made[0])))
+    return terms.make("grad", *made, data=(_called(r, name, made), position))
 
-    def build() -> Term:
-        made = [a.build() for a in args]
-        if body.op == "call" and len(made) == 1 and made[0] in body.args:
-            return terms.make("grad", *body.args, data=(body.data[0], body.args.index(made[0])))
-        return terms.make("grad", *made, data=(name, position))
 
-    return Part(node, args[position].shape, build)
+def _called(r: Reading, name: str, args: tuple[Term, ...]) -> str:
+    return same_call(name, args, r.objective[1] if r.objective is not None else None, r.bodies)
 
 
 def jacobian(r: Reading, node: Node) -> Part:
@@ -158,4 +157,9 @@ def hessian(r: Reading, node: Node) -> Part:
         _value_function(r, name, node.args[0])
     x = r.shape(args[0])
     both = x.rows * x.cols
-    return Part(node, Shape(both, both), lambda: terms.make("hess", *(a.build() for a in args), data=(name, 0, 0)))
+
+    def build() -> Term:
+        made = tuple(a.build() for a in args)
+        return terms.make("hess", *made, data=(_called(r, name, made), 0, 0))
+
+    return Part(node, Shape(both, both), build)

@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from matcalc.language.dims import ONE, Dim
+from matcalc.language.named_loss import function_of, told_as
 from matcalc.language.ops import ADD, MUL, NEG, OPS, POST, POW
 from matcalc.language.terms import Term, bottom_up, size_names
 
@@ -185,7 +186,7 @@ def _fn(t: Term, args: Sequence[Piece], style: Style) -> Piece:
 
 
 def _call(t: Term, args: Sequence[Piece], style: Style) -> Piece:
-    return Piece(f"{style.name(t.data[0])}({_listed(args)})")
+    return Piece(f"{style.name(function_of(t.data[0]))}({_listed(args)})")
 
 
 def positions(t: Term) -> tuple[int, ...]:
@@ -194,7 +195,7 @@ def positions(t: Term) -> tuple[int, ...]:
 
 
 def _derivative(t: Term, args: Sequence[Piece], style: Style) -> Piece:
-    name = style.name(t.data[0])
+    name = style.name(told_as(t.data[0], t.args))
     if len(args) == 1:
         return Piece(f"{t.op}({name}, {args[0].text})")
     marks = "".join(f"_{p}" for p in positions(t))

@@ -82,6 +82,7 @@ class Reading:
     broadcast: bool = False  # a scalar may be added to every entry of a column vector
     departed: frozenset[str] = frozenset()  # names read as scalars against the convention
     objective: tuple[str, Term] | None = None  # name and body of the problem's objective, for grad(L, Y)
+    bodies: Mapping[str, Term] = field(default_factory=dict)  # of the problem's definitions
     derived: Callable[[Reading, Node], Part | None] | None = None  # reads grad, jac, hess of what is no function
     formulas: dict[str, Formula] = field(default_factory=dict)  # the functions that the text defines
     notes: dict[str, None] = field(default_factory=dict)

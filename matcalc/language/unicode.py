@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from matcalc.language.named_loss import told_as
 from matcalc.language.ops import POST, POW
 from matcalc.language.printing import ATOM, PLAIN, Piece, Style, positions
 from matcalc.language.terms import Term
@@ -60,7 +61,7 @@ def _sqrt(t: Term, args: Sequence[Piece]) -> Piece | None:
 def _derivative(mark: str) -> Callable[[Term, Sequence[Piece]], Piece]:
     def write(t: Term, args: Sequence[Piece]) -> Piece:
         by = "" if len(args) == 1 else ",".join(map(str, positions(t))).translate(SUBSCRIPTS)
-        return Piece(f"{mark}{by}{name(t.data[0])}({', '.join(p.text for p in args)})")
+        return Piece(f"{mark}{by}{name(told_as(t.data[0], t.args))}({', '.join(p.text for p in args)})")
 
     return write
 

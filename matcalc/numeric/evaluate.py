@@ -20,6 +20,7 @@ from matcalc.errors import MatcalcError
 from matcalc.language.binders import BINDERS
 from matcalc.language.dims import Atom, Dim
 from matcalc.language.functions import FUNCTIONS
+from matcalc.language.named_loss import function_of
 from matcalc.language.ops import COLWISE, OPS, ROWWISE
 from matcalc.language.terms import Term, subterms
 from matcalc.numeric import analytic
@@ -217,6 +218,7 @@ def _function(t: Term, args: Sequence[Array], p: Point) -> Array:
 
 
 def _opaque(name: str, p: Point) -> Opaque:
+    name = function_of(name)
     return p.functions[name] if name in p.functions else opaque(name, p.seed)
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from matcalc.language.dims import ONE, SCALAR, Shape
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.problem import Function, Problem, Symbol
-from matcalc.language.terms import Term, number, replace, subterms, symbol
+from matcalc.language.named_loss import function_of
+from matcalc.language.terms import Term, make, number, replace, subterms, symbol
 from tests.fuzz.growth import Growth
 
 __all__ = ["Case", "expanded", "make_case", "random_case", "structure_of"]
@@ -117,7 +118,7 @@ def make_case(
 ) -> Case:
     """A case with the program that states it."""
     used = {n: s for n, s in symbols.items() if n in objective.free}
-    called = {t.data[0] for t in subterms(objective) if t.op in ("call", "fn")}
+    called = {function_of(t.data[0]) for t in subterms(objective) if t.op in ("call", "fn")}
     functions = {n: f for n, f in functions.items() if n in called and n not in FUNCTIONS}
     lines = ["; ".join((*map(_declaration, used.values()), *map(_function, functions.values())))]
     names: dict[Term, Term] = {}
@@ -134,4 +135,4 @@ def expanded(problem: Problem) -> Term:
     t = problem.objective
     for d in reversed(problem.definitions):
         t = replace(t, {d.symbol: d.term})
-    return t
+    return make("call", *t.args, data=(function_of(t.data[0]), *t.data[1:])) if t.op == "call" else t

@@ -15,6 +15,7 @@ from autograd.scipy.special import erf
 from autograd.tracer import getval, isbox
 
 from matcalc.language.dims import Dim
+from matcalc.language.named_loss import function_of
 from matcalc.language.terms import Term
 
 __all__ = ["FUNCTION_VALUES", "KINKED", "derivative", "size_of", "value"]
@@ -104,7 +105,7 @@ def _value(t: Term, args: list[Array], env: Environment, sizes: Mapping[str, int
         return _entrywise(t.data[0], t.data[1], args[0])
     if t.op == "call":
         name, rows, cols = t.data
-        return opaque_value(name, size_of(rows, sizes), size_of(cols, sizes), tuple(args))
+        return opaque_value(function_of(name), size_of(rows, sizes), size_of(cols, sizes), tuple(args))
     if t.op in ("grad", "jac", "hess"):
         return _opaque_derivative(t, args, sizes)
     raise NotImplementedError(f"the reference has no value for '{t.op}'")
@@ -241,7 +242,7 @@ def _entrywise(name: str, order: int, x: Array) -> Array:
 
 
 def _opaque_derivative(t: Term, args: list[Array], sizes: Mapping[str, int]) -> Array:
-    name, position = t.data[0], t.data[1]
+    name, position = function_of(t.data[0]), t.data[1]
     rows, cols = (size_of(t.data[2], sizes), size_of(t.data[3], sizes)) if t.op == "jac" else (1, 1)
 
     def f(*xs: Array) -> Array:
