@@ -195,7 +195,9 @@ def _call(t: Term, args: Sequence[Piece]) -> Piece:
 def _derivative(mark: str) -> Write:
     def write(t: Term, args: Sequence[Piece]) -> Piece:
         by = "" if len(args) == 1 else f"_{{{', '.join(map(str, positions(t)))}}}"
-        return Piece(f"{mark}{by} {function_latex(told_as(t.data[0], t.args))}" + paren(", ".join(p.text for p in args)), POST)
+        return Piece(
+            f"{mark}{by} {function_latex(told_as(t.data[0], t.args))}" + paren(", ".join(p.text for p in args)), POST
+        )
 
     return write
 

@@ -74,6 +74,8 @@ def lines(steps: Sequence[Step], detail: str) -> list[Line]:
     out: list[Line] = []
     label = ""
     for line in told:
+        if line.rule == "read-off" and line.label == str(line.term):
+            continue  # grad(L, Y), where L is an opaque loss of Y
         out.append(replace(line, label="") if line.depth or line.label == label else line)
         label = label if line.depth else line.label
     return out

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from matcalc.language.dims import ONE, SCALAR, Shape
 from matcalc.language.functions import FUNCTIONS
-from matcalc.language.problem import Function, Problem, Symbol
 from matcalc.language.named_loss import function_of
+from matcalc.language.problem import Function, Problem, Symbol
 from matcalc.language.terms import Term, make, number, replace, subterms, symbol
 from tests.fuzz.growth import Growth
 
