@@ -46,7 +46,7 @@ def same_call(name: str, args: tuple[Term, ...], objective: Term | None, bodies:
     """The name with that of the objective, where a function at some arguments is the objective itself."""
     if objective is None or objective.op != "call" or MARK not in objective.data[0] or len(args) != 1:
         return name
-    both = objective.data[0]
+    both = str(objective.data[0])
     if name not in both.split(MARK):
         return name
     if args[0].op not in NAMES:
