@@ -73,8 +73,11 @@ class Course:
     given: frozenset[int]
     layout: str | None = None
     lenient: bool = False  # what no small change explains is not called wrong
+    explains: bool = True  # whether mistakes are looked for
+    unsettled: bool = False  # not all definitions are known: a side that differs may begin the chain anew
     context: Context = field(init=False)
     head: Term | None = None  # what the open chain is about
+    second: Term | None = None  # a side that differs from it for reasons unknown
     before: Term | None = None  # the side before, where it was read
     before_right: bool = True
     hint: Term | None = None  # the last right side of the chain
@@ -204,10 +207,11 @@ class Course:
 
     def _start(self, head: Term, i: int, lines: Sequence[Line]) -> None:
         self.head, self.before, self.hint, self.before_right = head, None, None, True
+        self.second = None
         self.varying = varying_names(self.problem, self.wrt, self._readable(i, lines))
 
     def _break(self) -> None:
-        self.head = self.before = self.hint = None
+        self.head = self.second = self.before = self.hint = None
 
     def _readable(self, i: int, lines: Sequence[Line]) -> list[Term]:
         """The right sides of the chain that begins in a line, as far as they can be read."""
@@ -260,7 +264,16 @@ class Course:
         if answer.term in ZERO and self.head not in ZERO:
             return self._condition(line, side, answer)
         verdict = self._verdict(answer)
+        if self.second is not None and verdict.status != "correct" and not _explained(verdict):
+            verdict = self._against_second(answer, verdict)
         return self._marked(line, side, answer, verdict)
+
+    def _against_second(self, answer: Answer, first: Verdict) -> Verdict:
+        """The verdict by a side that was not understood, where that says more than the one by the left side."""
+        head, self.head = self.head, self.second
+        verdict = self._verdict(answer)
+        self.head = head
+        return verdict if verdict.status == "correct" or _explained(verdict) else first
 
     def _condition(self, line: Line, side: Side, answer: Answer) -> Judged:
         """``... = 0`` is a condition unless the left side is 0 indeed."""
@@ -288,7 +301,7 @@ class Course:
         if d is not None and d.by.op == "sym" and d.kind != "hessian":
             asked = replace(self.problem, objective=d.body)
             question = Question(asked, d.by.data, 1, self.layout, self.structure, self.seed, self.context.derived)
-            self.judges[head] = made = Judge(question, self.strictness)
+            self.judges[head] = made = Judge(question, self.strictness, self.explains)
             return made
         ground = self.grounds.get(self.varying)
         if ground is None:
@@ -296,7 +309,7 @@ class Course:
             self.grounds[self.varying] = ground
         hint = self.hint or differential_formula(self.problem, head, self.varying, self.seed)
         question = Question(self.problem, None, derived=self.context.derived, target=head, ground=ground, hint=hint)
-        return Judge(question, self.strictness)
+        return Judge(question, self.strictness, self.explains)
 
     # -------------------------------------------------------------------------------- marks
     def _marked(self, line: Line, side: Side, answer: Answer, verdict: Verdict) -> Judged:
@@ -325,6 +338,8 @@ class Course:
             and same_value(self._judge().question.ground, answer.term, before)
         ):
             return self._judged(line, "right", "agrees with the line before")
+        if self.unsettled and answer.term is not None and self.second is None:
+            self.second = answer.term
         return self._judged(line, "undecided", "this differs, but no small change explains it", span=span)
 
     def _is_named(self, head: Term) -> bool:

@@ -9,26 +9,40 @@ understood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from matcalc.errors import MatcalcError
+from matcalc.errors import MatcalcError, Span
 from matcalc.homework.derivation import Course
 from matcalc.homework.grade import Strictness
-from matcalc.homework.intake import gradients_as_rows, lines_of_chain
+from matcalc.homework.intake import lines_of_chain
 from matcalc.homework.notebook import Notebook
+from matcalc.homework.passage import Passage, posed
+from matcalc.homework.readings import Way, ways
 from matcalc.homework.statements import Line
 from matcalc.homework.verdict import Judged
-from matcalc.interop.documents import DocumentChain, chains, kind_of, line_at, line_starts
-from matcalc.language.syntax import Node
+from matcalc.interop.documents import DocumentChain, chains, formulas, kind_of, line_at, line_starts
+from matcalc.interop.prose import told
 
 __all__ = ["Found", "Report", "check_document", "told_document"]
 
 MARKS = {"right": "fine", "right again": "fine", "wrong": "wrong", "follows": "follows", "definition": "definition"}
 VARIABLES = ("x", "X", "W", "w", "theta", "y", "Y", "z")  # by what \nabla is taken where it does not say
+PROPERTY = re.compile(r"if (\w+(?:(?:, | and )\w+)*) (?:is|are) (symmetric|skew|diagonal|orthogonal)")
+SAYING = {
+    "symmetric": re.compile(
+        r"symmetr|covarianc|positive.{0,6}definite|kernel|Gram\b|precision|Hessian|Laplacian", re.I
+    ),
+    "skew": re.compile(r"skew|antisymmetr", re.I),
+    "diagonal": re.compile(r"diagonal", re.I),
+    "orthogonal": re.compile(r"orthogonal|orthonormal|unitary|rotation", re.I),
+}
+SYMMETRIC = frozenset("Sigma Lambda Omega K".split())  # letters of covariances, precisions and kernels
+MOST_READINGS = 3  # in which mistakes are looked for
 ELSEWHERE = ("wrong-point", "symmetric")  # findings that may only mean that a name means something else here
+OPEN = (*ELSEWHERE, "extra-term", "other")  # the same where not everything is defined
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +92,53 @@ def counts(report: Report) -> dict[str, int]:
 
 def check_document(text: str, name: str = "", declare: Iterable[str] | None = None, seed: int = 0) -> Report:
     """Judge every chain of a document that can be read."""
-    found = chains(text, kind_of(text, name))
+    kind = kind_of(text, name)
+    found = chains(text, kind)
     starts = line_starts(text)
-    book = Notebook(text, found, list(declare or ()))
+    book = Notebook(found, told(text, formulas(text, kind), found))
+    given = list(declare or ())
     out: list[Found] = []
-    rows = gradients_as_rows(text)
     for group in _groups(found):
-        tries: list[list[Found]] = []
-        for changed in (book.plainly, partial(_in_turn, book.plainly, rows)):
-            lines = [
-                line
-                for d in group
-                for line in lines_of_chain(d.chain, text, lambda span: line_at(starts, span.start), changed, True)
-            ]
-            if any(line.kind == "equation" for line in lines):
-                place = found.index(group[0])
-                tries += [
-                    _judged(book, lines, place, seed, declared)
-                    for declared in ((True, False) if book.declared else (True,))
-                ]
-        if tries:
-            out += sorted(tries, key=_understood)[-1]  # the reading in which most is right
+        out += _best(_Sheet(text, starts, book, given, seed), group)
     return Report(name, tuple(sorted(out, key=lambda f: f.number)))
 
 
-def _in_turn(first: Callable[[Node], Node], second: Callable[[Node], Node], tree: Node) -> Node:
-    return second(first(tree))
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A document that is being judged."""
+
+    text: str
+    starts: list[int]
+    book: Notebook
+    declare: list[str]
+    seed: int
+
+
+def _best(sheet: _Sheet, group: Sequence[DocumentChain]) -> list[Found]:
+    """The lines of a passage in the reading in which most is right; mistakes are looked for in the best few only."""
+    tried: list[tuple[int, int, Way]] = []
+    for k, way in enumerate(ways(sheet.book, group, sheet.text)):
+        lines = _lines(sheet, group, way)
+        if not any(line.kind == "equation" for line in lines):
+            return []
+        judged = _judged(sheet, group, lines, way, explains=False)
+        if all(f.mark in ("fine", "definition") for f in judged):
+            return judged
+        tried.append((sum(f.mark == "fine" for f in judged), -k, way))
+    most = max(fine for fine, _, _ in tried)
+    best: list[Found] = []
+    for _, _, way in sorted((t for t in tried if t[0] == most), key=lambda t: -t[1])[:MOST_READINGS]:
+        judged = _judged(sheet, group, _lines(sheet, group, way), way)
+        if not best or _understood(judged) > _understood(best):
+            best = judged
+    return best
+
+
+def _lines(sheet: _Sheet, group: Sequence[DocumentChain], way: Way) -> list[Line]:
+    def number(span: Span) -> int:
+        return line_at(sheet.starts, span.start)
+
+    return [line for d in group for line in lines_of_chain(d.chain, sheet.text, number, way.changed, True)]
 
 
 def _understood(lines: list[Found]) -> tuple[int, int]:
@@ -124,39 +159,62 @@ def _groups(found: Sequence[DocumentChain]) -> Iterator[list[DocumentChain]]:
         yield group
 
 
-def _judged(book: Notebook, lines: Sequence[Line], place: int, seed: int, declared: bool) -> list[Found]:
+def _judged(
+    sheet: _Sheet, group: Sequence[DocumentChain], lines: Sequence[Line], way: Way, explains: bool = True
+) -> list[Found]:
+    book = sheet.book
+    place = book.found.index(group[0])
     try:
-        problem, given, later = book.problem(lines, place, declared)
+        passage = posed(book, lines, place, way.members, way.shapes, sheet.declare, way.careful)
     except MatcalcError as error:
         return [_not_understood(line, error.message) for line in lines if line.kind == "equation"]
+    problem = passage.problem
     guesses = (*book.functions.get(problem.objective_name, ()), *VARIABLES)
     asked = tuple(n for n in guesses if n in problem.symbols and problem.symbols[n].index is None)[:1]
-    course = Course(problem, (), Strictness(), "projected", seed, given, lenient=True)
+    course = Course(problem, (), Strictness(), "projected", sheet.seed, passage.given, lenient=True, explains=explains)
     course.context.asked = asked
-    for name, body in later.items():
+    course.unsettled = not passage.settled
+    for name, body in passage.later.items():
         course.context.define(name, body)
     for i, line in enumerate(lines):
         course.take(i, line, lines)
     sure = not any(f.assumed and f.kind == "value" and f.name not in ("loss",) for f in problem.functions.values())
-    return [_found(j, sure) for j in course.results if j.mark != "remark"]
+    return [
+        _found(sheet, j, sure and len(passage.losses) < 2, passage, way) for j in course.results if j.mark != "remark"
+    ]
 
 
 def _not_understood(line: Line, message: str) -> Found:
     return Found(line.number, line.text, "not understood", message)
 
 
-def _found(j: Judged, sure: bool) -> Found:
+def _found(sheet: _Sheet, j: Judged, sure: bool, passage: Passage, way: Way) -> Found:
     """What is said of a line. ``sure``: no function in it had to be taken for a scalar one."""
     mark = MARKS.get(j.mark, "not understood")
     first = j.findings[0] if j.findings else None
-    if mark == "wrong" and (not sure or first is None or first.kind in ELSEWHERE):
+    if mark == "wrong" and (not sure or first is None or first.kind in (ELSEWHERE if passage.settled else OPEN)):
         return Found(j.number, j.text, "not understood", "this differs, but perhaps names are meant otherwise")
+    saved = next((f for f in j.findings if not f.answer and f.message.startswith("would be correct if")), None)
+    if mark == "wrong" and saved is not None and _is_likely(saved.message, sheet.text):
+        return Found(j.number, j.text, "not understood", saved.message)
     message = (
         first.message if first is not None and mark == "wrong" else j.message.partition("\n")[0].removeprefix("error: ")
     )
-    return Found(
-        j.number, j.text, mark, message, first.answer if first is not None and mark == "wrong" else "", j.equal_up_to
-    )
+    answer = first.answer if first is not None and mark == "wrong" else ""
+    if way.members is not None:
+        message, answer = way.members.shown(message), way.members.shown(answer)
+    return Found(j.number, j.text, mark, message, answer, j.equal_up_to)
+
+
+def _is_likely(message: str, text: str) -> bool:
+    """Whether a property that would save a line may well be meant: the document speaks of it, or the letter is one that
+    usually has it. Of what is not about matrices (positive, sums to 1), always."""
+    match = PROPERTY.search(message)
+    if match is None:
+        return True
+    names = match[1].replace(" and ", ", ").split(", ")
+    usual = any(n.rstrip("0123456789").rpartition("_")[0] in SYMMETRIC or n in SYMMETRIC for n in names)
+    return usual or SAYING[match[2]].search(text) is not None
 
 
 # -------------------------------------------------------------------------------------- telling

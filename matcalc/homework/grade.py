@@ -59,8 +59,9 @@ class Strictness:
 class Judge:
     """One question, asked of many answers."""
 
-    def __init__(self, question: Question, strictness: Strictness | None = None) -> None:
+    def __init__(self, question: Question, strictness: Strictness | None = None, explains: bool = True) -> None:
         self.question = question
+        self.explains = explains  # whether the mistake is looked for
         self.strictness = Strictness() if strictness is None else strictness
         self.background = Background(question)
 
@@ -286,6 +287,8 @@ class Judge:
                 notes=answer.notes,
                 read_as=self._read_as(answer),
             )
+        if not self.explains:
+            return self.verdict("wrong", answer.text)
         place = self._where_wrong(answer.term)
         findings = diagnosis(self.background, answer, place, place.value(answer.term)) if place is not None else []
         findings = findings or self._unexplained(answer)
@@ -369,6 +372,8 @@ class Judge:
         assert answer.error is not None
         reason = unreadable(answer.error)
         findings: list[Finding] = []
+        if not self.explains:
+            return self.verdict("unreadable", answer.text, message=reason)
         try:
             place = next((p for t in range(3) if (p := self.question.ground.place(t)) is not None), None)
             if place is not None:

@@ -1,253 +1,283 @@
-"""The names of a document: what it defines and declares, found by name and place, and the problem each chain is about.
+"""The names of a document: what it defines, declares and says of them, found by name and place.
 
-A name that is only ever differentiated (``\\nabla_Y L``) is an opaque function of the outermost of the things it is
-differentiated by.
+A name that stands for a derivative (``G = grad(L, Y)``) is written out wherever it occurs.  A name that is only ever
+differentiated is a loss.
 
-Invariant: a definition counts where it stands before, or shortly after ("where u = W*x").
+Invariants: a definition counts where it stands before, or shortly after ("where u = W*x"); behind an update
+(``g = g*W``) the name has no definition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from matcalc.errors import MatcalcError
-from matcalc.homework.posing import (
-    HIDDEN,
-    NAME,
-    Seed,
-    differentiated,
-    expressions,
-    in_order,
-    names_in,
-    together,
-    unknown_sides,
-    used_names,
-    with_objective,
-)
-from matcalc.homework.statements import Line, Side
+from matcalc.errors import Span
+from matcalc.homework.members import Members, NoMembers, free_letters, shifted, with_indices
+from matcalc.homework.posing import NAME
 from matcalc.interop.documents import DocumentChain
-from matcalc.interop.latex import declaration_of
 from matcalc.interop.latex_plain import write_plain
-from matcalc.language.conventions import Names
-from matcalc.language.problem import Definition, Problem
+from matcalc.interop.prose import Told
 from matcalc.language.program import KNOWN
-from matcalc.language.syntax import Node, parse_tree
-from matcalc.language.terms import Term
-from matcalc.language.terms import replace as replaced
+from matcalc.language.syntax import Node
 
-__all__ = ["Notebook"]
+__all__ = ["Defined", "Notebook", "is_derivative", "names_of"]
 
-MOST_SEEDS = 24
 NEAR = 4  # formulas: a definition that follows ("where u = W*x") is not far
+DEEPEST = 12  # definitions inside definitions
+DEFINING = ("=", "gets", ":=")
 
 
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """A definition at a place. ``index``: of a member, the index it is written with; no body: what it is is unknown."""
+
+    place: int
+    body: Node | None
+    index: Node | None = None
+
+
+@dataclass(slots=True)
 class Notebook:
-    """The definitions and declarations of a document, found by name and place."""
+    """The definitions and declarations of a document."""
 
-    def __init__(self, text: str, found: Sequence[DocumentChain], declare: list[str]) -> None:
-        self.declare = declare
-        self.declared: dict[str, str] = {}
-        self.definitions: dict[str, list[tuple[int, str]]] = {}
-        self.values = _differentiated_alone(found)
-        self.functions: dict[str, tuple[str, ...]] = {}  # defined as f(W) = ..., and written f elsewhere: its arguments
-        for place, d in enumerate(found):
-            declaration = declaration_of(d.chain, text)
-            if declaration is not None:
-                self.declared.update(declaration)
-                continue
-            sides = d.chain.sides
-            if d.chain.continues or len(sides) < 2 or sides[0].tree is None or sides[1].tree is None:
-                continue
-            if sides[1].relation not in ("=", "gets", ":="):
-                continue
-            name, body = _defined(sides[0].tree), sides[1].text
-            if name is None and (name := _defined_function(sides[0].tree)) is not None:
-                self.functions[name] = tuple(n.data for a in sides[0].tree.args for n in a.walk() if n.kind == "name")
-                last = sides[-1].tree
-                body = write_plain(self.plainly(last)).text if last is not None else None
-            if name is not None and body is not None:
-                self.definitions.setdefault(name, []).append((place, body))
+    found: Sequence[DocumentChain]
+    told: Sequence[Told] = ()
+    definitions: dict[str, list[Defined]] = field(default_factory=dict)
+    members: dict[str, list[Defined]] = field(default_factory=dict)  # of families
+    functions: dict[str, tuple[str, ...]] = field(default_factory=dict)  # defined as f(W), written f elsewhere
+    values: frozenset[str] = frozenset()
+    families: frozenset[str] = frozenset()
+    letters: frozenset[str] = frozenset()  # indices
+    lengths: frozenset[str] = frozenset()  # the upper limits of sums
+    shapes: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    properties: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()  # defined by something that cannot be read
 
+    def __post_init__(self) -> None:
+        self.values = _differentiated_alone(self.found)
+        trees = [s.tree for d in self.found for s in d.chain.sides if s.tree is not None]
+        nodes = [n for t in trees for n in t.walk()]
+        self.families = frozenset(str(n.data) for n in nodes if n.kind == "index")
+        self.letters = frozenset(x for t in trees for x in free_letters(t)) | frozenset(
+            str(n.data[1]) for n in nodes if n.kind == "binder"
+        )
+        self.lengths = frozenset(str(n.args[1].data) for n in nodes if n.kind == "binder" and n.args[1].kind == "name")
+        self._define()
+        self._note_what_is_told()
+
+    # ------------------------------------------------------------------------- building
+    def _define(self) -> None:
+        unreadable: set[str] = set()
+        for place, d in enumerate(self.found):
+            sides = [s for s in d.chain.sides if s.relation in ("", *DEFINING)]
+            left = sides[0].tree if sides else None
+            if left is None or d.chain.continues or len(sides) < 2 or sides[1] is not d.chain.sides[1]:
+                continue
+            bodies = [s.tree for s in sides[1:]]
+            if (name := _applied(left)) is not None:
+                self.functions[name] = tuple(n.data for a in left.args for n in a.walk() if n.kind == "name")
+                bodies = bodies[-1:]
+            elif (left.kind == "name" and NAME.fullmatch(str(left.data))) or left.kind == "index":
+                name = str(left.data)
+            else:
+                self._named_at_the_end(place, sides[-2].tree, sides[-1].tree)
+                continue
+            body = next((b for b in bodies if b is not None and is_derivative(b)), bodies[0])
+            if body is None:
+                unreadable.add(name)
+            table = self.members if left.kind == "index" else self.definitions
+            index = left.args[0] if left.kind == "index" else None
+            if body is not None:
+                body = self.plainly(body)
+                if index is None and name in names_of(body):
+                    body = None  # an update
+            table.setdefault(name, []).append(Defined(place, body, index))
+        self.unreadable = frozenset(unreadable)
+
+    def _named_at_the_end(self, place: int, before: Node | None, last: Node | None) -> None:
+        """``grad(L, z) = p - y = delta`` names what stands before the last equals sign."""
+        if before is None or last is None or last.kind != "name" or last.data in names_of(before):
+            return
+        elsewhere = any(
+            s.tree is not None and s.tree.kind == "name" and s.tree.data == last.data
+            for d in self.found
+            for s in d.chain.sides[:1]
+        )
+        used = sum(1 for d in self.found for s in d.chain.sides if s.tree is not None and last.data in names_of(s.tree))
+        if not elsewhere and used > 1 and is_derivative(before):
+            self.definitions.setdefault(str(last.data), []).append(Defined(place, before))
+
+    def _note_what_is_told(self) -> None:
+        first: dict[int, int] = {}
+        for place, d in enumerate(self.found):
+            first.setdefault(d.formula, place)
+        properties: dict[str, dict[str, None]] = {}
+        for t in self.told:
+            base = t.name.partition("[")[0]
+            if t.shape:
+                self.shapes.setdefault(t.name, []).append((first.get(t.formula, 0), t.shape))
+            properties.setdefault(t.name, {}).update(dict.fromkeys(t.properties))
+            if base != t.name and t.shape and t.name.partition("[")[2].rstrip("]") not in t.shape:
+                self.shapes.setdefault(base + "[]", []).append((first.get(t.formula, 0), t.shape))
+        self.properties = {n: tuple(p) for n, p in properties.items() if p}
+
+    # --------------------------------------------------------------------------- asking
     def plainly(self, tree: Node) -> Node:
-        """The tree with ``f(W)`` as f, where the document defines f so or speaks of it as of a number."""
-        if (name := _defined_function(tree)) is not None and (name in self.functions or name in self.values):
+        """The tree with ``f(W)`` as f, where the document defines f so or speaks of it as of a number, and with
+        ``b_i`` as a member."""
+        return with_indices(self._unapplied(tree), self.families, self.letters)
+
+    def _unapplied(self, tree: Node) -> Node:
+        if (name := _applied(tree)) is not None and (name in self.functions or name in self.values):
             return Node("name", tree.span, data=tree.data[0])
-        return replace(tree, args=tuple(self.plainly(a) for a in tree.args)) if tree.args else tree
+        return replace(tree, args=tuple(self._unapplied(a) for a in tree.args)) if tree.args else tree
 
-    def nearest(self, name: str, place: int) -> str | None:
-        """The definition of a name that counts at a place: the last one before it, else the first after it."""
-        known = self.definitions.get(name, [])
-        before = [body for at, body in known if at < place]
-        after = [body for at, body in known if place < at <= place + NEAR]
-        return before[-1] if before else (after[0] if after else None)
+    def nearest(self, name: str, place: int, members: Members | None = None) -> Node | None:
+        """The definition of a name that counts at a place: the last one before it, else the first after it.
 
-    def problem(
-        self, lines: Sequence[Line], place: int, declared: bool
-    ) -> tuple[Problem, frozenset[int], dict[str, Term]]:
-        """The problem that a chain is about, the lines that define its names, and what is defined by its objective.
-
-        ``declared``: with the shapes that the document gives to names.  Raises MatcalcError where nothing can be read.
+        With ``members`` the definition of a member is that of its family, for its index.
         """
-        own = _own_definitions(lines)
-        used = _names_of(lines)
-        needed = self._closure([n for n in used if n not in own], place, set(own))
-        losses = _losses(lines, {*needed, *own})
-        bodies = {**needed, **{n: body for n, (_, body) in own.items()}}
-        for loss, variables in losses.items():
-            top = _outermost(variables, bodies)
-            if top is not None:
-                bodies[loss] = f"loss({top})"
-        seeds = in_order([Seed(n, body, own[n][0] if n in own else -1) for n, body in bodies.items()])
-        seeds += [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
-        own_shapes = [line for n, line in self.declared.items() if n in used or n in needed] if declared else []
-        declarations = [*self.declare, *own_shapes]
-        kept, problem = together(seeds, declarations)
-        more = list(unknown_sides(lines, problem, len(kept)))
-        if more:
-            kept, problem = together([*kept, *more], declarations)
-        names = [s.name for s in kept]
-        shown = [n for line in lines for side in line.sides for n in differentiated(side)]
-        hidden = [n for n in names if n.startswith(HIDDEN)]
-        objective = next((n for n in (*losses, *shown, *hidden) if n in names), names[-1])
-        given = frozenset(s.line for s in kept if s.line >= 0 and not s.name.startswith(HIDDEN))
-        return with_objective(problem, objective), given, _later(problem, objective)
+        if members is not None and name in members.names:
+            base, index = members.names[name]
+            if not members.defines(index):
+                return None
+            found = self._of_member(base, _index(index), place)
+        else:
+            one = _counting(self.definitions.get(name, []), place)
+            found = one.body if one is not None else None
+        return found if found is None or members is None else members.flat(self.resolved(found, place))
 
-    def _closure(self, names: Sequence[str], place: int, taken: set[str]) -> dict[str, str]:
-        """The definitions that are needed, each after those it uses."""
-        out: dict[str, str] = {}
+    def _of_member(self, base: str, index: Node, place: int, derivatives: bool = False) -> Node | None:
+        """The body of a family's definition for an index."""
+        known = self.members.get(base, [])
+        exact = [d for d in known if d.index is not None and write_plain(d.index).text == write_plain(index).text]
+        general = [d for d in known if d.index is not None and len(_letters_in(d.index)) == 1]
+        if derivatives:
+            general = [d for d in general if d.body is not None and is_derivative(d.body)]
+            exact = [d for d in exact if d.body is not None and is_derivative(d.body)]
+        one = _counting(exact, place) or _counting(general, place)
+        if one is None or one.body is None or one.index is None:
+            return None
+        if one in exact:
+            return one.body
+        (letter,) = _letters_in(one.index)
+        return shifted(one.body, letter, _less(index, one.index))
 
-        def visit(name: str, above: frozenset[str]) -> None:
-            body = self.nearest(name, place)
-            if body is None or name in out or name in above or name in taken:
-                return
-            for inner in names_in(body):
-                visit(inner, above | {name})
-            out[name] = body
+    def resolved(self, tree: Node, place: int, above: tuple[str, ...] = ()) -> Node:
+        """The tree with names that stand for derivatives written out."""
+        if len(above) > DEEPEST:
+            return tree
+        if tree.kind == "name" and tree.data not in above:
+            one = _counting(self.definitions.get(str(tree.data), []), place)
+            body = one.body if one is not None else None
+            if body is not None:
+                body = self.resolved(body, place, (*above, str(tree.data)))
+                if is_derivative(body):
+                    return body
+            return tree
+        if tree.kind == "index":
+            body = self._of_member(str(tree.data), tree.args[0], place, derivatives=True)
+            return tree if body is None else self.resolved(body, place, (*above, str(tree.data)))
+        return replace(tree, args=tuple(self.resolved(a, place, above) for a in tree.args)) if tree.args else tree
 
+    def shape(self, name: str, place: int, members: Members | None = None) -> str:
+        """The shape that the document gives to a name."""
+        key = name
+        if members is not None and name in members.names:
+            key = members.names[name][0] + "[]"
+        known = self.shapes.get(key) or self.shapes.get(name, [])
+        before = [s for at, s in known if at <= place]
+        return before[-1] if before else (known[0][1] if known else "")
+
+    def declarations(self, names: Sequence[str], place: int, members: Members | None, shapes: bool) -> list[str]:
+        """What is declared of names. Without ``shapes``: only what is said of square matrices."""
+        out = []
         for name in names:
-            visit(name, frozenset())
+            shape = self.shape(name, place, members)
+            words = self.properties.get(name, ())
+            rows, _, columns = shape.partition("×")
+            square = bool(columns) and rows == columns
+            if words and square:
+                out.append(f"{name} : {shape} {' '.join(words)}")
+            elif words and not shape and name[:1].isupper():
+                out.append(f"{name} : {' '.join(words)}")
+            elif shape and shapes:
+                out.append(f"{name} : {shape}")
         return out
 
 
-def _defined(left: Node) -> str | None:
-    """The name that a left side defines."""
-    name = str(left.data)
-    return name if left.kind == "name" and NAME.fullmatch(name) else None
+# ------------------------------------------------------------------------------- definitions
+def _counting(known: Sequence[Defined], place: int) -> Defined | None:
+    before = [d for d in known if d.place < place]
+    after = [d for d in known if place < d.place <= place + NEAR]
+    return before[-1] if before else (after[0] if after else None)
 
 
-def _defined_function(left: Node) -> str | None:
+def _applied(left: Node) -> str | None:
     """The name f of ``f(W)`` or ``f(x, y)``, where that is no known function."""
     plain = left.kind == "call" and left.data[0] not in KNOWN and not left.data[1]
     bare = [a.args[0] if a.kind == "transpose" else a for a in left.args]
     return str(left.data[0]) if plain and all(a.kind == "name" for a in bare) else None
 
 
+def is_derivative(tree: Node) -> bool:
+    """Whether a derivative by name stands in a tree."""
+    return any(n.kind == "call" and n.data[0] in ("grad", "jac", "hess") and len(n.args) == 2 for n in tree.walk())
+
+
+def names_of(tree: Node) -> set[str]:
+    """The names in a tree, those of families too."""
+    return {str(n.data) for n in tree.walk() if n.kind in ("name", "index")}
+
+
+def _letters_in(index: Node) -> list[str]:
+    return list(dict.fromkeys(str(n.data) for n in index.walk() if n.kind == "name"))
+
+
+def _less(index: Node, written: Node) -> Node:
+    """What the letter of a written index stands for, where the whole is another index: ``i + 1`` read as j - 1."""
+    if written.kind == "name":
+        return index
+    try:
+        k = _added(written)
+    except NoMembers:
+        return index
+    number = Node("num", index.span, data=(abs(k), False))
+    return Node("sum", index.span, (index, number), ("+", "-" if k > 0 else "+")) if k else index
+
+
+def _added(written: Node) -> int:
+    """What is added to the letter in an index."""
+    if written.kind != "sum" or written.args[0].kind != "name":
+        raise NoMembers("this index is not of the simple kind")
+    total = 0
+    for sign, a in zip(written.data[1:], written.args[1:], strict=True):
+        if a.kind != "num":
+            raise NoMembers("this index is not of the simple kind")
+        total += int(a.data[0]) * (-1 if sign == "-" else 1)
+    return total
+
+
+def _index(place: tuple[str, int]) -> Node:
+    """An index as a tree."""
+    nowhere = Span(0, 0)
+    letter, k = place
+    number = Node("num", nowhere, data=(abs(k), False))
+    if not letter:
+        return number
+    name = Node("name", nowhere, data=letter)
+    return Node("sum", nowhere, (name, number), ("+", "-" if k < 0 else "+")) if k else name
+
+
 def _differentiated_alone(found: Sequence[DocumentChain]) -> frozenset[str]:
     """The names that stand without arguments under a gradient somewhere in the document."""
-    out: set[str] = set()
-    for d in found:
-        for side in d.chain.sides:
-            for n in side.tree.walk() if side.tree is not None else ():
-                if n.kind == "call" and n.data[0] == "grad" and len(n.args) == 2 and n.args[0].kind == "name":
-                    out.add(str(n.args[0].data))
-    return frozenset(out)
 
+    def alone() -> Iterator[str]:
+        for d in found:
+            for side in d.chain.sides:
+                for n in side.tree.walk() if side.tree is not None else ():
+                    if n.kind == "call" and n.data[0] == "grad" and len(n.args) == 2 and n.args[0].kind == "name":
+                        yield str(n.args[0].data)
 
-def _own_definitions(lines: Sequence[Line]) -> dict[str, tuple[int, str]]:
-    """What the chain itself defines."""
-    out: dict[str, tuple[int, str]] = {}
-    for i, line in enumerate(lines):
-        if (
-            line.kind == "equation"
-            and not line.continues
-            and line.sides[0].error is None
-            and line.sides[1].error is None
-        ):
-            name = line.sides[0].words.strip()
-            if NAME.fullmatch(name) and name not in out:
-                out[name] = (i, line.sides[1].words)
-    return out
-
-
-def _tree(side: Side) -> Node | None:
-    if side.error is not None:
-        return None
-    try:
-        return parse_tree(side.text, side.start, side.stop)
-    except MatcalcError:
-        return None
-
-
-def _trees(lines: Sequence[Line]) -> Iterator[Node]:
-    for line in lines:
-        for side in line.sides:
-            tree = _tree(side)
-            if tree is not None:
-                yield tree
-
-
-def _names_of(lines: Sequence[Line]) -> list[str]:
-    found: dict[str, None] = {}
-    for tree in _trees(lines):
-        found.update(dict.fromkeys(used_names(tree)))
-    return list(found)
-
-
-def _losses(lines: Sequence[Line], defined: set[str]) -> dict[str, list[str]]:
-    """The names that are differentiated and nowhere defined, with the names they are differentiated by."""
-    out: dict[str, list[str]] = {}
-    applied: set[str] = set()
-    for tree in _trees(lines):
-        for n in tree.walk():
-            if n.kind == "call" and n.data[0] not in KNOWN:
-                applied.add(str(n.data[0]))
-            if n.kind == "call" and n.data[0] in ("grad", "jac") and len(n.args) == 2:
-                f, by = n.args
-                if f.kind == by.kind == "name" and f.data not in defined:
-                    out.setdefault(str(f.data), []).append(str(by.data))
-    standing = {n.data for tree in _trees(lines) for n in _standing(tree)}
-    return {f: list(dict.fromkeys(by)) for f, by in out.items() if f not in applied and f not in standing}
-
-
-def _standing(tree: Node) -> Iterator[Node]:
-    """The names that stand for a value by themselves."""
-    names = Names()
-    names.read(tree, lambda n: n in KNOWN)
-    yield from names.variables.values()
-
-
-def _outermost(variables: Sequence[str], definitions: Mapping[str, str]) -> str | None:
-    """The variable that depends on the others and that none of them depends on."""
-
-    def below(name: str, seen: frozenset[str] = frozenset()) -> set[str]:
-        body = definitions.get(name)
-        if body is None or name in seen:
-            return set()
-        inner = set(names_in(body))
-        return inner | {d for n in inner for d in below(n, seen | {name})}
-
-    tops = [v for v in variables if not any(v in below(u) for u in variables if u != v)]
-    return tops[0] if tops else None
-
-
-def _later(problem: Problem, objective: str) -> dict[str, Term]:
-    """What is defined after the objective, with the objective written out."""
-    every = [*problem.definitions, Definition(problem.objective_name, problem.objective)]
-    at = next(i for i, d in enumerate(every) if d.name == objective)
-    table: dict[Term, Term] = {every[at].symbol: every[at].term}
-    out: dict[str, Term] = {}
-    for d in every[at + 1 :]:
-        if not d.name.startswith(HIDDEN):
-            out[d.name] = replaced(d.term, table)
-            table[d.symbol] = out[d.name]
-    return out
-
-
-def _bodies(lines: Sequence[Line], own: Mapping[str, tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """The expressions that belong into the program, so that sizes are inferred from them."""
-    for i, line in enumerate(lines):
-        for side in line.sides:
-            if side.error is None and not (NAME.fullmatch(side.words.strip()) and side.words.strip() in own):
-                for body in expressions(side, ()):
-                    yield i, body
+    return frozenset(alone())

@@ -19,6 +19,7 @@ from matcalc.homework.statements import Line, Side
 from matcalc.interop.latex_plain import write_plain
 from matcalc.language.binders import BINDERS
 from matcalc.language.conventions import Names
+from matcalc.language.dims import Dim
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.problem import Definition, Problem
@@ -33,6 +34,7 @@ __all__ = [
     "Seed",
     "differentiated",
     "expressions",
+    "grown",
     "in_order",
     "is_differential_name",
     "names_in",
@@ -45,6 +47,7 @@ __all__ = [
 
 NAME = re.compile(r"[^\W\d]\w*")
 DERIVATIVES = ("grad", "jac", "hess", "d")
+LOSS = "loss("  # of its arguments nothing follows for each other
 HIDDEN = "hiddenexpression"  # no name that anybody would choose
 
 
@@ -210,6 +213,63 @@ def together(seeds: list[Seed], declarations: list[str]) -> tuple[list[Seed], Pr
     if problem is None:
         raise first
     return kept, problem
+
+
+def grown(seeds: list[Seed], more: Sequence[Seed], declarations: list[str]) -> tuple[list[Seed], Problem]:
+    """The seeds that can be read together, and of the others those that make no sizes equal that were not.
+
+    A wrong side that is read together with the others would do that.
+    """
+    kept: list[Seed] = []
+    problem: Problem | None = None
+    first: MatcalcError | None = None
+    if seeds:
+        try:
+            kept, problem = together(seeds, declarations)
+        except MatcalcError as error:
+            first = error
+    for seed in more:
+        try:
+            new = _program([*kept, seed], declarations)
+        except MatcalcError as error:
+            first = first or error
+            continue
+        if problem is None or not _merged(problem, new, kept):
+            kept, problem = [*kept, seed], new
+    if problem is None:
+        raise first if first is not None else ParseError("there is no expression")
+    return kept, problem
+
+
+def _merged(old: Problem, new: Problem, kept: Sequence[Seed]) -> bool:
+    """Whether sizes that were different are the same now, and not because things came together that were apart."""
+    together = _groups(kept)
+    homes: dict[tuple[Dim, int], Dim] = {}
+    for name, symbol in old.symbols.items():
+        later = new.symbols.get(name)
+        if later is None or later.index is not None:
+            continue
+        for before, now in zip(symbol.shape, later.shape, strict=True):
+            if before.value is None:
+                homes[before, together.get(name, -1 - len(homes))] = now
+    for home in {g for _, g in homes}:
+        inside = {d: now for (d, g), now in homes.items() if g == home}
+        if len(set(inside.values())) < len(inside):
+            return True
+    return False
+
+
+def _groups(kept: Sequence[Seed]) -> dict[str, int]:
+    """The names that stand together in expressions, by the number of their group."""
+    group: dict[str, int] = {}
+    for k, seed in enumerate(kept):
+        if seed.body.startswith(LOSS):
+            continue
+        names = [seed.name, *names_in(seed.body)]
+        joined = {group[n] for n in names if n in group}
+        group.update({n: k for n, g in group.items() if g in joined})
+        group.update(dict.fromkeys(names, k))
+    return group
 
 
 def _program(seeds: list[Seed], declarations: list[str]) -> Problem:

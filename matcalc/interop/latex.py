@@ -29,7 +29,7 @@ from matcalc.language.problem import Function, Problem, Symbol
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
 
-__all__ = ["Chain", "Side", "is_latex", "latex_tree", "read_chains", "read_problem", "read_term"]
+__all__ = ["Chain", "Side", "is_latex", "latex_tree", "read_chains", "read_problem", "read_term", "sizes_of"]
 
 Declare = Mapping[str, str] | Iterable[str] | str | None
 
@@ -364,29 +364,39 @@ def declaration_of(chain: Chain, text: str) -> dict[str, str] | None:
     r"""``X \in \mathbb{R}^{m \times n}`` as a declaration by name; None for any other chain."""
     if len(chain.sides) != 2 or chain.sides[1].relation != "in" or chain.sides[0].tree is None:
         return None
-    name = chain.sides[0].tree
+    name = _member(chain.sides[0].tree)
     tokens = [t for t in chain.tokens[1] if not t.is_sign("{", "}")]
-    if name.kind != "name" or not tokens or not tokens[0].is_cmd("R", "reals", "Reals"):
+    if not name or not tokens or not tokens[0].is_cmd("R", "reals", "Reals"):
         return None
     if len(tokens) == 1:
-        return {name.data: f"{name.data} : scalar"}
-    if not tokens[1].is_sign("^") or not all(
-        t.kind in ("letter", "digit", "word") or t.is_cmd("times") or t.is_sign("+", "-") for t in tokens[2:]
-    ):
+        return {name: f"{name} : scalar"}
+    if not tokens[1].is_sign("^"):
+        return None
+    sizes = sizes_of(tokens[2:])
+    return None if sizes is None or len(sizes) > 2 else {name: f"{name} : {'×'.join(sizes)}"}
+
+
+def _member(tree: Node) -> str:
+    """A name, or a member of a family as it is declared; empty for anything else."""
+    if tree.kind == "index" and tree.args[0].kind == "name":
+        return f"{tree.data}[{tree.args[0].data}]"
+    return str(tree.data) if tree.kind == "name" else ""
+
+
+def sizes_of(tokens: Sequence[Token]) -> list[str] | None:
+    r"""``n \times m_1`` as its sizes; None for anything else."""
+    if not all(t.kind in ("letter", "digit", "word") or t.is_cmd("times") or t.is_sign("+", "-", "_") for t in tokens):
         return None
     sizes = [""]
-    for t in tokens[2:]:
+    for t in tokens:
         if t.is_cmd("times"):
             sizes.append("")
         else:
-            sizes[-1] += (
-                "*"
-                if sizes[-1]
-                and t.kind != "sign"
-                and sizes[-1][-1] not in "+-"
-                and not (t.kind == "digit" and sizes[-1][-1].isdigit())
-                else ""
-            ) + t.value
-    if len(sizes) > 2 or not all(sizes):
-        return None
-    return {name.data: f"{name.data} : {'×'.join(sizes)}"}
+            sizes[-1] += _joined(sizes[-1], t)
+    return sizes if all(sizes) else None
+
+
+def _joined(before: str, t: Token) -> str:
+    """A token behind others of a size: ``2n`` is a product, ``m_1`` a name."""
+    goes_on = t.kind == "sign" or (t.kind == "digit" and before[-1:].isdigit())
+    return t.value if not before or before[-1] in "+-_" or goes_on else f"*{t.value}"

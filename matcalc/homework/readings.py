@@ -1,0 +1,174 @@
+"""The ways in which the formulas of a passage may be meant, the plainest first.
+
+Each is a change of the syntax trees: derivatives of numbers as rows, powers and quotients entry by entry, softmax along
+rows or columns, one member of a family as a name, a family written out.
+
+Invariant: a later reading is looked at only where an earlier one leaves something open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from matcalc.homework.intake import gradients_as_rows
+from matcalc.homework.members import Members, NoMembers, free_letters
+from matcalc.homework.notebook import Notebook
+from matcalc.interop.documents import DocumentChain
+from matcalc.language.syntax import Node
+
+__all__ = ["Way", "ways"]
+
+Change = Callable[[Node], Node]
+SOFT = ("softmax", "log_softmax", "logsumexp")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to read a passage. ``shapes``: with those that the document gives."""
+
+    changed: Change
+    members: Members | None = None
+    shapes: bool = True
+    careful: bool = True  # no side makes sizes equal
+
+
+def ways(book: Notebook, group: Sequence[DocumentChain], text: str) -> Iterator[Way]:
+    """The ways to read the chains of one passage."""
+    place = book.found.index(group[0])
+    trees = [book.plainly(s.tree) for d in group for s in d.chain.sides if s.tree is not None]
+    resolved = [book.resolved(t, place) for t in trees]
+    several = _members(book, resolved)
+    rows = gradients_as_rows(text)
+
+    def base(tree: Node) -> Node:
+        return book.resolved(book.plainly(tree), place)
+
+    extra: list[Change] = [*_sized(resolved), _same]
+    if any(_is_entrywise(n) for t in resolved for n in t.walk()):
+        extra.append(_entrywise)
+    if _uses_softmax(book, trees):
+        extra = [lambda t: _along(t, "rowwise"), lambda t: _along(t, "colwise")]
+    for more in extra:
+        for members in several:
+            for layout in (_same, rows):
+                changed = _in_turn(base, more, layout, members)
+                for shapes in (True, False) if book.shapes else (True,):
+                    yield Way(changed, members, shapes)
+                yield Way(changed, members, careful=False)
+
+
+def _same(tree: Node) -> Node:
+    return tree
+
+
+def _in_turn(base: Change, more: Change, layout: Change, members: Members | None) -> Change:
+    def changed(tree: Node) -> Node:
+        tree = layout(more(base(tree)))
+        return tree if members is None else members.flat(tree)
+
+    return changed
+
+
+def _members(book: Notebook, trees: Sequence[Node]) -> list[Members | None]:
+    """How the families of a passage are read: as they are, as members at one place, written out."""
+    letters = list(dict.fromkeys(x for t in trees for x in free_letters(t)))
+    bases = {str(n.data) for t in trees for n in t.walk() if n.kind == "index"}
+    binds = any(n.kind == "binder" for t in trees for n in t.walk())
+    out: list[Members | None] = []
+    if len(letters) == 1:
+        one = Members(letters[0])
+        for t in trees:
+            try:
+                one.flat(t)
+            except NoMembers:
+                return [None]
+        one.widen()
+        out.append(one)
+    else:
+        out.append(None)
+    if binds and len(letters) <= 1 and bases & set(book.members):
+        lengths = frozenset(
+            str(n.args[1].data) for t in trees for n in t.walk() if n.kind == "binder" and n.args[1].kind == "name"
+        )
+        sized = {x for known in book.shapes.values() for _, s in known for x in s.replace("×", " ").split()}
+        if lengths and not lengths & sized:
+            out.append(Members(letters[0] if letters else "", lengths))
+    return out
+
+
+# ------------------------------------------------------------------------------ ones of a size
+def _sized(trees: Sequence[Node]) -> list[Change]:
+    """Where ``1/n`` stands beside a vector of ones, the ones are n."""
+    bare = [n for t in trees for n in t.walk() if n.kind == "name" and n.data == "ones"]
+    below = [
+        str(n.data)
+        for t in trees
+        for c in t.walk()
+        if c.kind == "chain" and "/" in c.data
+        for sign, a in zip(c.data, c.args[1:], strict=True)
+        if sign == "/"
+        for n in a.walk()
+        if n.kind == "name"
+    ]
+    sizes = [n for n in dict.fromkeys(below) if len(n) == 1 and n.isascii()][:2] if bare else []
+    spread = any(_is_variance(n) for t in trees for n in t.walk())
+    return [partial(_of_size, size=n, unbiased=u) for n in sizes for u in ((True, False) if spread else (False,))]
+
+
+def _is_variance(n: Node) -> bool:
+    return n.kind == "call" and n.data[0] == "var" and len(n.args) == 1
+
+
+def _of_size(tree: Node, size: str, unbiased: bool) -> Node:
+    """Ones of a size; a variance divided by the size less one where it is ``unbiased``."""
+    name = Node("name", tree.span, data=size)
+    if tree.kind == "name" and tree.data == "ones":
+        return Node("call", tree.span, (name,), ("ones", 0))
+    made = replace(tree, args=tuple(_of_size(a, size, unbiased) for a in tree.args)) if tree.args else tree
+    if unbiased and _is_variance(tree):
+        less = Node("sum", tree.span, (name, Node("num", tree.span, data=(1, False))), ("+", "-"))
+        return Node("chain", tree.span, (name, made, less), ("*", "/"))
+    return made
+
+
+# ---------------------------------------------------------------------------- entry by entry
+def _is_entrywise(n: Node) -> bool:
+    if n.kind == "pow":
+        return n.data == "^" and n.args[1].kind in ("num", "call", "chain") and n.args[0].kind != "num"
+    return n.kind == "chain" and "/" in n.data
+
+
+def _entrywise(tree: Node) -> Node:
+    """Powers and quotients entry by entry."""
+    args = tuple(_entrywise(a) for a in tree.args)
+    if tree.kind == "pow" and _is_entrywise(tree):
+        return replace(tree, args=args, data=".^")
+    if tree.kind == "chain" and "/" in tree.data:
+        return replace(tree, args=args, data=tuple("./" if s == "/" else s for s in tree.data))
+    return replace(tree, args=args) if args else tree
+
+
+# ------------------------------------------------------------------------------------ softmax
+def _uses_softmax(book: Notebook, trees: Sequence[Node]) -> bool:
+    """Whether a softmax of a matrix stands in a passage, or in a definition of the document."""
+    bodies = [d.body for known in book.definitions.values() for d in known if d.body is not None]
+    return any(_is_soft(n) for t in (*trees, *bodies) for n in t.walk())
+
+
+def _is_soft(n: Node) -> bool:
+    return n.kind == "call" and n.data[0] in SOFT and len(n.args) == 1 and _is_matrix(n.args[0])
+
+
+def _is_matrix(tree: Node) -> bool:
+    """Whether an expression is likely a matrix: it has a name with a large letter, and no small one beside it."""
+    names = [str(n.data) for n in tree.walk() if n.kind == "name"]
+    return bool(names) and names[-1][:1].isupper()
+
+
+def _along(tree: Node, axis: str) -> Node:
+    args = tuple(_along(a, axis) for a in tree.args)
+    if _is_soft(tree):
+        return replace(tree, args=(*args, Node("name", tree.span, data=axis)))
+    return replace(tree, args=args) if args else tree
