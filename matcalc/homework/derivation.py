@@ -85,6 +85,7 @@ class Course:
     posed: bool = False  # an equation was set, after which equations are conditions
     wrong: list[Wrong] = field(default_factory=list)
     results: list[Judged] = field(default_factory=list)
+    by_second: set[int] = field(default_factory=set)  # results that were found by a second side
     first: Verdict | None = None  # on the first wrong side
     grounds: dict[tuple[str, ...], Ground] = field(default_factory=dict)
     judges: dict[Term, Judge] = field(default_factory=dict)
@@ -273,7 +274,10 @@ class Course:
         head, self.head = self.head, self.second
         verdict = self._verdict(answer)
         self.head = head
-        return verdict if verdict.status == "correct" or _explained(verdict) else first
+        if verdict.status != "correct" and not _explained(verdict):
+            return first
+        self.by_second.add(len(self.results))
+        return verdict
 
     def _condition(self, line: Line, side: Side, answer: Answer) -> Judged:
         """``... = 0`` is a condition unless the left side is 0 indeed."""

@@ -10,6 +10,7 @@ understood.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,14 +23,17 @@ from matcalc.homework.notebook import Notebook
 from matcalc.homework.passage import Passage, posed
 from matcalc.homework.readings import Way, ways
 from matcalc.homework.statements import Line
-from matcalc.homework.verdict import Judged
+from matcalc.homework.verdict import Finding, Judged
 from matcalc.interop.documents import DocumentChain, chains, formulas, kind_of, line_at, line_starts
+from matcalc.interop.latex_plain import write_plain
 from matcalc.interop.prose import told
 
 __all__ = ["Found", "Report", "check_document", "told_document"]
 
+DIFFERS = "this differs"
 MARKS = {"right": "fine", "right again": "fine", "wrong": "wrong", "follows": "follows", "definition": "definition"}
 VARIABLES = ("x", "X", "W", "w", "theta", "y", "Y", "z")  # by what \nabla is taken where it does not say
+MEANT = re.compile(r": (\w+) is meant, not (\w+)")  # one name for another
 PROPERTY = re.compile(r"if (\w+(?:(?:, | and )\w+)*) (?:is|are) (symmetric|skew|diagonal|orthogonal)")
 SAYING = {
     "symmetric": re.compile(
@@ -40,7 +44,6 @@ SAYING = {
     "orthogonal": re.compile(r"orthogonal|orthonormal|unitary|rotation", re.I),
 }
 SYMMETRIC = frozenset("Sigma Lambda Omega K".split())  # letters of covariances, precisions and kernels
-MOST_READINGS = 3  # in which mistakes are looked for
 ELSEWHERE = ("wrong-point", "symmetric")  # findings that may only mean that a name means something else here
 OPEN = (*ELSEWHERE, "extra-term", "other")  # the same where not everything is defined
 
@@ -97,10 +100,33 @@ def check_document(text: str, name: str = "", declare: Iterable[str] | None = No
     starts = line_starts(text)
     book = Notebook(found, told(text, formulas(text, kind), found))
     given = list(declare or ())
-    out: list[Found] = []
-    for group in _groups(found):
-        out += _best(_Sheet(text, starts, book, given, seed), group)
+    sheet = _Sheet(text, starts, book, given, seed)
+    passages = [(group, _tried(sheet, group)) for group in _groups(found)]
+    worked = Counter(t.way.key for _, tries in passages for t in tries for _ in range(t.fine))
+    out = [f for group, tries in passages for f in _best(sheet, group, tries, worked)]
     return Report(name, tuple(sorted(out, key=lambda f: f.number)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A passage in one reading, where mistakes are not looked for. ``order``: the plainest reading is 0."""
+
+    way: Way
+    found: list[Found]
+    order: int
+
+    @property
+    def fine(self) -> int:
+        return sum(f.mark == "fine" for f in self.found)
+
+    @property
+    def read(self) -> int:
+        """How many lines could be compared with something."""
+        return self.fine + sum(f.message.startswith(DIFFERS) for f in self.found)
+
+    @property
+    def done(self) -> bool:
+        return all(f.mark in ("fine", "definition") for f in self.found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +140,59 @@ class _Sheet:
     seed: int
 
 
-def _best(sheet: _Sheet, group: Sequence[DocumentChain]) -> list[Found]:
-    """The lines of a passage in the reading in which most is right; mistakes are looked for in the best few only."""
-    tried: list[tuple[int, int, Way]] = []
+def _tried(sheet: _Sheet, group: Sequence[DocumentChain]) -> list[_Try]:
+    """A passage in its readings, up to one in which all is right."""
+    if _is_update(group):
+        return []
+    out: list[_Try] = []
     for k, way in enumerate(ways(sheet.book, group, sheet.text)):
         lines = _lines(sheet, group, way)
         if not any(line.kind == "equation" for line in lines):
             return []
-        judged = _judged(sheet, group, lines, way, explains=False)
-        if all(f.mark in ("fine", "definition") for f in judged):
-            return judged
-        tried.append((sum(f.mark == "fine" for f in judged), -k, way))
-    most = max(fine for fine, _, _ in tried)
+        out.append(_Try(way, _judged(sheet, group, lines, way, explains=False), k))
+        if out[-1].done:
+            break
+    return out
+
+
+def _best(
+    sheet: _Sheet, group: Sequence[DocumentChain], tries: Sequence[_Try], worked: Counter[tuple[object, ...]]
+) -> list[Found]:
+    """The lines of a passage in the reading in which most is right.
+
+    Mistakes are looked for in a few readings: of those with most lines right the plainest, those that worked for the
+    rest of the document, and those in which most lines can be compared.
+    """
+    if not tries or tries[-1].done:
+        return tries[-1].found if tries else _updates(sheet, group)
+    most = max(t.fine for t in tries)
+    good = [t for t in tries if t.fine == most]
+    usual = sorted(good, key=lambda t: (-worked[t.way.key], t.order))
+    read = sorted(usual, key=lambda t: -t.read)
     best: list[Found] = []
-    for _, _, way in sorted((t for t in tried if t[0] == most), key=lambda t: -t[1])[:MOST_READINGS]:
+    for order in dict.fromkeys(t.order for t in (*usual[:2], *good[:1], *read[:2])):
+        way = tries[order].way
         judged = _judged(sheet, group, _lines(sheet, group, way), way)
         if not best or _understood(judged) > _understood(best):
             best = judged
     return best
+
+
+def _is_update(group: Sequence[DocumentChain]) -> bool:
+    """Whether a passage gives a name a new value made from the old one: ``g = g*W`` is no equality."""
+    left, *rest = [s.tree for d in group for s in d.chain.sides]
+    if left is None or left.kind not in ("name", "index") or group[0].chain.continues:
+        return False
+    written = write_plain(left).text
+    return any(t is not None and written in {write_plain(n).text for n in t.walk()} for t in rest[:1])
+
+
+def _updates(sheet: _Sheet, group: Sequence[DocumentChain]) -> list[Found]:
+    if not _is_update(group):
+        return []
+    sides = group[0].chain.sides
+    words = " ".join(sheet.text[sides[0].span.start : sides[1].span.end].split())
+    return [Found(line_at(sheet.starts, sides[0].span.start), words, "definition", "a new value for an old name")]
 
 
 def _lines(sheet: _Sheet, group: Sequence[DocumentChain], way: Way) -> list[Line]:
@@ -142,7 +203,9 @@ def _lines(sheet: _Sheet, group: Sequence[DocumentChain], way: Way) -> list[Line
 
 
 def _understood(lines: list[Found]) -> tuple[int, int]:
-    return -sum(f.mark == "wrong" for f in lines), sum(f.mark == "fine" for f in lines)
+    """How many lines are right, and how many could be compared with something."""
+    fine = sum(f.mark == "fine" for f in lines)
+    return fine, fine + sum(f.mark in ("wrong", "follows") or f.message.startswith(DIFFERS) for f in lines)
 
 
 def _groups(found: Sequence[DocumentChain]) -> Iterator[list[DocumentChain]]:
@@ -165,7 +228,7 @@ def _judged(
     book = sheet.book
     place = book.found.index(group[0])
     try:
-        passage = posed(book, lines, place, way.members, way.shapes, sheet.declare, way.careful)
+        passage = posed(book, lines, place, way, sheet.declare)
     except MatcalcError as error:
         return [_not_understood(line, error.message) for line in lines if line.kind == "equation"]
     problem = passage.problem
@@ -178,10 +241,22 @@ def _judged(
         course.context.define(name, body)
     for i, line in enumerate(lines):
         course.take(i, line, lines)
-    sure = not any(f.assumed and f.kind == "value" and f.name not in ("loss",) for f in problem.functions.values())
+    sure = not any(f.assumed and f.kind == "value" and f.name != "loss" for f in problem.functions.values())
+    sure = sure and len(passage.losses) < 2
+    closed = not _asks_for_a_top(passage, lines)
     return [
-        _found(sheet, j, sure and len(passage.losses) < 2, passage, way) for j in course.results if j.mark != "remark"
+        _found(sheet, j, sure and (closed or k in course.by_second), passage, way)
+        for k, j in enumerate(course.results)
+        if j.mark != "remark"
     ]
+
+
+def _asks_for_a_top(passage: Passage, lines: Sequence[Line]) -> bool:
+    """Whether a loss is differentiated by one of several things whose relation is unknown."""
+    left = lines[0].sides[0].words.strip() if lines and lines[0].sides else ""
+    match = re.fullmatch(r"\(?(?:grad|jac)\((\w+), (\w+)'?\)\)?'?", left)
+    tops = passage.losses.get(match[1], []) if match is not None else []
+    return match is not None and len(tops) > 1 and match[2] in tops
 
 
 def _not_understood(line: Line, message: str) -> Found:
@@ -192,8 +267,8 @@ def _found(sheet: _Sheet, j: Judged, sure: bool, passage: Passage, way: Way) -> 
     """What is said of a line. ``sure``: no function in it had to be taken for a scalar one."""
     mark = MARKS.get(j.mark, "not understood")
     first = j.findings[0] if j.findings else None
-    if mark == "wrong" and (not sure or first is None or first.kind in (ELSEWHERE if passage.settled else OPEN)):
-        return Found(j.number, j.text, "not understood", "this differs, but perhaps names are meant otherwise")
+    if mark == "wrong" and (not sure or first is None or not _is_believed(first, j, passage, way)):
+        return Found(j.number, j.text, "not understood", f"{DIFFERS}, but perhaps names are meant otherwise")
     saved = next((f for f in j.findings if not f.answer and f.message.startswith("would be correct if")), None)
     if mark == "wrong" and saved is not None and _is_likely(saved.message, sheet.text):
         return Found(j.number, j.text, "not understood", saved.message)
@@ -204,6 +279,14 @@ def _found(sheet: _Sheet, j: Judged, sure: bool, passage: Passage, way: Way) -> 
     if way.members is not None:
         message, answer = way.members.shown(message), way.members.shown(answer)
     return Found(j.number, j.text, mark, message, answer, j.equal_up_to)
+
+
+def _is_believed(finding: Finding, j: Judged, passage: Passage, way: Way) -> bool:
+    """Whether a finding tells a misprint, and not only that something means something else here."""
+    match = MEANT.search(finding.message) if finding.kind in ("wrong-point", "other") else None
+    if match is not None and not match[2].isdigit():
+        return {match[1], match[2]} <= passage.names
+    return finding.kind not in (ELSEWHERE if passage.settled else OPEN)
 
 
 def _is_likely(message: str, text: str) -> bool:

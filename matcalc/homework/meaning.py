@@ -194,7 +194,7 @@ class Context:
         if body.op == "sym" and body.data in self.derived:
             return self._second(kind, body, by)
         row = kind == "jacobian" and body.is_scalar and by.shape.is_vector
-        if (kind == "gradient" or row) and body.op == "call" and by in body.args:
+        if (kind == "gradient" or row) and body.op == "call" and self._is_only_path(body, by):
             made = terms.make("grad", *body.args, data=(body.data[0], body.args.index(by)))
             return terms.transpose(made) if row else made
         shape = shape_of_derivative(kind, body.shape, by.shape)
@@ -204,6 +204,15 @@ class Context:
             name = f"{name}@{len(self.derived)}"
         self.derived[name] = Derived(kind, body, by, shape)  # type: ignore[arg-type]
         return symbol(name, *shape)
+
+    def _is_only_path(self, body: Term, by: Term) -> bool:
+        """Whether an opaque function depends on something only as its argument: not through another argument."""
+        if by not in body.args:
+            return False
+        if by.op != "sym" or len(body.args) == 1:
+            return True
+        others = {s: t for s, t in self.definitions().items() if s is not by}
+        return not any(by.data in written_out(a, others).free for a in body.args if a is not by)
 
     def _called(self, t: Term) -> str:
         """A term by its name, where it has one."""

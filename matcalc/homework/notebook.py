@@ -209,9 +209,13 @@ class Notebook:
 
 # ------------------------------------------------------------------------------- definitions
 def _counting(known: Sequence[Defined], place: int) -> Defined | None:
+    """The definition that counts at a place; of a derivative by name what is said later is a claim about it."""
     before = [d for d in known if d.place < place]
     after = [d for d in known if place < d.place <= place + NEAR]
-    return before[-1] if before else (after[0] if after else None)
+    if not before:
+        return after[0] if after and all(d.place != place for d in known) else None
+    exact = [d for d in before if d.body is not None and d.body.kind == "call" and is_derivative(d.body)]
+    return exact[-1] if exact and all(d.body is not None for d in before) else before[-1]
 
 
 def _applied(left: Node) -> str | None:

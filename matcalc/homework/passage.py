@@ -28,6 +28,7 @@ from matcalc.homework.posing import (
     used_names,
     with_objective,
 )
+from matcalc.homework.readings import Way
 from matcalc.homework.statements import Line, Side
 from matcalc.interop.latex_plain import write_plain
 from matcalc.language.conventions import Names
@@ -45,40 +46,31 @@ MOST_SEEDS = 24
 @dataclass(frozen=True, slots=True)
 class Passage:
     """The problem of a chain. ``given``: the lines that define its names; ``later``: what is defined by the objective;
-    ``losses``: the opaque functions, with what they are differentiated by."""
+    ``losses``: the opaque functions, with their arguments."""
 
     problem: Problem
     given: frozenset[int]
     later: dict[str, Term]
     losses: dict[str, list[str]]
     settled: bool  # everything that is defined can be read
+    names: frozenset[str]  # that the definitions speak of
 
 
-def posed(
-    book: Notebook,
-    lines: Sequence[Line],
-    place: int,
-    members: Members | None = None,
-    shapes: bool = True,
-    declare: Sequence[str] = (),
-    careful: bool = True,
-) -> Passage:
-    """The problem of a chain. ``shapes``: with those that the document gives; ``careful``: no side may make sizes equal
-    that are different without it. Raises MatcalcError where nothing can be read."""
+def posed(book: Notebook, lines: Sequence[Line], place: int, way: Way, declare: Sequence[str] = ()) -> Passage:
+    """The problem of a chain in one reading. Raises MatcalcError where nothing can be read."""
+    members = way.members
     own = _own_definitions(lines)
     used = _names_of(lines)
-    needed = _closure(book, [n for n in used if n not in own], place, set(own), members)
+    needed = _closure(book, [n for n in used if n not in own], place, set(own), way)
     losses = _losses(lines, {*needed, *own})
     bodies = {**needed, **{n: body for n, (_, body) in own.items()}}
-    for loss, variables in losses.items():
-        tops = _outermost(variables, bodies, members)
-        if tops:
-            bodies[loss] = f"loss({', '.join(tops)})"
+    tops = {loss: _outermost(variables, bodies, members) for loss, variables in losses.items()}
+    bodies.update({loss: f"loss({', '.join(above)})" for loss, above in tops.items() if above})
     seeds = in_order([Seed(n, body, own[n][0] if n in own else -1) for n, body in bodies.items()])
     sides = [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
     names = list(dict.fromkeys([*used, *needed, *(n for body in bodies.values() for n in names_in(body))]))
-    declarations = [*declare, *book.declarations(names, place, members, shapes)]
-    read = grown if careful else _all
+    declarations = [*declare, *book.declarations(names, place, members, way.shapes)]
+    read = grown if way.careful else _all
     kept, problem = read(seeds, sides, declarations)
     more = list(unknown_sides([_without_own(line, own) for line in lines], problem, MOST_SEEDS))
     if more:
@@ -89,11 +81,17 @@ def posed(
     objective = next((n for n in (*losses, *shown, *hidden) if n in found), found[-1])
     given = frozenset(s.line for s in kept if s.line >= 0 and not s.name.startswith(HIDDEN))
     settled = not losses and book.unreadable.isdisjoint(names)
-    return Passage(with_objective(problem, objective), given, _later(problem, objective), losses, settled)
+    return Passage(
+        with_objective(problem, objective), given, _later(problem, objective), tops, settled, _spoken_of(needed)
+    )
 
 
 def _all(seeds: list[Seed], more: Sequence[Seed], declarations: list[str]) -> tuple[list[Seed], Problem]:
     return together([*seeds, *more], declarations)
+
+
+def _spoken_of(needed: Mapping[str, str]) -> frozenset[str]:
+    return frozenset((*needed, *(n for body in needed.values() for n in names_in(body))))
 
 
 def _without_own(line: Line, own: Mapping[str, object]) -> Line:
@@ -102,9 +100,7 @@ def _without_own(line: Line, own: Mapping[str, object]) -> Line:
     return replace(line, sides=line.sides[1:]) if defines else line
 
 
-def _closure(
-    book: Notebook, names: Sequence[str], place: int, taken: set[str], members: Members | None
-) -> dict[str, str]:
+def _closure(book: Notebook, names: Sequence[str], place: int, taken: set[str], way: Way) -> dict[str, str]:
     """The definitions that are needed, each after those it uses."""
     out: dict[str, str] = {}
 
@@ -112,12 +108,12 @@ def _closure(
         if name in out or name in above or name in taken:
             return
         try:
-            tree = book.nearest(name, place, members)
+            tree = book.nearest(name, place, way.members)
         except MatcalcError:
             return
         if tree is None or is_derivative(tree):
             return
-        body = write_plain(tree).text
+        body = write_plain(way.defined(tree)).text
         inside = names_in(body)
         if name in inside:
             return

@@ -29,9 +29,11 @@ class Way:
     """One way to read a passage. ``shapes``: with those that the document gives."""
 
     changed: Change
+    defined: Change  # what is done to definitions
     members: Members | None = None
     shapes: bool = True
     careful: bool = True  # no side makes sizes equal
+    key: tuple[object, ...] = ()  # the same for the same way of reading another passage
 
 
 def ways(book: Notebook, group: Sequence[DocumentChain], text: str) -> Iterator[Way]:
@@ -45,18 +47,19 @@ def ways(book: Notebook, group: Sequence[DocumentChain], text: str) -> Iterator[
     def base(tree: Node) -> Node:
         return book.resolved(book.plainly(tree), place)
 
-    extra: list[Change] = [*_sized(resolved), _same]
+    extra: dict[str, Change] = {**_sized(book, resolved), "": _same}
     if any(_is_entrywise(n) for t in resolved for n in t.walk()):
-        extra.append(_entrywise)
+        extra["entry by entry"] = _entrywise
     if _uses_softmax(book, trees):
-        extra = [lambda t: _along(t, "rowwise"), lambda t: _along(t, "colwise")]
-    for more in extra:
+        extra = {axis: partial(_along, axis=axis) for axis in ("rowwise", "colwise")}
+    for called, more in extra.items():
         for members in several:
-            for layout in (_same, rows):
-                changed = _in_turn(base, more, layout, members)
+            for by_rows in (False, True):
+                changed = _in_turn(base, more, rows if by_rows else _same, members)
+                key = (called, members is None or members.written_out, by_rows)
                 for shapes in (True, False) if book.shapes else (True,):
-                    yield Way(changed, members, shapes)
-                yield Way(changed, members, careful=False)
+                    yield Way(changed, more, members, shapes, key=(*key, shapes))
+                yield Way(changed, more, members, careful=False, key=(*key, "loose"))
 
 
 def _same(tree: Node) -> Node:
@@ -99,9 +102,9 @@ def _members(book: Notebook, trees: Sequence[Node]) -> list[Members | None]:
 
 
 # ------------------------------------------------------------------------------ ones of a size
-def _sized(trees: Sequence[Node]) -> list[Change]:
+def _sized(book: Notebook, trees: Sequence[Node]) -> dict[str, Change]:
     """Where ``1/n`` stands beside a vector of ones, the ones are n."""
-    bare = [n for t in trees for n in t.walk() if n.kind == "name" and n.data == "ones"]
+    bare = any(n.kind == "name" and n.data == "ones" for t in trees for n in t.walk())
     below = [
         str(n.data)
         for t in trees
@@ -110,11 +113,15 @@ def _sized(trees: Sequence[Node]) -> list[Change]:
         for sign, a in zip(c.data, c.args[1:], strict=True)
         if sign == "/"
         for n in a.walk()
-        if n.kind == "name"
+        if n.kind == "name" and n.data not in book.definitions
     ]
     sizes = [n for n in dict.fromkeys(below) if len(n) == 1 and n.isascii()][:2] if bare else []
     spread = any(_is_variance(n) for t in trees for n in t.walk())
-    return [partial(_of_size, size=n, unbiased=u) for n in sizes for u in ((True, False) if spread else (False,))]
+    return {
+        f"ones of {n}{', unbiased' if u else ''}": partial(_of_size, size=n, unbiased=u)
+        for n in sizes
+        for u in ((True, False) if spread else (False,))
+    }
 
 
 def _is_variance(n: Node) -> bool:

@@ -1,0 +1,106 @@
+"""The misprint finder on whole documents: right ones have no misprints, and one that is planted is found in its line.
+
+The documents lie in ``data/documents``: Markdown, HTML and TeX on different subjects, in the notation of different
+authors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from matcalc.homework.document import Report, check_document
+
+HERE = Path(__file__).parent / "data" / "documents"
+DOCUMENTS = sorted(p.name for p in HERE.iterdir())
+
+# How many lines are understood at least: fine, not just taken for a definition.
+FINE = {
+    "attention.md": 4,
+    "batchnorm.md": 4,
+    "factorization.html": 2,
+    "gaussian.tex": 3,
+    "kalman.md": 2,
+    "logistic.html": 5,
+    "network.md": 0,
+    "pca.md": 3,
+    "ridge.md": 4,
+    "rnn.tex": 6,
+}
+
+# A document, what is written in it, what is written instead, the kinds of the finding, what the correction contains.
+PLANTED: list[tuple[str, str, str, str]] = [
+    ("attention.md", r"P^\top G, \q", r"P G, \q", "transpose"),
+    ("attention.md", r"= G V^\top", r"= V G^\top", "transpose"),
+    ("attention.md", r"\frac{1}{\sqrt{d}} D K", r"\sqrt{d} D K", "factor"),
+    ("attention.md", r"D^\top Q", r"D Q", "transpose"),
+    ("attention.md", r"\frac{1}{\sqrt{d}} D^\top Q", r"D^\top Q", "factor"),
+    ("batchnorm.md", r"\hat{x}^T g \\", r"x^T g \\", "wrong-point"),
+    ("batchnorm.md", r"- \frac{1}{m} \hat{x} \hat{x}^T g", r"+ \frac{1}{m} \hat{x} \hat{x}^T g", "sign"),
+    ("batchnorm.md", r" - \frac{1}{m} \hat{x} \hat{x}^T g", "", "missing-term"),
+    ("batchnorm.md", r"\frac{\gamma}{s} \left", r"\gamma s \left", "factor"),
+    ("batchnorm.md", r"{\partial \hat{x}} &= \gamma g", r"{\partial \hat{x}} &= g", "factor"),
+    ("factorization.html", r"(M \odot E) V + \lambda U", r"(M \odot E) V - \lambda U", "sign"),
+    ("factorization.html", r"(M \odot E) V + \lambda U", r"(M \odot E)^T V + \lambda U", "transpose"),
+    ("factorization.html", r"(M \odot E)^T U + \lambda V", r"(M \odot E)^T U", "missing-term"),
+    ("factorization.html", r"(M \odot E)^T U + \lambda V", r"(M E)^T U + \lambda V", "hadamard"),
+    ("factorization.html", r"(M \odot E) V + \lambda U", r"(M \odot E) V + 2 \lambda U", "factor"),
+    ("gaussian.tex", r"&= \sum_{n=1}^N \Sigma\inv (x_n - \mu)", r"&= -\sum_{n=1}^N \Sigma\inv (x_n - \mu)", "sign"),
+    ("gaussian.tex", r"x_n - N\mu", r"x_n - \mu", "factor"),
+    ("gaussian.tex", r"+ \frac{1}{2} \Sigma\inv S", r"- \frac{1}{2} \Sigma\inv S", "sign"),
+    ("gaussian.tex", r"-\frac{N}{2} \Sigma\inv +", r"-N \Sigma\inv +", "factor"),
+    ("gaussian.tex", r"\Sigma\inv S \Sigma\inv .", r"\Sigma\inv S .", "factor"),
+    ("kalman.md", r"P H^T K^T + K (H", r"P H K^T + K (H", "transpose"),
+    ("kalman.md", r"- K H P - P", r"- K H P + P", "sign"),
+    ("kalman.md", r"-2 P H^T + 2 K S", r"-2 P H^T + K S", "factor"),
+    ("kalman.md", r"-2 P H^T + 2 K S", r"-2 H P + 2 K S", "transpose"),
+    ("logistic.html", r"\partial z} &= p - y", r"\partial z} &= y - p", "sign"),
+    ("logistic.html", r"&= X^T (p - y)", r"&= X (p - y)", "transpose"),
+    (
+        "logistic.html",
+        r"X^T \operatorname{diag}(p \odot (1 - p)) X",
+        r"-X^T \operatorname{diag}(p \odot (1 - p)) X",
+        "sign",
+    ),
+    ("logistic.html", r"\sigma(t)(1 - \sigma(t))", r"\sigma(t)(1 + \sigma(t))", "sign"),
+    ("pca.md", r"- 2 \operatorname{tr}(X^T W W^T X)", r"+ 2 \operatorname{tr}(X^T W W^T X)", "sign"),
+    ("pca.md", r"- 2 \operatorname{tr}(X^T W W^T X)", r"- \operatorname{tr}(X^T W W^T X)", "factor"),
+    ("pca.md", r"R X^T W + X R^T W", r"R X^T W + X R W", "transpose"),
+    ("pca.md", r"R X^T W + X R^T W", r"R X^T W", "missing-term"),
+    ("pca.md", r"-2 \left( R X", r"2 \left( R X", "sign"),
+    ("pca.md", r"dE = -2 \op", r"dE = -\op", "factor"),
+    ("ridge.md", r"2 X^\top X w - 2 X^\top y + 2 \lambda w", r"2 X^\top X w - 2 X^\top y + \lambda w", "factor"),
+    ("ridge.md", r"2 X^\top X w - 2 X^\top y + 2 \lambda w", r"2 X^\top X w + 2 X^\top y + 2 \lambda w", "sign"),
+    ("ridge.md", r"2 X^\top (X w - y)", r"2 X (X w - y)", "transpose"),
+    ("ridge.md", r"2 X^\top (X w - y) + 2 \lambda w", r"2 X^\top (X w - y)", "missing-term"),
+    ("ridge.md", r"+ y^\top y + \lambda w", r"- y^\top y + \lambda w", "sign"),
+    ("ridge.md", r"2 X^\top X + 2 \lambda I", r"2 X^\top X + \lambda I", "factor"),
+    ("rnn.tex", r"(1 - \bh_t^2) \odot", r"(1 + \bh_t^2) \odot", "sign"),
+    ("rnn.tex", r"W^T \delta_t", r"W \delta_t", "transpose"),
+    ("rnn.tex", r"U^T \delta_t", r"W^T \delta_t", "other"),
+    ("rnn.tex", r"\sum_{t=1}^T \delta_t \bh_{t-1}^T", r"-\sum_{t=1}^T \delta_t \bh_{t-1}^T", "sign"),
+    ("rnn.tex", r"\sum_{t=1}^T \delta_t \bx_t^T", r"\sum_{t=1}^T \bx_t \delta_t^T", "transpose"),
+    ("rnn.tex", r"(1 - \bh_t^2) \odot", r"(1 - \bh_{t-1}^2) \odot", "other"),
+]
+
+
+def report(text: str, name: str) -> Report:
+    return check_document(text, name)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_right_document_has_no_misprints(name: str) -> None:
+    found = report((HERE / name).read_text(), name)
+    assert [(f.number, f.message) for f in found.wrong] == []
+    assert sum(f.mark == "fine" for f in found.lines) >= FINE[name]
+
+
+@pytest.mark.parametrize(("name", "right", "wrong", "kind"), PLANTED, ids=[f"{p[0]}-{p[2]}" for p in PLANTED])
+def test_a_planted_misprint_is_found(name: str, right: str, wrong: str, kind: str) -> None:
+    text = (HERE / name).read_text()
+    assert text.count(right) == 1
+    line = text[: text.index(right)].count("\n") + 1
+    found = report(text.replace(right, wrong), name)
+    assert [f.number for f in found.wrong][:1] == [line], [(f.number, f.mark, f.message) for f in found.lines]
+    assert all(f.correction for f in found.wrong)
