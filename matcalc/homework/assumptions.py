@@ -21,8 +21,10 @@ from matcalc.language.terms import Term
 from matcalc.numeric.evaluate import Array, Point
 from matcalc.numeric.sample import CannotSample, eased
 
-__all__ = ["Assumption", "saving"]
+__all__ = ["Assumption", "is_likely", "saving"]
 
+UNLIKELY = (" is skew", " is diagonal", " is orthogonal", " is positive")
+LAYOUT = ("transpose", "row")  # conventions that an answer in the shape that was asked for is not meant in
 POINTS = 4
 TRIES = 12
 MOST_SYMBOLS = 8
@@ -53,6 +55,11 @@ def saving(question: Question, known: dict[str, Assumption], term: Term) -> list
             how = f" ({convention})" if convention else ""
             out.append(Finding(known[key].kind, f"would be correct if {known[key].says}{how}"))
     return out or _jointly(question, known, term)
+
+
+def is_likely(finding: Finding) -> bool:
+    """Whether a property is one that people take for granted."""
+    return not finding.message.startswith("would be correct if") or not any(w in finding.message for w in UNLIKELY)
 
 
 def _jointly(question: Question, known: dict[str, Assumption], term: Term) -> list[Finding]:
@@ -170,7 +177,9 @@ def _holds(assumption: Assumption, term: Term) -> str | None:
         if not np.all(np.isfinite(given)):
             continue
         largest = max(largest, float(np.max(np.abs(expected[0][1]), initial=0.0)))
-        here = [n for n, v in expected if v.shape == given.shape and close(given, v)]
+        asked = given.shape == expected[0][1].shape
+        fitting = [(n, v) for n, v in expected if not (asked and n is not None and n.startswith(LAYOUT))]
+        here = [n for n, v in fitting if v.shape == given.shape and close(given, v)]
         open_ones = here if open_ones is None else [n for n in open_ones if n in here]
         if not open_ones:
             return None

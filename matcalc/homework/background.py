@@ -15,7 +15,7 @@ from matcalc.homework.edits import Wardrobe, wardrobe
 from matcalc.homework.form_text import text_of
 from matcalc.homework.forms import Form, call, form_of, places, put
 from matcalc.homework.mistakes import Slip, slips, undone
-from matcalc.homework.paths import Variant, variants
+from matcalc.homework.paths import Variant, function_variants, variants
 from matcalc.homework.question import Question
 from matcalc.homework.scalars import Scalars
 from matcalc.language import terms
@@ -42,6 +42,11 @@ class Background:
         return variants(self.question)
 
     @cached_property
+    def function_variants(self) -> list[Variant]:
+        """The derivative with a function taken for the identity."""
+        return function_variants(self.question)
+
+    @cached_property
     def _roots(self) -> list[Term]:
         formula = self.question.formula
         return [*self.question.everything(), *([] if formula is None else [formula])]
@@ -54,7 +59,7 @@ class Background:
     @cached_property
     def wardrobe(self) -> Wardrobe:
         """What may be put into an answer."""
-        defined = frozenset(d.symbol for d in self.question.problem.definitions)
+        defined = {d.symbol: d.term for d in self.question.problem.definitions}
         return wardrobe(self._roots, self.question.symbols(), self.question.formula, defined)
 
     @cached_property

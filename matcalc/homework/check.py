@@ -7,11 +7,12 @@ MatcalcError.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from matcalc.errors import MatcalcError, ParseError, ShapeError
+from matcalc.homework.consequence import same_value
 from matcalc.homework.derivation import judge_lines, require_lines
 from matcalc.homework.grade import Judge, Strictness
 from matcalc.homework.intake import FORMS, answer_text, lines_of
@@ -19,10 +20,12 @@ from matcalc.homework.labels import labelled
 from matcalc.homework.meaning import unreadable
 from matcalc.homework.numpy_answers import numpy_answers
 from matcalc.homework.question import LAYOUTS
+from matcalc.homework.read import Answer
 from matcalc.homework.verdict import Judged, Verdict
 from matcalc.interop.from_sympy import declarations, from_sympy, is_sympy
 from matcalc.interop.latex import read_problem
 from matcalc.interop.numpy_code import is_numpy
+from matcalc.interop.numpy_reductions import LargestEntry
 from matcalc.language.problem import Problem
 
 __all__ = ["check", "check_lines", "checked_text", "posed_problem", "together"]
@@ -147,12 +150,33 @@ def _checked_code(judge: Judge, text: str, several: Sequence[str] = ()) -> Verdi
     """The verdict on NumPy code; ``several``: all the variables that it has gradients by."""
     wrt = judge.question.wrt
     names = list(several) or ([wrt] if wrt is not None else [])
+
+    def read(shift: str = "") -> Answer:
+        shape = judge.question.shape if len(names) < 2 else None
+        found = numpy_answers(text, judge.context(), names, shape, shift)
+        return found[wrt] if wrt in found else next(iter(found.values()))
+
     try:
-        found = numpy_answers(text, judge.context(), names, judge.question.shape if len(names) < 2 else None)
-        answer = found[wrt] if wrt in found else next(iter(found.values()))
+        answer = read()
+    except LargestEntry as error:
+        shifted = _without_shift(judge, read)
+        if shifted is None:
+            return judge.verdict("unreadable", text, message=unreadable(error))
+        answer = shifted
     except MatcalcError as error:
         return judge.verdict("unreadable", text, message=unreadable(error))
     return judge.judge(answer)
+
+
+def _without_shift(judge: Judge, read: Callable[[str], Answer]) -> Answer | None:
+    """The answer without the largest entries that are subtracted in it, where any number may be subtracted instead."""
+    try:
+        one, other = read("zero"), read("mean")
+    except MatcalcError:
+        return None
+    if one.term is None or other.term is None or not same_value(judge.question.ground, one.term, other.term):
+        return None
+    return one
 
 
 def _checked_formula(judge: Judge, text: str, form: str) -> Verdict:

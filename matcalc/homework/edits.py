@@ -9,7 +9,7 @@ Invariants: an edit says nothing about its truth; the order of the edits depends
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -21,9 +21,9 @@ from matcalc.language import terms
 from matcalc.language.dims import Shape
 from matcalc.language.terms import Path, Term, subterms
 
-__all__ = ["Edit", "Wardrobe", "linear", "slips_of", "structural"]
+__all__ = ["Edit", "Wardrobe", "edits_everywhere", "linear", "slips_of", "structural", "wardrobe"]
 
-LINEAR = frozenset("add neg mul had transpose tr sum diag diagvec vec unvec kron inner".split())
+LINEAR = frozenset("add neg mul had transpose tr sum diag diagvec vec unvec kron inner sumover".split())
 FIRST_LINEAR = frozenset(("div", "hdiv"))
 POINTS = frozenset("fn grad jac hess call softmax logsumexp word".split())
 MOST_INSERTED = 12  # different factors that are tried at every place
@@ -50,12 +50,14 @@ class Wardrobe:
     factors: tuple[Term, ...] = ()
     entry_factors: tuple[Term, ...] = ()
     defined: frozenset[Term] = frozenset()  # the names that are intermediate values
+    scales: tuple[Term, ...] = ()  # the vectors that may scale rows or columns
+    values: tuple[tuple[Term, Term], ...] = ()  # names of values of functions, and their arguments
 
 
 def wardrobe(
-    roots: Iterable[Term], names: Iterable[Term], truth: Term | None, defined: frozenset[Term] = frozenset()
+    roots: Iterable[Term], names: Iterable[Term], truth: Term | None, defined: Mapping[Term, Term]
 ) -> Wardrobe:
-    """What the terms of a problem and its right answer offer."""
+    """What the terms of a problem and its right answer offer; ``defined``: the definitions."""
     arguments: dict[Term, None] = {}
     names = tuple(names)
     for root in roots:
@@ -72,7 +74,9 @@ def wardrobe(
             factors.setdefault(n)
             factors.setdefault(terms.transpose(n))
     points = dict.fromkeys([*names, *arguments])
-    return Wardrobe(tuple(points), names, tuple(factors), tuple(entries), defined)
+    scales = tuple(n for n in names if n.shape.is_vector)
+    values = tuple((name, body.args[0]) for name, body in defined.items() if body.op == "fn")
+    return Wardrobe(tuple(points), names, tuple(factors), tuple(entries), frozenset(defined), scales, values)
 
 
 # ------------------------------------------------------------------------------------ slips
@@ -114,11 +118,13 @@ def _everywhere(form: Form, part: Form) -> Form:
 # ------------------------------------------------------------------------------- other changes
 def structural(form: Form, offers: Wardrobe) -> Iterator[Edit]:
     """The changes that are no slips, the likeliest first."""
-    everywhere = list(places(form))
+    places_of = list(places(form))
     for make in (_diagonal, _point, _reduction, _other_name, _number, _fewer, _more):
-        for path, here in everywhere:
+        for path, here in places_of:
             for kind, says, after, shown in make(form, path, here, offers):
                 yield Edit(kind, says, put(form, path, after), path, here if shown else None, after if shown else None)
+        if make is _other_name:
+            yield from _points_everywhere(form, places_of, offers)
 
 
 Made = Iterator[tuple[str, str, Form, bool]]  # kind, sentence, what stands there instead, whether to show both
@@ -150,6 +156,20 @@ def _diagonal(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         yield "hadamard", "the other product is meant", Form(other, here.args), True
     if here.op in ("had", "mul") and len(here.args) >= 2:
         yield from _scaled(here)
+    if here.op == "had" and here.args[0].op == "mul" and len(here.args) == 2:
+        *first, last = here.args[0].args
+        yield (
+            "hadamard",
+            f"{text_of(last)} scales the rows",
+            call("mul", *first, call("diag", last), here.args[1]),
+            True,
+        )
+    if here.op == "mul" and len(here.args) >= 2:
+        bare = tuple(a.args[0] if a.op == "transpose" else a for a in here.args)
+        if bare != here.args:
+            scalars = tuple(a for a in bare if _is_scalar(a))
+            entries = Form("had", tuple(a for a in bare if not _is_scalar(a)))
+            yield "hadamard", "the entries are multiplied, not the matrices", call("mul", *scalars, entries), True
 
 
 def _spread_vector(form: Form) -> Form | None:
@@ -207,6 +227,32 @@ def _reduction(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         for i, a in enumerate(here.args):
             if _is_ones(a):
                 yield "reduction", "there is a sum too many", here.args[1 - i], True
+    yield from _other_axis(here)
+
+
+def _other_axis(here: Form) -> Made:
+    """Sums or means of the columns, repeated in every row, for those of the rows: ``X*ones(n)*ones(n)'/n``."""
+    whole, divided = (here.args[0], True) if here.op == "div" and len(here.args) == 2 else (here, False)
+    if whole.op != "mul":
+        return
+    spread = [i for i in range(len(whole.args) - 1) if _is_ones(whole.args[i]) and _is_ones(whole.args[i + 1])]
+    for i in spread:
+        rest = call("mul", *whole.args[:i], *whole.args[i + 2 :]) if len(whole.args) > 2 else None
+        if rest is None:
+            continue
+        first = i == 0
+        side = "cols" if first else "rows"
+        ones = Form("word", (Form("word", (rest,), (side, 0)),), ("ones", 0))
+        square = call("mul", ones, call("transpose", ones))
+        new = call("mul", rest, square) if first else call("mul", square, rest)
+        if divided:
+            new = call("div", new, Form("word", (rest,), (side, 0)))
+        yield (
+            "reduction",
+            "the mean runs over the wrong axis" if divided else "the sum runs over the wrong axis",
+            new,
+            True,
+        )
 
 
 def _is_ones(form: Form) -> bool:
@@ -233,6 +279,55 @@ def _other_name(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         if other is not here.item:
             kind = "wrong-point" if inside or {other, here.item} & offers.defined else "other"
             yield kind, f"{other} is meant, not {here.item}", leaf(other), True
+
+
+def edits_everywhere(form: Form, kind: str, offers: Wardrobe) -> Iterator[Edit]:
+    """One slip at every place at once."""
+    places_of = list(places(form))
+    if kind == "transpose":
+        yield from _transposed_everywhere(form, places_of)
+    else:
+        yield from _points_everywhere(form, places_of, offers)
+
+
+def _points_everywhere(form: Form, places_of: list[tuple[Path, Form]], offers: Wardrobe) -> Iterator[Edit]:
+    """The arguments of functions for their values, then one name for another, at every place."""
+    values = dict(offers.values)
+    new = _at_arguments(form, values)
+    if new != form:
+        yield Edit(
+            "wrong-point", "derivatives are to be taken at the argument of the function, not at its value", new, ()
+        )
+    yield from _other_name_everywhere(form, places_of, offers)
+
+
+def _at_arguments(form: Form, values: Mapping[Term, Term]) -> Form:
+    """The form with ``f'(s)`` for ``f'(h)``, where h is f(s)."""
+    if not form.args:
+        return form
+    inner = form.args[0].item
+    if form.op == "fn" and form.data[1] > 0 and isinstance(inner, Term) and inner in values:
+        return Form("fn", (form_of(values[inner]),), form.data)
+    return with_args(form, tuple(_at_arguments(a, values) for a in form.args), form.data)
+
+
+def _other_name_everywhere(form: Form, everywhere: list[tuple[Path, Form]], offers: Wardrobe) -> Iterator[Edit]:
+    """Another name of the problem at every place of a name: h for s in ``s.*(1 - s)``."""
+    found: dict[Term, list[Path]] = {}
+    for path, here in everywhere:
+        if here.op == "leaf" and isinstance(here.item, Term) and here.item.op == "sym":
+            found.setdefault(here.item, []).append(path)
+    for own, paths in found.items():
+        for other in offers.names if len(paths) > 1 else ():
+            if other is not own:
+                kind = "wrong-point" if {other, own} & offers.defined else "other"
+                yield Edit(kind, f"{other} is meant, not {own}", _renamed(form, own, other), paths[0])
+
+
+def _renamed(form: Form, own: Term, other: Term) -> Form:
+    if form.op == "leaf":
+        return leaf(other) if form.item is own else form
+    return with_args(form, tuple(_renamed(a, own, other) for a in form.args), form.data)
 
 
 def _number(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
@@ -275,6 +370,11 @@ def _more(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
             if i < len(args) and _is_scalar(args[i]):
                 continue  # behind the scalars
             yield "factor", f"the factor {f} is missing", call("mul", *args[:i], new, *args[i:]), False
+    if here.op != "leaf" or not path:
+        for v in offers.scales[:MOST_INSERTED]:
+            scale = call("diag", leaf(v))
+            yield "factor", f"the factor diag({v}) is missing", call("mul", *args, scale), False
+            yield "factor", f"the factor diag({v}) is missing", call("mul", scale, *args), False
     for f in offers.entry_factors[:MOST_INSERTED]:
         for i, a in enumerate(args):
             if _may_be(shape_of(a), f.shape):

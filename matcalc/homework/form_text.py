@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from matcalc.homework.forms import SIGNS, Form, applied
-from matcalc.language.named_loss import function_of
-from matcalc.language.terms import Term
+import re
 
-__all__ = ["text_of"]
+from matcalc.homework.forms import SIGNS, Form, applied, at
+from matcalc.language.named_loss import function_of
+from matcalc.language.terms import Path, Term
+
+__all__ = ["index_letter", "text_of", "with_indices"]
+
+BOUND = re.compile(r"#(\d+)")
 
 
 def text_of(form: Form) -> str:
@@ -65,6 +69,10 @@ def _call_text(form: Form) -> str:
         if form.op == "grad" and len(form.args) > 1:
             return f"grad_{form.data[1] + 1}({name})({inner})"
         return f"{form.op}({name}, {inner})"
+    if form.op == "sumover":
+        low, high = form.data
+        letter = index_letter(form)
+        return f"sum({letter} in {low}..{high}, {inner.replace('#0', letter)})"
     if form.op == "unvec":
         return f"unvec({inner}, {form.data[0]}, {form.data[1]})"
     if form.op in ("softmax", "logsumexp") and form.data is not None:
@@ -72,3 +80,19 @@ def _call_text(form: Form) -> str:
     name, order = applied(form)
     primes = "'" * order
     return f"{name}{primes}({inner})"
+
+
+# ------------------------------------------------------------------------------ bound indices
+def index_letter(form: Form) -> str:
+    """The letter of the index of a sum, as the printing of terms chooses it: n for one that runs up to N."""
+    high = str(form.data[1])
+    return high.lower() if len(high) == 1 and high.isupper() else "i"
+
+
+def with_indices(text: str, form: Form, path: Path) -> str:
+    """The text of a part of a form with letters for the indices of the sums around it."""
+    if "#" not in text:
+        return text
+    around = [at(form, path[:i]) for i in range(len(path), -1, -1)]
+    letters = [index_letter(f) for f in around if f.op == "sumover"]
+    return BOUND.sub(lambda m: letters[int(m[1])] if int(m[1]) < len(letters) else m[0], text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 
 from matcalc.errors import Span
@@ -86,6 +87,11 @@ def _power(node: Node, inner: Inner, names: Names) -> Form:
 
 def _call(node: Node, inner: Inner, names: Names) -> Form:
     name, order = node.data
+    if name in ("max", "maximum") and len(node.args) == 2 and not order:
+        parts = [inner(a) for a in node.args]
+        rest = [p for p in parts if form_of_number(p) != 0]
+        if len(rest) == 1:
+            return Form("fn", (rest[0],), ("relu", 0))
     if name in ("grad", "jac", "hess") and node.args[0].kind != "name":
         return leaf(node)
     known = ALIASES.get(name, name)
@@ -103,6 +109,20 @@ def _call(node: Node, inner: Inner, names: Names) -> Form:
     return Form("word", tuple(inner(a) for a in node.args), (name, order))
 
 
+def _compare(node: Node, inner: Inner, names: Names) -> Form:
+    if node.data not in ("<", ">"):
+        return leaf(node)
+    a, b = (inner(n) for n in (node.args if node.data == ">" else node.args[::-1]))
+    zero = form_of_number(b) == 0
+    return Form("fn", (a if zero else call("add", a, call("neg", b)),), ("step", 0))
+
+
+def form_of_number(form: Form) -> Fraction | None:
+    """The number that a form is."""
+    item = form.item
+    return Fraction(item.data) if isinstance(item, Term) and item.op == "num" else None
+
+
 def _norm(node: Node, inner: Inner, names: Names) -> Form:
     return Form({"1": "norm1", "F": "normF"}.get(node.data, "norm2"), (inner(node.args[0]),))
 
@@ -116,6 +136,7 @@ _TREES: dict[str, Callable[[Node, Inner, Names], Form]] = {
     "pow": _power,
     "transpose": lambda node, inner, names: call("transpose", inner(node.args[0])),
     "call": _call,
+    "compare": _compare,
     "norm": _norm,
 }
 

@@ -74,7 +74,7 @@ def call(op: str, *args: Form, data: Any = None) -> Form:
 @lru_cache(maxsize=4096)
 def form_of(t: Term) -> Form:
     """The form of a term."""
-    if not t.args or t.op in ("sumover", "prod", "stack"):
+    if not t.args or t.op in ("prod", "stack"):
         return leaf(t)
     return Form(t.op, tuple(form_of(a) for a in t.args), t.data)
 

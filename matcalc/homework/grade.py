@@ -26,6 +26,7 @@ from matcalc.homework.question import LAYOUTS, UP_TO, Question
 from matcalc.homework.read import Answer, read_answer
 from matcalc.homework.scalars import ratio
 from matcalc.homework.shapes import read_shape
+from matcalc.homework.spreading import spread_answer
 from matcalc.homework.verdict import Counterexample, Finding, Verdict
 from matcalc.language import terms
 from matcalc.language.problem import Problem
@@ -382,6 +383,9 @@ class Judge:
         except (CannotSample, MatcalcError):
             pass
         shape = Finding("shape", answer.error.message + (f": {answer.error.label}" if answer.error.label else ""))
+        meant = spread_answer(answer) if not findings or "ones(" in findings[0].message else None
+        if meant is not None:
+            return self._spread(answer, meant, shape, reason)
         if not findings:
             return self.verdict(
                 "unreadable", answer.text, message=reason, diagnosis=[shape], counterexample=clash(answer.error)
@@ -394,6 +398,22 @@ class Judge:
             diagnosis=[*findings, shape],
             counterexample=clash(answer.error),
             notes=answer.notes,
+        )
+
+    def _spread(self, answer: Answer, meant: Answer, shape: Finding, reason: str) -> Verdict:
+        """A number added to a vector is no statement: what it may mean is told, and is not held against it."""
+        assert answer.error is not None
+        verdict = self.judge(meant)
+        hint = [f for f in verdict.diagnosis if f.answer and f.kind != "shape"]
+        if verdict.status == "correct":
+            text = str(meant.term)
+            hint = [Finding("shape", f"would be correct if written {text}: a number is added to every entry", text)]
+        return self.verdict(
+            "unreadable",
+            answer.text,
+            message=reason,
+            diagnosis=[*hint, shape],
+            counterexample=clash(answer.error),
         )
 
     def _shape_only(self, text: str, given: tuple[str, str]) -> Verdict:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 
-from matcalc.errors import MatcalcError, ShapeError
+from matcalc.errors import MatcalcError, ShapeError, Span
 from matcalc.homework.forms import Form, call, form_of, leaf
 from matcalc.homework.meaning import Context
 from matcalc.homework.read import Answer, Piece
@@ -19,6 +19,7 @@ from matcalc.interop.numpy_code import read_numpy
 from matcalc.language import terms
 from matcalc.language.dims import Shape
 from matcalc.language.functions import ALIASES, FUNCTIONS
+from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
 
 __all__ = ["numpy_answers"]
@@ -27,20 +28,45 @@ MODULES = frozenset(("np", "numpy", "linalg"))
 OPERATIONS = {"trace": "tr", "inv": "inv", "det": "det", "diag": "diag", "maximum": "", "transpose": "transpose"}
 
 
-def numpy_answers(code: str, context: Context, wrt: Sequence[str], shape: Shape | None) -> dict[str, Answer]:
-    """The answers that code gives, by variable ('' where there is one). Raises ParseError for what cannot be read."""
+def numpy_answers(
+    code: str, context: Context, wrt: Sequence[str], shape: Shape | None, shift: str = ""
+) -> dict[str, Answer]:
+    """The answers that code gives, by variable ('' where there is one). Raises ParseError for what cannot be read.
+
+    ``shift``: what the largest entry of an array is read as.
+    """
     try:
-        found = read_numpy(code, context.problem, wrt, shape=shape)
+        found = read_numpy(code, context.problem, wrt, shape=shape, shift=shift)
     except ShapeError as error:
         form = _form(code, context)
         if form is None:
-            raise
-        return {"": Answer(code, (Piece(None, form),), context, None, error, shape)}
+            form = leaf(Node("name", Span(0, 0), data="…"))  # nothing but the code itself can be changed
+        reread = _reader(context, wrt, shape, "", shift)
+        return {"": Answer(code, (Piece(None, form),), context, None, error, shape, reread=reread)}
     notes = (*found.notes, *(f.message for f in found.findings))
     return {
-        name: Answer(code, (Piece(None, form_of(t), t),), context, context.written_out(t), None, shape, notes)
+        name: Answer(
+            code,
+            (Piece(None, form_of(t), t),),
+            context,
+            context.written_out(t),
+            None,
+            shape,
+            notes,
+            _reader(context, wrt, shape, name, shift),
+        )
         for name, t in found.terms.items()
     }
+
+
+def _reader(context: Context, wrt: Sequence[str], shape: Shape | None, name: str, shift: str) -> Callable[[str], Term]:
+    """Reads other code in the place of an answer's."""
+
+    def reread(code: str) -> Term:
+        found = read_numpy(code, context.problem, wrt, shape=shape, shift=shift).terms
+        return context.written_out(found[name] if name in found else next(iter(found.values())))
+
+    return reread
 
 
 def _form(code: str, context: Context) -> Form | None:

@@ -23,12 +23,13 @@ from matcalc.language.problem import Definition, Problem, Symbol
 from matcalc.language.terms import Path, Term, put, subterms, symbol
 from matcalc.numeric.evaluate import Array
 
-__all__ = ["Variant", "variants"]
+__all__ = ["Variant", "function_variants", "variants"]
 
 HELD = "·held"
 MOST_OCCURRENCES = 8
 MOST_SUBTERMS = 24
 MOST_PAIRS = 15
+FUNCTIONS = frozenset(("fn", "softmax"))
 SCALING = frozenset(("mul", "div", "neg", "add"))
 
 
@@ -63,7 +64,7 @@ class Variant:
             own = found.reshape(place.values[question.wrt].shape, order="F")
             return own.T if question.layout == "numerator" else own
         if question.kind == "slope":
-            found = found.reshape(place.value(self.problem.objective).shape, order="F")
+            found = found.reshape(place.value(question.problem.objective).shape, order="F")
         return found if found.shape == whole.shape else found.T
 
 
@@ -73,6 +74,11 @@ def variants(question: Question) -> list[Variant]:
         return []
     makers = (_summands, _definitions, _uses, _pairs, _occurrences, _subexpressions)
     return [v for make in makers for v in make(question)]
+
+
+def function_variants(question: Question) -> list[Variant]:
+    """The functions whose derivative may be left out."""
+    return [] if question.wrt is None or question.kind == "hessian" else list(_functions(question))
 
 
 def _depends(question: Question) -> set[str]:
@@ -217,7 +223,7 @@ def _paths(t: Term, wanted: Term) -> Iterator[Path]:
         path, here = stack.pop()
         if here is wanted:
             yield path
-        elif here.op not in ("sumover", "prod", "stack"):
+        elif here.op not in ("prod", "stack"):
             stack += [((*path, i), a) for i, a in reversed(list(enumerate(here.args)))]
 
 
@@ -259,4 +265,28 @@ def _subexpressions(question: Question) -> Iterator[Variant]:
                 f"{t} depends on {question.variable} too",
                 _with_symbol(_with_body(problem, user, new), HELD, held),
                 t,
+            )
+
+
+# --------------------------------------------------------------------------------- functions
+def _functions(question: Question) -> Iterator[Variant]:
+    """A function of the way taken for the identity when it was differentiated: its factor in the chain is missing."""
+    varying = _depends(question)
+    problem = question.problem
+    seen: set[Term] = set()
+    for user in (*problem.definitions, None):
+        body = problem.objective if user is None else user.term
+        for t in subterms(body):
+            if t.op not in FUNCTIONS or t in seen or varying.isdisjoint(t.free) or t.tangent or t.is_scalar:
+                continue
+            if t.args[0].shape != t.shape or "#" in "".join(n for d in t.shape for n in d.names()):
+                continue
+            seen.add(t)
+            rest = terms.add(t, terms.neg(t.args[0]))  # held constant: the value of t, the derivative of its argument
+            new = terms.replace(body, {t: terms.add(t.args[0], symbol(HELD, *t.shape))})
+            yield Variant(
+                "factor" if t.op == "fn" else "missing-path",
+                f"the derivative of {t} is left out",
+                _with_symbol(_with_body(problem, user, new), HELD, symbol(HELD, *t.shape)),
+                rest,
             )

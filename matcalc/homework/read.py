@@ -10,7 +10,7 @@ raised.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from matcalc.errors import MatcalcError, ParseError, ShapeError, Span
@@ -50,13 +50,20 @@ class Answer:
     error: MatcalcError | None = None
     shape: Shape | None = None  # that was expected
     notes: tuple[str, ...] = ()
+    reread: Callable[[str], Term] | None = None  # of an answer in code: the term of other code in its place
 
     def edited(self, i: int, form: Form) -> Term:
-        """The whole with another form for one piece. Raises a MatcalcError where it does not fit."""
+        """The whole with another form for one piece (after the last one: for the whole). Raises a MatcalcError where
+        it does not fit."""
+        return build(form, self.reader()) if i == len(self.pieces) else self.edited_pieces({i: form})
+
+    def edited_pieces(self, forms: Mapping[int, Form]) -> Term:
+        """The whole with other forms for some pieces."""
         table: dict[str, Form] = {}
-        out = form
+        out = self.pieces[-1].form
         for k, piece in enumerate(self.pieces):
-            out = inlined(form if k == i else piece.form, table) if table else (form if k == i else piece.form)
+            here = forms.get(k, piece.form)
+            out = inlined(here, table) if table else here
             if piece.name is not None:
                 table[piece.name] = out
         return build(out, self.reader())
@@ -66,11 +73,15 @@ class Answer:
 
     def written(self, i: int, form: str) -> str:
         """The text of the whole with another text for one piece."""
+        return self.written_pieces({i: form})
+
+    def written_pieces(self, forms: Mapping[int, str]) -> str:
+        """The text of the whole with other texts for some pieces."""
         from matcalc.homework.form_text import text_of
 
         lines = []
         for k, piece in enumerate(self.pieces):
-            body = form if k == i else text_of(piece.form)
+            body = forms[k] if k in forms else text_of(piece.form)
             lines.append(body if piece.name is None else f"{piece.name} = {body}")
         return "; ".join(lines)
 

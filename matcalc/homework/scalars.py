@@ -70,8 +70,16 @@ class Scalars:
         ordered = sorted(found, key=lambda t: rank.get(t.op, 2))
         return cls(ordered[:MOST])
 
-    def named(self, ratios: Sequence[tuple[Place, float]]) -> Term | None:
-        """The term that has these values at these places, as a simple number times powers of scalars."""
+    def with_more(self, term: Term) -> Scalars:
+        """These scalars and those of one more term."""
+        more = [t for t in Scalars.of([term]).terms if t not in self.terms and t.op != "div"]
+        return Scalars([*self.terms, *more[: MOST // 2]]) if more else self
+
+    def named(self, ratios: Sequence[tuple[Place, float]], level: int = 2) -> Term | None:
+        """The term that has these values at these places, as a simple number times powers of scalars.
+
+        ``level``: 0 for sizes and names only, 1 for one scalar of any kind, 2 for two of them.
+        """
         if not ratios:
             return None
         fixed = _common([r for _, r in ratios])
@@ -79,13 +87,15 @@ class Scalars:
             return terms.number(fixed)
         if len(ratios) < 2:
             return None
-        table = [(t, values) for t in self.terms if (values := _values(t, ratios)) is not None]
+        offered = [t for t in self.terms if t.op in ("size", "sym")] if level == 0 else self.terms
+        table = [(t, values) for t in offered if (values := _values(t, ratios)) is not None]
         for t, values in table:
             for e in POWERS:
                 made = _named(ratios, [v ** float(e) if v > 0 or isinstance(e, int) else np.nan for v in values])
                 if made is not None:
                     return _product(made, [(t, Fraction(e))])
-        for (t, a), (u, b) in combinations(table[:10], 2):
+        pairs = table[:10] if level > 1 else [(t, v) for t, v in table if t.op in ("size", "sym")][:10]
+        for (t, a), (u, b) in combinations(pairs, 2):
             for e, f in ((-1, -1), (1, 1), (1, -1), (-1, 1)):
                 made = _named(ratios, [x**e * y**f for x, y in zip(a, b, strict=True)])
                 if made is not None:

@@ -5,8 +5,9 @@ Invariant: a finding is taken up only where the changed answer is right at sever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -15,16 +16,18 @@ from matcalc.homework.background import Background
 from matcalc.homework.compare import Place, close, turns
 from matcalc.homework.edits import Edit
 from matcalc.homework.form_building import build, shape_of
-from matcalc.homework.form_text import text_of
+from matcalc.homework.form_text import text_of, with_indices
 from matcalc.homework.forms import Form
+from matcalc.homework.numpy_edits import Rewrite, rewrites
 from matcalc.homework.question import Question
 from matcalc.homework.read import Answer, place_of
+from matcalc.homework.scalars import Scalars
 from matcalc.homework.verdict import Finding
 from matcalc.language.terms import Path, Term
 from matcalc.numeric.evaluate import Array
 from matcalc.numeric.sample import CannotSample
 
-__all__ = ["MOST_FINDINGS", "Search", "plain", "sentence"]
+__all__ = ["MOST_FINDINGS", "Search", "Stage", "plain", "sentence"]
 
 CONFIRMING = 4  # further points
 MOST_EDITS = 1_500  # of a well-shaped answer
@@ -33,7 +36,7 @@ MOST_FINDINGS = 3
 CHEAP = 50  # evaluations of a body under a sum that cost little
 
 
-@dataclass(slots=True)
+@dataclass
 class Search:
     """One wrong answer. ``value`` is None where its shapes do not fit."""
 
@@ -45,6 +48,7 @@ class Search:
     seen: set[Term] = field(default_factory=set)
     tried: int = 0
     candidates: list[tuple[Edit, int, Term]] = field(default_factory=list)  # well-shaped changes that are still wrong
+    deferred: list[tuple[Edit, str, int]] = field(default_factory=list)  # right in another convention only
 
     @property
     def question(self) -> Question:
@@ -53,6 +57,12 @@ class Search:
     @property
     def targets(self) -> list[tuple[str | None, Array]]:
         return self.question.expectations(self.place)
+
+    @cached_property
+    def scalars(self) -> Scalars:
+        """The numbers that a factor is named by: those of the problem, then those of the answer."""
+        own = self.background.scalars
+        return own if self.answer.term is None else own.with_more(self.answer.term)
 
     @property
     def last(self) -> int:
@@ -95,6 +105,13 @@ class Search:
             compared += 1
         return compared > 0
 
+    def value_of(self, term: Term) -> Array | None:
+        """The value of a term at the first point; None where it has none."""
+        try:
+            return self.place.value(term)
+        except MatcalcError:
+            return None
+
     def hit(self, value: Array) -> Iterator[str | None]:
         """The conventions in which a value at the first point is right."""
         for name, expected in self.targets:
@@ -117,7 +134,7 @@ class Search:
         message = f"would be correct if written {text}: {says}" if says else f"would be correct if written {text}"
         span = (
             place_of(edit.before, self.answer.pieces[piece].source)
-            if edit is not None and edit.before is not None
+            if edit is not None and edit.before is not None and piece < len(self.answer.pieces)
             else None
         )
         if all(f.answer != text for f in self.findings):
@@ -128,17 +145,56 @@ class Search:
         """Try changes of one piece; those that fit go into the findings."""
         limit = self.limit
         good: list[tuple[Edit, str]] = []
+        shape = self.targets[0][1].shape
         for edit in edits:
             if self.tried >= limit:
                 break
             term = self._built(edit, piece)
             if term is None:
                 continue
-            if self.right(term)[0]:
+            fits, convention = self.right(term)
+            if fits and _is_turned(convention) and self.value is not None and self.value.shape == shape:
+                self.deferred.append((edit, self._text(edit, piece, term), piece))
+            elif fits:
                 good.append((edit, self._text(edit, piece, term)))
             else:
                 self.candidates.append((edit, piece, term))
         self._take(good, piece)
+
+    def try_forms(self, kind: str, says: str, forms: Mapping[int, Form]) -> None:
+        """Try other forms for several pieces at once."""
+        self.tried += 1
+        try:
+            term = self.answer.edited_pieces(forms)
+        except MatcalcError:
+            return
+        if self.right(term)[0]:
+            self.found(kind, says, self.answer.written_pieces({i: text_of(f) for i, f in forms.items()}))
+
+    def take_deferred(self) -> None:
+        """Take up the first of the changes that fit in another convention than the one asked for."""
+        for edit, text, piece in self.deferred[:1]:
+            self._take([(edit, text)], piece)
+
+    def try_code(self, kinds: Sequence[str]) -> None:
+        """Try changes of an answer in code; those that fit go into the findings."""
+        if self.answer.reread is None:
+            return
+        for r in self.rewrites:
+            if r.kind not in kinds or len(self.findings) >= MOST_FINDINGS:
+                continue
+            try:
+                term = self.answer.reread(r.code)
+            except MatcalcError:
+                continue
+            if term is not self.answer.term and self.right(term)[0]:
+                message = f"would be correct with {r.after} in place of {r.before}: {r.says}"
+                self.findings.append(Finding(r.kind, message, r.code, r.span))
+
+    @cached_property
+    def rewrites(self) -> list[Rewrite]:
+        """The changes of an answer in code."""
+        return list(rewrites(self.answer.text))
 
     def _take(self, good: list[tuple[Edit, str]], piece: int) -> None:
         """Take up the plainest changes, one for each place."""
@@ -162,7 +218,7 @@ class Search:
         return term
 
     def _text(self, edit: Edit, piece: int, term: Term) -> str:
-        if len(self.answer.pieces) == 1:
+        if len(self.answer.pieces) == 1 or piece == len(self.answer.pieces):
             return str(term)
         return self.answer.written(piece, text_of(edit.form))
 
@@ -172,11 +228,20 @@ class Search:
             yield i, self.answer.pieces[i].form
 
 
+Stage = Callable[[Search], None]
+
+
+def _is_turned(convention: str | None) -> bool:
+    """Whether a convention is about layout only: not what an answer in the layout that was asked for is meant in."""
+    return convention is not None and convention.startswith(("transpose", "row"))
+
+
 def sentence(edit: Edit) -> str:
     """What a change is, with what it changes."""
+    says = edit.says
     if edit.before is not None and edit.after is not None:
-        return f"{edit.says} ({plain(edit.after)} in place of {plain(edit.before)})"
-    return edit.says
+        says = f"{says} ({plain(edit.after)} in place of {plain(edit.before)})"
+    return with_indices(says, edit.form, edit.path)
 
 
 def plain(form: Form) -> str:

@@ -88,6 +88,7 @@ class Source:
     code: str
     findings: dict[tuple[str, Span], Finding] = field(default_factory=dict)
     span: Span = START
+    shift: str = ""  # what the largest entry is read as: "zero", "mean", or not at all
 
     def found(self, kind: str, message: str) -> None:
         self.findings.setdefault((kind, self.span), Finding(kind, message, self.span))

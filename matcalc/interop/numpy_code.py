@@ -27,7 +27,7 @@ from matcalc.language.dims import Shape
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term
 
-__all__ = ["NumpyAnswer", "is_numpy", "read_numpy"]
+__all__ = ["NumpyAnswer", "is_numpy", "parsed_code", "read_numpy"]
 
 Vectors = Literal["auto", "1-D", "2-D"]
 MAX_LENGTH = 20_000
@@ -69,21 +69,23 @@ def read_numpy(
     shape: Shape | None = None,
     extra: Mapping[str, Term] | None = None,
     vectors: Vectors = "auto",
+    shift: str = "",
 ) -> NumpyAnswer:
     """The terms that code computes, against the names of a problem.
 
     ``wrt``: the variables that answers are for, where there are several; ``shape``: the expected shape, which decides
-    between vectors of one axis and columns; ``extra``: names that stand for further terms.  Raises ParseError or
+    between vectors of one axis and columns; ``extra``: names that stand for further terms; ``shift``: what the largest
+    entry of an array is read as.  Raises ParseError or
     ShapeError with the place in the code.
     """
-    tree = _parsed(code)
+    tree = parsed_code(code)
     if vectors != "auto":
-        return _read(code, tree, problem, wrt, extra, vectors)
+        return _read(code, tree, problem, wrt, extra, vectors, shift)
     first: MatcalcError | None = None
     fallback: NumpyAnswer | None = None
     for mode in ("1-D", "2-D"):
         try:
-            answer = _read(code, tree, problem, wrt, extra, mode)
+            answer = _read(code, tree, problem, wrt, extra, mode, shift)
         except (ParseError, ShapeError) as error:
             first = first or error
             continue
@@ -97,7 +99,7 @@ def read_numpy(
 
 
 # --------------------------------------------------------------------- the tree
-def _parsed(code: str) -> tuple[ast.Module, int]:
+def parsed_code(code: str) -> tuple[ast.Module, int]:
     """Python's tree, and by how much the code is indented."""
     if len(code) > MAX_LENGTH:
         raise ParseError(f"the code is too long: {len(code)} characters, at most {MAX_LENGTH} are read")
@@ -150,10 +152,11 @@ def _read(
     wrt: Sequence[str],
     extra: Mapping[str, Term] | None,
     vectors: str,
+    shift: str,
 ) -> NumpyAnswer:
     tree, indent = parsed
     known = KnownNames(problem, extra or {}, vectors == "2-D")
-    reader = CodeReader(Source(code), known, Places(code, indent))
+    reader = CodeReader(Source(code, shift=shift), known, Places(code, indent))
     result = reader.program(tree)
     findings = tuple(reader.source.findings.values())
     found = _by_variable(reader, result, tuple(wrt) or problem.wrt)

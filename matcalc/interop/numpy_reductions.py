@@ -1,10 +1,12 @@
 """NumPy's sums, means, norms and softmax along axes, as terms.
 
-The largest entry is no term; ``softmax`` and ``logsumexp`` need none.
+The largest entry is no term; ``softmax`` and ``logsumexp`` need none.  Code that subtracts it before it takes exponents
+is read with another number in its place, twice: where both give the same, it does not matter.
 """
 
 from __future__ import annotations
 
+from matcalc.errors import ParseError
 from matcalc.interop.numpy_arguments import Arguments
 from matcalc.interop.numpy_arrays import (
     Source,
@@ -25,6 +27,7 @@ from matcalc.language.dims import ONE
 from matcalc.language.ops import COLWISE, ROWWISE
 
 __all__ = [
+    "LargestEntry",
     "deviation",
     "extreme",
     "logsumexp",
@@ -65,10 +68,22 @@ def deviation(a: Arguments) -> Value:
     return applied("sqrt", variance(a))
 
 
+class LargestEntry(ParseError):
+    """The largest entry of an array, which is no term."""
+
+
 def extreme(a: Arguments) -> Value:
-    raise a.source.unread(
+    """Not read, but for the largest entry in the place of which any number would do: ``exp(z - max(z))``."""
+    s = a.source
+    if s.shift and a.name in ("max", "amax"):
+        a.allow(2, "axis", "keepdims")
+        return number(terms.number(0)) if s.shift == "zero" else _average(s, a.array(0), a.axis(), a.keep)
+    error = LargestEntry if a.name in ("max", "amax") else ParseError
+    raise error(
         f"{a.name} over the entries of an array is not part of the language",
-        "softmax(x) and logsumexp(x) need no shift by the largest entry here",
+        span=s.span,
+        source=s.code,
+        hint="softmax(x) and logsumexp(x) need no shift by the largest entry here",
     )
 
 
