@@ -39,7 +39,9 @@ def test_the_examiner_agrees(key: str) -> None:
         found = outcome(verdict)
         if found not in said.split("|"):
             wrong.append((answer, said, found, [f.message for f in verdict.diagnosis]))
-        offered = [f for f in verdict.diagnosis if verdict.status == "wrong" and f.message.startswith("would be correct")]
+        offered = [
+            f for f in verdict.diagnosis if verdict.status == "wrong" and f.message.startswith("would be correct")
+        ]
         for finding in offered[:1]:
             if finding.answer:  # what is offered is right indeed
                 again = checked_text(judge(key), finding.answer)
