@@ -9,7 +9,7 @@ import pytest
 from random_terms import random_shape, random_term, values_for
 
 from matcalc.language.elaborate import parse_problem
-from matcalc.language.terms import Term, subterms, transpose
+from matcalc.language.terms import Term, differential, subterms, transpose
 from matcalc.numeric.evaluate import evaluate
 from matcalc.rewriting.normal import Normalizer, equal, normal_form
 
@@ -147,3 +147,8 @@ def test_a_sum_of_outer_products_is_symmetric() -> None:
     assert equal(p.objective, transpose(p.objective), p.facts) is True
     q = parse_problem("x[n]: p; y[n]: p; sum(n in 1..N, x[n]*y[n]')")
     assert equal(q.objective, transpose(q.objective), q.facts) is not True
+
+
+def test_the_differential_of_a_transpose_ends() -> None:
+    x = term("x")[0]
+    assert equal(differential(transpose(x)), transpose(differential(x))) is True

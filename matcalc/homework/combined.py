@@ -16,9 +16,11 @@ from matcalc.homework.edits import Edit, edits_everywhere, linear, slips_of
 from matcalc.homework.form_building import build
 from matcalc.homework.form_text import text_of
 from matcalc.homework.forms import Form, at, call, form_of, leaf, put, with_args
+from matcalc.homework.read import Answer, Piece
 from matcalc.homework.scalars import ratio
 from matcalc.homework.search import Search, Stage, sentence
-from matcalc.homework.stages import factor_of, has_value
+from matcalc.homework.stages import factor_of, has_value, summand_off
+from matcalc.homework.verdict import Finding
 from matcalc.homework.writing import about_factor, multiplied, turned
 from matcalc.language import terms
 from matcalc.language.syntax import parse_tree
@@ -27,6 +29,7 @@ from matcalc.numeric.evaluate import Array
 
 __all__ = [
     "everywhere",
+    "misfit_and_more",
     "resized",
     "summand_exchanged",
     "turned_in_statements",
@@ -37,6 +40,7 @@ __all__ = [
 
 IDENTITY = parse_tree("I")
 MOST_SEVERAL = 200  # choices of changes in several statements
+MOST_MISFITS = 40  # slips that make the shapes fit and are looked at further
 MOST_TURNED = 24  # slips that are tried in pairs
 LARGEST_WHOLE = 300  # nodes of an answer in several statements that is changed as a whole
 
@@ -103,6 +107,25 @@ def two_changes(s: Search) -> None:
         if second is not None:
             says, whole = second
             s.found(edit.kind, f"{sentence(edit)}; and {says}", str(whole), edit)
+
+
+def misfit_and_more(s: Search) -> None:
+    """A slip that makes the shapes fit, and besides a wrong or missing summand."""
+    if s.value is not None:
+        return
+    for edit, _, term in s.candidates[:MOST_MISFITS]:
+        value = s.value_of(term)
+        if value is None or value.shape != s.targets[0][1].shape or edit.kind not in ("transpose", "order", "hadamard"):
+            continue
+        form = form_of(term)
+        meant = Answer(s.answer.text, (Piece(None, form, term),), s.answer.context, term, None, s.answer.shape)
+        rest = Search(s.background, meant, s.place, value)
+        summand_off(rest)
+        if rest.findings:
+            found = rest.findings[0]
+            message = f"{found.message}; and {sentence(edit)}"
+            s.findings.append(Finding(edit.kind, message, found.answer))
+            return
 
 
 def _second_change(s: Search, term: Term, value: Array, expected: Array) -> tuple[str, Term] | None:

@@ -15,12 +15,14 @@ import numpy as np
 
 from matcalc.errors import MatcalcError
 from matcalc.homework.compare import Ground, Place, close
-from matcalc.homework.derived import Derived, jacobian_at
+from matcalc.homework.derived import Derived, jacobian_at, written_out
 from matcalc.homework.meaning import Context
-from matcalc.language.problem import Definition, Problem
-from matcalc.language.terms import Term, differential, inner, make, mul, symbol
+from matcalc.language.dims import ONE
+from matcalc.language.problem import Definition, Problem, Symbol
+from matcalc.language.terms import Term, add, differential, inner, make, mul, neg, symbol
 from matcalc.numeric.evaluate import Array
 from matcalc.numeric.sample import CannotSample
+from matcalc.numeric.statements import with_statements
 
 __all__ = ["Wrong", "follows", "same_value"]
 
@@ -51,6 +53,24 @@ def same_value(ground: Ground, a: Term, b: Term) -> bool:
             return False
         compared += 1
     return compared > 0
+
+
+def solves(ground: Ground, equation: Term, name: str, value: Term) -> bool | None:
+    """Whether an expression is zero where a variable has a value; None where neither can be said."""
+    compared = 0
+    for place in _places(ground):
+        try:
+            moved = replace(place.point, values={**place.values, name: place.value(value)})
+            there = Place(ground.problem, with_statements(ground.problem, moved), ground.derived, ground.varying)
+            residual, largest = there.value(equation), there.largest(equation)
+        except MatcalcError:
+            return None
+        if not np.all(np.isfinite(residual)):
+            continue
+        if float(np.max(np.abs(residual), initial=0.0)) > 1e-6 * max(largest, 1e-9):
+            return False
+        compared += 1
+    return True if compared else None
 
 
 def _places(ground: Ground) -> Iterator[Place]:
@@ -85,6 +105,15 @@ def _follows(wrong: Wrong, head: Term, term: Term, problem: Problem, context: Co
             return _derivative(wrong.written, now.by, term, ground)
         if now.kind == then.kind == "gradient" and now.by is not then.by:
             return _carried(wrong.written, then.by, now.by, term, ground)
+    if now is not None and now.by.op == "sym" and now.kind != "hessian":
+        body = written_out(now.body, {d.symbol: d.term for d in problem.definitions})
+        stacked = wrong.head.args[0] if wrong.head.op == "vec" else wrong.head
+        if written_out(stacked, {d.symbol: d.term for d in problem.definitions}) is body:
+            return _derivative(wrong.written, now.by, term, ground)
+    if (then is not None and then.kind in ("gradient", "jacobian")) or wrong.head.op == "d":
+        local = _local(wrong, then, problem)
+        if local is not None:
+            return _through(local, head, term, problem, context, wrong, seed)
     if wrong.head.op == "sym" and any(d.symbol is wrong.head for d in problem.definitions):
         return _redefined(wrong, head, term, problem, context, seed)
     return False
@@ -146,3 +175,83 @@ def _redefined(wrong: Wrong, head: Term, term: Term, problem: Problem, context: 
     )
     other = replace(problem, statements=changed)
     return same_value(Ground(other, seed, wrong.varying, context.derived), head, term)
+
+
+# --------------------------------------------------------- a wrong derivative inside a chain of them
+@dataclass(frozen=True, slots=True)
+class _Local:
+    """A definition whose derivative was got wrong. ``by``: the name it was differentiated by; None: a differential."""
+
+    name: str
+    by: Term | None
+
+
+def _local(wrong: Wrong, then: Derived | None, problem: Problem) -> _Local | None:
+    """The definition that a wrong derivative or differential is of."""
+    bodies = {
+        d.symbol: written_out(d.term, {x.symbol: x.term for x in problem.definitions}) for d in problem.definitions
+    }
+    body = wrong.head.args[0] if wrong.head.op == "d" else then.body if then is not None else None
+    if body is None:
+        return None
+    whole = written_out(body, {x.symbol: x.term for x in problem.definitions})
+    name = next((s.data for s, b in bodies.items() if b is whole), None)
+    if name is None:
+        return None
+    if wrong.head.op == "d":
+        return _Local(name, None)
+    assert then is not None
+    vectors = then.by.op == "sym" and then.by.shape.cols is ONE and body.shape.cols is ONE
+    return _Local(name, then.by) if vectors else None
+
+
+def _through(
+    local: _Local, head: Term, term: Term, problem: Problem, context: Context, wrong: Wrong, seed: int
+) -> bool:
+    """Whether a line is right where the definition has the (wrong) derivative that was written."""
+    ground = Ground(problem, seed, wrong.varying, context.derived)
+    compared = 0
+    for place in _places(ground):
+        written = place.value(wrong.written)
+        there = _differential_held(local, place, written) if local.by is None else _linear(local, place, written)
+        if there is None or not close(there.value(head), place.value(term)):
+            return False
+        compared += 1
+    return compared > 0
+
+
+def _differential_held(local: _Local, place: Place, written: Array) -> Place | None:
+    """The place where the definition is a variable of its own, with the differential that was written."""
+    problem = place.problem
+    definition = next(d for d in problem.definitions if d.name == local.name)
+    value = place.value(definition.symbol)
+    if value.shape != written.shape:
+        return None
+    kept = tuple(s for s in problem.statements if not (isinstance(s, Definition) and s.name == local.name))
+    symbols = {**problem.symbols, local.name: Symbol(local.name, definition.term.shape)}
+    values = {**place.values, local.name: value}
+    tangents = {**place.tangents, local.name: written}
+    changed = replace(problem, statements=kept, symbols=symbols)
+    return Place(changed, replace(place.point, values=values, tangents=tangents), place.derived, place.varying)
+
+
+def _linear(local: _Local, place: Place, written: Array) -> Place | None:
+    """The place where the definition has its value, and as its derivative the one that was written."""
+    assert local.by is not None
+    problem = place.problem
+    definition = next(d for d in problem.definitions if d.name == local.name)
+    value, at = place.value(definition.symbol), place.value(local.by)
+    slope = written if written.shape == (value.size, at.size) else written.T
+    if slope.shape != (value.size, at.size):
+        return None
+    names = [f"{CARRIED}{i}" for i in range(3)]
+    rows, cols = definition.term.shape.rows, local.by.shape.rows
+    held, matrix, start = symbol(names[0], rows, ONE), symbol(names[1], rows, cols), symbol(names[2], cols, ONE)
+    body = add(held, mul(matrix, add(local.by, neg(start))))
+    statements = tuple(
+        Definition(s.name, body, s.span) if isinstance(s, Definition) and s.name == local.name else s
+        for s in problem.statements
+    )
+    values = {**place.values, names[0]: value, names[1]: slope, names[2]: at}
+    changed = replace(problem, statements=statements)
+    return Place(changed, replace(place.point, values=values), place.derived, place.varying)

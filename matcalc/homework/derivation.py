@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 
 from matcalc.errors import MatcalcError, ParseError, ShapeError, Span
 from matcalc.homework.compare import Ground
-from matcalc.homework.consequence import Wrong, follows, same_value
+from matcalc.homework.consequence import Wrong, follows, same_value, solves
 from matcalc.homework.form_trees import form_of_tree
 from matcalc.homework.forms import form_of
 from matcalc.homework.grade import Judge, Strictness
 from matcalc.homework.meaning import LOSSES, Context, unreadable
-from matcalc.homework.posing import NAME, is_differential_name, pose
+from matcalc.homework.posing import NAME, is_differential_name, names_in, pose
 from matcalc.homework.question import Question
 from matcalc.homework.read import Answer, Piece, inlined
 from matcalc.homework.statements import Line, Side
@@ -29,7 +29,7 @@ from matcalc.homework.verdict import Finding, Judged, Verdict
 from matcalc.language import terms
 from matcalc.language.problem import Problem
 from matcalc.language.syntax import parse_tree
-from matcalc.language.terms import Term
+from matcalc.language.terms import Term, differential
 from matcalc.numeric.certify import Certificate
 
 __all__ = ["judge_lines"]
@@ -83,6 +83,7 @@ class Course:
     hint: Term | None = None  # the last right side of the chain
     varying: tuple[str, ...] = ()
     posed: bool = False  # an equation was set, after which equations are conditions
+    equation: Term | None = None  # what was set to zero
     wrong: list[Wrong] = field(default_factory=list)
     results: list[Judged] = field(default_factory=list)
     by_second: set[int] = field(default_factory=set)  # results that were found by a second side
@@ -181,6 +182,9 @@ class Course:
             return False
         return self.context.variable(name) is None
 
+    def _is_variable(self, name: str) -> bool:
+        return name in self.problem.symbols or any(d.name == name for d in self.problem.definitions)
+
     def _names(self) -> list[str]:
         return [
             *self.problem.symbols,
@@ -226,8 +230,15 @@ class Course:
             try:
                 out.append(self._read(side))
             except MatcalcError:
-                continue
+                out += self._differentials(side)
         return out
+
+    def _differentials(self, side: Side) -> list[Term]:
+        """The differentials in a side that cannot be read, by their names."""
+        if side.error is not None:
+            return []
+        found = [n[1:] for n in names_in(side.words) if n[:1] == "d" and self.context.variable(n) is None]
+        return [differential(self.problem.variable(n)) for n in found if self._is_variable(n)]
 
     # -------------------------------------------------------------------------------- sides
     def _read(self, side: Side) -> Term:
@@ -264,6 +275,8 @@ class Course:
             self.head = self.before
         if answer.term in ZERO and self.head not in ZERO:
             return self._condition(line, side, answer)
+        if self._is_free(self.head) and answer.term is not None and answer.term is not self.head:
+            return self._solution(line, side, answer.term)
         verdict = self._verdict(answer)
         if self.second is not None and verdict.status != "correct" and not _explained(verdict):
             verdict = self._against_second(answer, verdict)
@@ -281,12 +294,39 @@ class Course:
 
     def _condition(self, line: Line, side: Side, answer: Answer) -> Judged:
         """``... = 0`` is a condition unless the left side is 0 indeed."""
+        assert self.head is not None
+        if not self.head.is_scalar:
+            zeros = terms.zeros(*self.head.shape)
+            answer = replace(answer, term=zeros, pieces=(Piece(None, form_of(zeros), zeros),))
         verdict = self._verdict(answer)
         if verdict.status == "correct":
             return self._marked(line, side, answer, verdict)
         self.posed = True
+        self.equation = self.head
         self.before = None
         return self._judged(line, "remark", "an equation that is set, not one that holds")
+
+    def _is_free(self, head: Term) -> bool:
+        """Whether a left side is a variable of the problem, of which nothing is said but its shape."""
+        return head.op == "sym" and head.data in self.problem.symbols and head.data not in self.context.derived
+
+    def _solution(self, line: Line, side: Side, value: Term) -> Judged:
+        """A value for a variable: right where it solves the equation that was set, else a condition."""
+        assert self.head is not None
+        self.before = None
+        if self.equation is None or self.head.data in value.free or self.head.shape != value.shape:
+            return self._judged(line, "remark", "a condition on a variable, not an equation that holds")
+        ground = Ground(self.problem, self.seed, (), self.context.derived)
+        solved = solves(ground, self.equation, self.head.data, value)
+        if solved is None:
+            return self._judged(line, "undecided", "whether this solves the equation that was set is not known")
+        if solved:
+            return self._judged(line, "right", "solves the equation that was set")
+        span = side.place(Span(side.start, side.stop))
+        finding = Finding("other", f"this does not solve {self.equation} = 0")
+        if self.first is None:
+            self.first = Verdict("wrong", diagnosis=[finding], asked=self.head.data)
+        return self._judged(line, "wrong", findings=(finding,), span=span)
 
     def _verdict(self, answer: Answer) -> Verdict:
         try:
@@ -302,7 +342,7 @@ class Course:
         if made is not None:
             return made
         d = self.context.derived.get(head.data) if head.op == "sym" else None
-        if d is not None and d.by.op == "sym" and d.kind != "hessian":
+        if d is not None and d.by.op == "sym" and d.kind != "hessian" and self._is_variable(d.by.data):
             asked = replace(self.problem, objective=d.body)
             question = Question(asked, d.by.data, 1, self.layout, self.structure, self.seed, self.context.derived)
             self.judges[head] = made = Judge(question, self.strictness, self.explains)

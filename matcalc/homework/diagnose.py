@@ -14,6 +14,7 @@ from matcalc.homework.assumptions import is_likely, saving
 from matcalc.homework.background import Background
 from matcalc.homework.combined import (
     everywhere,
+    misfit_and_more,
     resized,
     summand_exchanged,
     turned_in_statements,
@@ -83,6 +84,7 @@ STAGES = (
     two_changes,
     two_places,
     two_misfits,
+    misfit_and_more,
     resized,
     summand_exchanged,
 )

@@ -223,7 +223,8 @@ class Judge:
             if several:
                 expected = min(several, key=lambda v: float(np.max(np.abs(v - given), initial=0.0)))
             exact = q.is_exact(place) and place.is_exact(term)
-            return given, expected, ROUNDING * place.largest(term), exact
+            largest = place.largest(term) if q.wrt is not None else max(place.largest(term), place.largest(q.target))
+            return given, expected, ROUNDING * largest, exact
 
         return agreement(q.ground, values)
 

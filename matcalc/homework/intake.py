@@ -5,6 +5,7 @@ Invariant: every place in the plain text knows where it came from, so that an er
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,12 @@ __all__ = ["FORMS", "Intake", "answer_text", "gradients_as_rows", "lines_of", "l
 
 FORMS = ("auto", "plain", "latex", "numpy")
 Place = Callable[[Span], Span]
+# f(x) = ... at the beginning of a line or formula
+INNER = r"(?:\\(?:mathbf|boldsymbol|bm|vec)\s*)?(?:\{?\\?[A-Za-z]+\}?)"
+DEFINED = re.compile(
+    rf"(?:^|[$\n&\[]|\\\\|\}})\s*(?P<name>[A-Za-z])\s*(?:\\left)?\(\s*"
+    rf"(?P<inner>{INNER}(?:\s*,\s*{INNER})*)\s*(?:\\right)?\)\s*&?\s*:?=(?!=)"
+)
 EQUALITIES = frozenset(("", "=", "approx", ":=", "gets"))
 
 
@@ -108,12 +115,22 @@ def lines_of(text: str | Sequence[str], problem: Problem | None, form: str = "au
 
 def latex_lines(text: str, problem: Problem | None) -> list[Line]:
     """The lines of a derivation in LaTeX."""
-    chains = read_chains(text, known_of(problem) if problem is not None else None, lines=True)
+    plain = _without_arguments(text)
+    chains = read_chains(plain, known_of(problem) if problem is not None else None, lines=True)
     return [
         line
         for chain in chains
         for line in lines_of_chain(chain, text, lambda span: text.count("\n", 0, span.start) + 1)
     ]
+
+
+def _without_arguments(text: str) -> str:
+    """The text with ``f(x)`` as f, where a line defines ``f(x) = ...``; every character keeps its place."""
+    for match in list(DEFINED.finditer(text)):
+        name, inner = re.escape(match["name"]), re.escape(match["inner"])
+        applied = rf"(?<![A-Za-z\\])({name})(\s*(?:\\left)?\(\s*{inner}\s*(?:\\right)?\))"
+        text = re.sub(applied, lambda m: m[1] + " " * len(m[2]), text)
+    return text
 
 
 def lines_of_chain(

@@ -81,6 +81,8 @@ def pose(lines: Sequence[Line], declare: Iterable[str], wrt: Sequence[str]) -> P
 
 def _seeds(lines: Sequence[Line]) -> Iterator[Seed]:
     defined: set[str] = set()
+    varied: set[str] = set()  # what the lines before take derivatives by
+    mentioned = _mentioned(lines)
     many = 0
     for i, line in enumerate(lines):
         if line.kind not in ("equation", "expression") or line.continues or line.sides[0].error is not None:
@@ -88,13 +90,52 @@ def _seeds(lines: Sequence[Line]) -> Iterator[Seed]:
         left = line.sides[0]
         name = left.words.strip()
         if NAME.fullmatch(name) and line.kind == "equation":
+            if name in varied:
+                continue  # the solution of an equation, not a definition of the variable
             if name not in defined and not is_differential_name(name, defined) and line.sides[1].error is None:
                 defined.add(name)
                 yield Seed(name, line.sides[1].words, i)
             continue
+        varied.update(_varied(line))
         for body in expressions(left, defined):
             many += 1
-            yield Seed(f"{HIDDEN}{many}", body, i)
+            yield Seed(f"{HIDDEN}{many}", _without_differentials(body, mentioned), i)
+
+
+def _mentioned(lines: Sequence[Line]) -> set[str]:
+    """The names in all sides of the lines."""
+    return {n for line in lines for side in line.sides if side.error is None for n in names_in(side.words)}
+
+
+def _varied(line: Line) -> Iterator[str]:
+    """The names that a line takes derivatives by."""
+    for side in line.sides:
+        quotient = QUOTIENT.fullmatch(side.words.strip())
+        if quotient is not None:
+            yield quotient.group(2)
+        try:
+            tree = parse_tree(side.text, side.start, side.stop) if side.error is None else None
+        except MatcalcError:
+            continue
+        for n in tree.walk() if tree is not None else ():
+            if (
+                n.kind == "call"
+                and n.data[0] in ("grad", "jac", "hess")
+                and len(n.args) == 2
+                and n.args[1].kind == "name"
+            ):
+                yield str(n.args[1].data)
+
+
+def _without_differentials(body: str, mentioned: set[str]) -> str:
+    """An expression with X in the place of dX, which has its shape."""
+    try:
+        changed = without_derivatives(
+            parse_tree(body), mentioned - {n for n in mentioned if n[:1] == "d" and n[1:] in mentioned}
+        )
+    except MatcalcError:
+        return body
+    return body if changed is None else write_plain(changed).text
 
 
 def in_order(seeds: list[Seed]) -> list[Seed]:
@@ -203,13 +244,17 @@ def together(seeds: list[Seed], declarations: list[str]) -> tuple[list[Seed], Pr
     except MatcalcError as error:
         first = error
     kept: list[Seed] = []
+    left_out: set[str] = set()  # what stands on these would take them for variables
     problem: Problem | None = None
     for seed in seeds:
-        try:
-            problem = _program([*kept, seed], declarations)
-            kept.append(seed)
-        except MatcalcError:
-            continue
+        if left_out.isdisjoint(names_in(seed.body)):
+            try:
+                problem = _program([*kept, seed], declarations)
+                kept.append(seed)
+                continue
+            except MatcalcError:
+                pass
+        left_out.add(seed.name)
     if problem is None:
         raise first
     return kept, problem
@@ -279,14 +324,12 @@ def _program(seeds: list[Seed], declarations: list[str]) -> Problem:
 
 # -------------------------------------------------------------------------------- the objective
 def _objective(kept: list[Seed], lines: Sequence[Line]) -> str:
-    """The name of what is differentiated: named under a derivative, else the last definition, else the first
-    expression."""
-    names = {s.name for s in kept}
-    for line in lines:
-        for side in line.sides:
-            for name in differentiated(side):
-                if name in names:
-                    return name
+    """The name of what is differentiated: of what is named under a derivative the one that is defined last, else the
+    last definition, else the first expression."""
+    places = {s.name: i for i, s in enumerate(kept)}
+    found = [n for line in lines for side in line.sides for n in differentiated(side) if n in places]
+    if found:
+        return max(found, key=places.__getitem__)
     own = [s.name for s in kept if not s.name.startswith(HIDDEN)]
     hidden = [s.name for s in kept if s.name.startswith(HIDDEN)]
     return own[-1] if own else hidden[0]

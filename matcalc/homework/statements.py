@@ -23,9 +23,13 @@ WORD = (
     "let where with set define denote put write then so thus hence therefore and but now since because i\\.e\\. here "
     "gives? implies finally also next first proof solution"
 ).split()
-PHRASES = ("that is", "it follows that", "we have", "we get", "we obtain", r"step \d+")
+PHRASES = (
+    "that is", "it follows that", "we have", "we get", "we obtain", "so that", "such that", "this gives", "which gives",
+    "(?:note|notice|observe|recall|remember)(?: that)?", "in particular", "by the chain rule", "by the product rule",
+    "substituting", "therefore we have", r"step \d+",
+)  # fmt: skip
 WORDS = re.compile(
-    rf"(?:(?:{'|'.join([*WORD, *PHRASES])})\b[:,]?\s*"
+    rf"(?:(?:{'|'.join([*PHRASES, *WORD])})\b[:,]?\s*"
     r"|∴\s*|⇒\s*|=>\s*|⟹\s*|-\s+(?=\w+\s*[=(])|\(\w{1,3}\)\s+(?=\S)|\d{1,3}[.):]\s+|[*•]\s+)",
     re.IGNORECASE,
 )
@@ -96,7 +100,8 @@ def _without_arguments(text: str) -> str:
 
 
 def _lines(whole: str, plain: str) -> Iterator[Line]:
-    for span in statements(plain):
+    for given in statements(plain):
+        span = _without_stop(plain, given)
         number = whole.count("\n", 0, span.start) + 1
         begin = _after_words(plain, span)
         shown = whole[span.start : span.end]
@@ -117,6 +122,14 @@ def _lines(whole: str, plain: str) -> Iterator[Line]:
             yield Line(number, shown, "equation", tuple(found[1:]), continues=True)
         else:
             yield Line(number, shown, "equation", tuple(found))
+
+
+def _without_stop(text: str, span: Span) -> Span:
+    """The place of a statement without the full stop or comma behind it."""
+    end = span.end
+    while end > span.start and text[end - 1] in ".,;" and not text[end - 2 : end - 1].isspace():
+        end -= 1
+    return Span(span.start, len(text[: max(end, span.start + 1)].rstrip())) if end < span.end else span
 
 
 def _declares(text: str) -> bool:

@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from matcalc.calculus.differential import forward, tables
+from matcalc.errors import MatcalcError
+from matcalc.homework.derived import written_out
 from matcalc.homework.question import Question
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, add, differential, make, mul, subterms, transpose
+from matcalc.rewriting.engine import Setting
+from matcalc.rewriting.rules import rule_book
 
 __all__ = ["differential_formula", "varying_names"]
 
@@ -56,9 +61,12 @@ def _inputs_of(problem: Problem, name: str) -> list[str]:
 
 
 def differential_formula(problem: Problem, head: Term, varying: Sequence[str], seed: int) -> Term | None:
-    """The formula for ``d(f)``: the gradient beside the differential, for every name that varies."""
-    if head.op != "d" or not head.args[0].is_scalar or head.args[0].op in ("sym", "elem"):
+    """The formula for ``d(f)``: the gradient beside the differential, for every name that varies; of a vector or a
+    matrix, the differential as the rules work it out."""
+    if head.op != "d" or head.args[0].op in ("sym", "elem"):
         return None
+    if not head.args[0].is_scalar:
+        return _worked_out(problem, head, varying)
     parts = []
     for name in varying:
         asked = Question(replace(problem, objective=head.args[0]), name, seed=seed)
@@ -67,3 +75,15 @@ def differential_formula(problem: Problem, head: Term, varying: Sequence[str], s
         product = mul(transpose(asked.formula), differential(problem.variable(name)))
         parts.append(product if product.is_scalar else make("tr", product))
     return add(*parts) if parts else None
+
+
+def _worked_out(problem: Problem, head: Term, varying: Sequence[str]) -> Term | None:
+    """A differential by the rules, with the definitions written out."""
+    line = written_out(head, {d.symbol: d.term for d in problem.definitions})
+    setting = Setting(problem.facts, frozenset(varying))
+    done = {differential(problem.variable(n)) for n in varying}
+    try:
+        steps = list(forward(line, tables(rule_book()), setting, done, ""))
+    except MatcalcError:
+        return None
+    return steps[-1].after if steps else None

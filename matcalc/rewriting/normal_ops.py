@@ -45,8 +45,8 @@ def leaf(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     """A term that is taken as it is."""
     if t.shape.is_scalar:
         return n.atom(t)
-    if t.shape.rows is ONE:
-        return n.unit((T.transpose(n.canon(T.transpose(t))),), t.shape) if t.op == "d" else n.unit((t,), t.shape)
+    if t.op == "d" and t.args[0].op == "transpose":  # d(x') is d(x)'
+        return n.unit((T.transpose(T.differential(t.args[0].args[0])),), t.shape)
     return n.unit((t,), t.shape)
 
 

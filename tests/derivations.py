@@ -1,0 +1,544 @@
+"""Whole derivations as an examiner would mark them: the text, a letter for every line, the first wrong line and the kinds
+that its first finding may have.
+
+The letters: d definition, m remark, r right, w wrong, f follows from a wrong line, a right again, u unreadable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A derivation and its marks. ``marks``, ``kinds``: alternatives are parted by bars."""
+
+    name: str
+    text: str
+    marks: str
+    line: int | None = None
+    kinds: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+DERIVATIONS: list[Marked] = []
+
+
+def d(name: str, text: str, marks: str, line: int | None = None, kinds: str = "", **options: Any) -> None:
+    DERIVATIONS.append(Marked(name, text, marks, line, kinds, options))
+
+
+d(
+    "ls-10",
+    """f = norm2(A*x - b)^2
+let r = A*x - b
+f = r'*r
+d(f) = dr'*r + r'*dr
+ = 2*r'*dr
+dr = A*dx
+d(f) = 2*r'*A*dx
+ = (2*A'*r)'*dx
+grad(f, x) = 2*A'*r
+ = 2*A'*(A*x - b)
+ = 2*A'*A*x - 2*A'*b
+hess(f, x) = 2*A'*A""",
+    "ddrrrrrrrrrr",
+)
+d(
+    "ls-10-mid",
+    """f = norm2(A*x - b)^2
+let r = A*x - b
+f = r'*r
+d(f) = 2*r'*dr
+dr = A'*dx
+d(f) = 2*r'*A*dx
+grad(f, x) = 2*A'*r
+ = 2*A'*(A*x - b)""",
+    "ddrrwrrr",
+    5,
+    "transpose",
+)
+d(
+    "ridge-forgot",
+    """f = norm2(A*x - b)^2 + lambda*norm2(x)^2
+d(f) = 2*(A*x - b)'*A*dx + 2*lambda*x'*dx
+ = (2*A'*(A*x - b) + 2*lambda*x)'*dx
+grad(f, x) = 2*A'*(A*x - b)
+ = 2*A'*A*x - 2*A'*b""",
+    "drrwf",
+    4,
+    "missing-term",
+)
+d(
+    "trace-chain",
+    """f = tr(X'*A*X)
+d(f) = tr(dX'*A*X) + tr(X'*A*dX)
+ = tr(X'*A'*dX) + tr(X'*A*dX)
+ = tr(X'*(A' + A)*dX)
+grad(f, X) = (A + A')*X""",
+    "drrrr",
+    declare="A : n×n; X : n×m",
+)
+d(
+    "trace-chain-wrong",
+    """f = tr(X'*A*X)
+d(f) = tr(dX'*A*X) + tr(X'*A*dX)
+ = tr(X'*A*dX) + tr(X'*A*dX)
+ = 2*tr(X'*A*dX)
+grad(f, X) = 2*A'*X""",
+    "drwff",
+    3,
+    "transpose|symmetric",
+    declare="A : n×n; X : n×m",
+)
+d(
+    "logdet",
+    """f = logdet(X) + tr(A*X)
+d(f) = tr(inv(X)*dX) + tr(A*dX)
+ = tr((inv(X) + A)*dX)
+grad(f, X) = inv(X)' + A'
+ = (inv(X) + A)'""",
+    "drrrr",
+    declare="A : n×n; X : n×n invertible",
+)
+d(
+    "logdet-w",
+    """f = logdet(X) + tr(A*X)
+d(f) = tr(inv(X)*dX) + tr(A*dX)
+grad(f, X) = inv(X) + A
+ = inv(X) + A'""",
+    "drww",
+    3,
+    "transpose",
+    declare="A : n×n; X : n×n invertible",
+)
+d(
+    "inv-differential",
+    """Y = inv(X)
+X*Y = I
+dX*Y + X*dY = 0
+dY = -inv(X)*dX*inv(X)""",
+    "drrr",
+    declare="X : n×n invertible",
+)
+d(
+    "inv-differential-w",
+    """Y = inv(X)
+dY = -inv(X)*dX
+f = tr(A*Y)
+d(f) = -tr(A*inv(X)*dX)
+grad(f, X) = -(A*inv(X))'""",
+    "dwdff",
+    2,
+    "factor|missing-path|other",
+    declare="X : n×n invertible; A : n×n",
+)
+d(
+    "sigmoid-layer",
+    """s = W*x + b
+h = sigmoid(s)
+L = loss(h)
+grad(L, s) = grad(L, h).*h.*(1 - h)
+grad(L, W) = grad(L, s)*x'
+grad(L, b) = grad(L, s)
+grad(L, x) = W'*grad(L, s)""",
+    "dddrrrr",
+    declare="W : m×n; x : n; b : m",
+)
+d(
+    "sigmoid-layer-w",
+    """s = W*x + b
+h = sigmoid(s)
+L = loss(h)
+grad(L, s) = grad(L, h).*s.*(1 - s)
+grad(L, W) = (grad(L, h).*s.*(1 - s))*x'
+grad(L, b) = grad(L, h).*s.*(1 - s)
+grad(L, x) = W'*(grad(L, h).*h.*(1 - h))""",
+    "dddwffa|dddwffr",
+    4,
+    "wrong-point",
+    declare="W : m×n; x : n; b : m",
+)
+d(
+    "softmax-ce",
+    """z = W*x
+p = softmax(z)
+L = -y'*log(p)
+grad(L, p) = -y./p
+jac(p, z) = diag(p) - p*p'
+grad(L, z) = jac(p, z)'*grad(L, p)
+ = (diag(p) - p*p')*(-y./p)
+ = -y + p*(y'*ones(k))
+grad(L, W) = (p*sum(y) - y)*x'""",
+    "dddrrrrrr",
+    declare="W : k×d; x : d; y : k",
+)
+d(
+    "softmax-ce-w",
+    """z = W*x
+p = softmax(z)
+L = -y'*log(p)
+grad(L, p) = -y./p
+jac(p, z) = diag(p)
+grad(L, z) = -diag(p)*(y./p)
+ = -y
+grad(L, W) = -y*x'""",
+    "dddrwfff|dddrwwff",
+    5,
+    "missing-term|missing-path",
+    declare="W : k×d; x : d; y : k",
+)
+d(
+    "bn",
+    """mu = sum(x)/m
+v = sum((x - mu*ones(m)).^2)/m
+xh = (x - mu*ones(m))/sqrt(v + eps)
+L = loss(xh)
+grad(L, v) = -1/2*(v + eps)^(-3/2)*(x - mu*ones(m))'*grad(L, xh)
+grad(L, x) = (grad(L, xh) - mean(grad(L, xh))*ones(m) - xh*mean(grad(L, xh).*xh))/sqrt(v + eps)""",
+    "ddddrr",
+    declare="x : m; eps : scalar positive",
+)
+d(
+    "mf",
+    """f = normF(X - U*V')^2
+d(f) = 2*tr((X - U*V')'*(-dU*V'))
+ = -2*tr(V'*(X - U*V')'*dU)
+grad(f, U) = -2*(X - U*V')*V
+d(f) = -2*tr((X - U*V')'*U*dV')
+grad(f, V) = -2*(X - U*V')'*U""",
+    "drrrrr",
+    declare="X : m×n; U : m×k; V : n×k",
+)
+d(
+    "mf-w",
+    """f = normF(X - U*V')^2
+d(f) = 2*tr((X - U*V')'*(-dU*V'))
+ = -2*tr(V'*(X - U*V')'*dU)
+grad(f, U) = -2*(X - U*V')'*V
+d(f) = -2*tr((X - U*V')'*U*dV')
+grad(f, V) = -2*(X - U*V')'*U""",
+    "drrwrr",
+    4,
+    "transpose",
+    declare="X : m×n; U : m×k; V : n×k",
+)
+d(
+    "rayleigh",
+    """f = (x'*A*x)/(x'*x)
+N = x'*A*x
+D = x'*x
+grad(N, x) = 2*A*x
+grad(D, x) = 2*x
+grad(f, x) = (D*grad(N, x) - N*grad(D, x))/D^2
+ = (2*D*A*x - 2*N*x)/D^2
+ = 2/D*(A*x - f*x)""",
+    "dddrrrrr",
+    declare="A : n×n symmetric; x : n",
+)
+d(
+    "rayleigh-w",
+    """f = (x'*A*x)/(x'*x)
+N = x'*A*x
+D = x'*x
+grad(N, x) = 2*A*x
+grad(D, x) = 2*x
+grad(f, x) = (D*grad(N, x) + N*grad(D, x))/D^2
+ = (2*D*A*x + 2*N*x)/D^2
+ = 2/D*(A*x + f*x)""",
+    "dddrrwff",
+    6,
+    "sign",
+    declare="A : n×n symmetric; x : n",
+)
+d(
+    "logistic",
+    """z = X*w
+p = sigmoid(z)
+L = sum(log(1 + exp(-y.*z)))
+grad(L, z) = -y.*sigmoid(-y.*z)
+grad(L, w) = X'*grad(L, z)
+ = -X'*(y.*sigmoid(-y.*(X*w)))
+ = -X'*(y./(1 + exp(y.*(X*w))))""",
+    "dddrrrr",
+    declare="X : m×n; y : m; w : n",
+)
+d(
+    "logistic-w",
+    """z = X*w
+L = sum(log(1 + exp(-y.*z)))
+grad(L, z) = -y.*sigmoid(y.*z)
+grad(L, w) = X'*grad(L, z)
+ = -X'*(y.*sigmoid(y.*(X*w)))
+ = -X'*(y./(1 + exp(-y.*(X*w))))""",
+    "ddwrff|ddwrwf",
+    3,
+    "sign|other|factor",
+    declare="X : m×n; y : m; w : n",
+)
+d(
+    "mahal",
+    """f = (x - mu)'*inv(S)*(x - mu)
+u = x - mu
+f = u'*inv(S)*u
+grad(f, u) = 2*inv(S)*u
+grad(f, mu) = -grad(f, u)
+ = -2*inv(S)*(x - mu)
+grad(f, S) = -inv(S)*u*u'*inv(S)""",
+    "ddrrrrr",
+    declare="S : n×n symmetric posdef; x : n; mu : n",
+)
+d(
+    "normal-equations",
+    """f = norm2(A*x - b)^2
+grad(f, x) = 2*A'*(A*x - b)
+2*A'*(A*x - b) = 0
+A'*A*x = A'*b
+x = inv(A'*A)*A'*b""",
+    "drmmr",
+)
+d(
+    "gram",
+    """f = logdet(X'*X)
+G = X'*X
+d(f) = tr(inv(G)*dG)
+dG = dX'*X + X'*dX
+d(f) = tr(inv(G)*(dX'*X + X'*dX))
+ = 2*tr(inv(G)*X'*dX)
+grad(f, X) = 2*X*inv(G)
+ = 2*X*inv(X'*X)""",
+    "ddrrrrrr",
+    declare="X : m×n",
+)
+d(
+    "gram-w",
+    """f = logdet(X'*X)
+G = X'*X
+d(f) = tr(inv(G)*dG)
+dG = 2*X'*dX
+d(f) = 2*tr(inv(G)*X'*dX)
+grad(f, X) = 2*X*inv(G)""",
+    "ddrwrr",
+    4,
+    "other|symmetric|missing-term|transpose|factor",
+    declare="X : m×n",
+)
+d(
+    "latex-1",
+    r"""\begin{align}
+f(x) &= \tfrac12 x^\top Q x - c^\top x \\
+\mathrm{d}f &= \tfrac12 (\mathrm{d}x^\top Q x + x^\top Q \,\mathrm{d}x) - c^\top \mathrm{d}x \\
+&= (Qx - c)^\top \mathrm{d}x \\
+\nabla_x f &= Qx - c
+\end{align}""",
+    "drrr",
+    declare="Q : n×n symmetric; c : n; x : n",
+)
+d(
+    "latex-2",
+    r"""\begin{align*}
+L &= \|XW - Y\|_F^2 + \lambda \|W\|_F^2 \\
+\nabla_W L &= 2X^\top (XW - Y) + \lambda W \\
+&= 2(X^\top X + \tfrac{\lambda}{2} I) W - 2X^\top Y
+\end{align*}""",
+    "dwf",
+    3,
+    "factor",
+    declare="X : n×d; W : d×k; Y : n×k; lambda : scalar",
+)
+d(
+    "latex-3",
+    r"""Let $s = Wx + b$ and $h = \phi(s)$. Then
+$$\frac{\partial L}{\partial s} = \frac{\partial L}{\partial h} \odot \phi'(s)$$
+and
+$$\frac{\partial L}{\partial W} = \frac{\partial L}{\partial s} x^\top$$
+$$\frac{\partial L}{\partial b} = \frac{\partial L}{\partial s}$$""",
+    "mrmrmrmrr",
+    declare="W : m×n; x : n; b : m; phi : elementwise",
+    problem="s = W*x + b; h = phi(s); L = loss(h)",
+    wrt=["W", "b"],
+)
+d(
+    "rnn-2",
+    """h1 = tanh(W*h0 + U*x1)
+h2 = tanh(W*h1 + U*x2)
+L = loss(h2)
+d2 = grad(L, h2).*(1 - h2.^2)
+d1 = (W'*d2).*(1 - h1.^2)
+grad(L, W) = d2*h1' + d1*h0'
+grad(L, U) = d2*x2' + d1*x1'""",
+    "dddddrr",
+    declare="W : h×h; U : h×d; x1 : d; x2 : d; h0 : h",
+)
+d(
+    "rnn-2-w",
+    """h1 = tanh(W*h0 + U*x1)
+h2 = tanh(W*h1 + U*x2)
+L = loss(h2)
+d2 = grad(L, h2).*(1 - h2.^2)
+d1 = (W*d2).*(1 - h1.^2)
+grad(L, W) = d2*h1' + d1*h0'
+grad(L, U) = d2*x2' + d1*x1'""",
+    "dddddww",
+    6,
+    "transpose|symmetric",
+    declare="W : h×h; U : h×d; x1 : d; x2 : d; h0 : h",
+)
+d(
+    "words",
+    """Let r = A*x - b.
+Then f = r'*r
+Hence d(f) = 2*r'*dr
+ where dr = A*dx
+so that d(f) = 2*r'*A*dx
+Therefore grad(f, x) = 2*A'*r""",
+    "ddrrrr",
+)
+d(
+    "numbered",
+    """(1) f = x'*A*x
+(2) d(f) = dx'*A*x + x'*A*dx
+(3)  = x'*(A' + A)*dx
+(4) grad(f, x) = (A + A')*x""",
+    "drrr",
+    declare="A : n×n; x : n",
+)
+d(
+    "first-wrong-then-right",
+    """f = x'*A*x + b'*x
+grad(f, x) = 2*A*x + b
+ = (A + A')*x + b""",
+    "dwa",
+    2,
+    "symmetric",
+    declare="A : n×n; x : n; b : n",
+)
+d(
+    "jac-chain",
+    """u = B*x
+v = tanh(u)
+y = A*v
+jac(u, x) = B
+jac(v, u) = diag(1 - v.^2)
+jac(y, v) = A
+jac(y, x) = jac(y, v)*jac(v, u)*jac(u, x)
+ = A*diag(1 - v.^2)*B""",
+    "dddrrrrr",
+    declare="A : k×m; B : m×n; x : n",
+)
+d(
+    "jac-chain-w",
+    """u = B*x
+v = tanh(u)
+y = A*v
+jac(u, x) = B
+jac(v, u) = diag(1 - v)
+jac(y, x) = A*diag(1 - v)*B""",
+    "dddrwf",
+    5,
+    "other",
+    declare="A : k×m; B : m×n; x : n",
+)
+d(
+    "sum-examples",
+    """f = sum(n in 1..N, (y[n] - w'*x[n])^2)
+grad(f, w) = sum(n in 1..N, 2*(y[n] - w'*x[n])*(-x[n]))
+ = -2*sum(n in 1..N, y[n]*x[n]) + 2*sum(n in 1..N, x[n]*x[n]')*w
+ = 2*sum(n in 1..N, x[n]*(w'*x[n] - y[n]))""",
+    "drrr",
+    declare="x[n] : d; y[n] : scalar; w : d",
+)
+d(
+    "sum-examples-w",
+    """f = sum(n in 1..N, (y[n] - w'*x[n])^2)
+grad(f, w) = sum(n in 1..N, 2*(y[n] - w'*x[n])*x[n])
+ = 2*sum(n in 1..N, y[n]*x[n]) - 2*sum(n in 1..N, x[n]*x[n]')*w""",
+    "dwf",
+    2,
+    "sign",
+    declare="x[n] : d; y[n] : scalar; w : d",
+)
+d(
+    "vec-kron",
+    """Y = A*X*B
+vec(Y) = kron(B', A)*vec(X)
+jac(Y, X) = kron(B', A)""",
+    "drr",
+    declare="A : m×n; X : n×p; B : p×q",
+)
+d(
+    "vec-kron-w",
+    """Y = A*X*B
+vec(Y) = kron(B, A)*vec(X)
+jac(Y, X) = kron(B, A)""",
+    "dwf",
+    2,
+    "transpose",
+    declare="A : m×n; X : n×p; B : p×p",
+)
+d(
+    "two-wrong",
+    """f = norm2(A*x - b)^2 + c'*x
+d(f) = 2*(A*x - b)'*A*dx - c'*dx
+grad(f, x) = 2*A*(A*x - b) - c
+ = 2*A'*(A*x - b) + c""",
+    "dwwa",
+    2,
+    "sign",
+)
+d(
+    "det",
+    """f = det(X)
+d(f) = det(X)*tr(inv(X)*dX)
+grad(f, X) = det(X)*inv(X)'
+g = log(f)
+grad(g, X) = 1/f*grad(f, X)
+ = inv(X)'""",
+    "drrdrr",
+    declare="X : n×n invertible",
+)
+d(
+    "det-neg",
+    """f = det(X)^2
+d(f) = 2*det(X)*det(X)*tr(inv(X)*dX)
+grad(f, X) = 2*det(X)*inv(X)'
+ = 2*det(X)^2*inv(X)'""",
+    "drwa",
+    3,
+    "factor",
+    declare="X : n×n invertible",
+)
+d(
+    "hess",
+    """f = log(sum(exp(x)))
+p = softmax(x)
+grad(f, x) = p
+hess(f, x) = jac(p, x)
+ = diag(p) - p*p'""",
+    "ddrrr",
+    declare="x : n",
+)
+d(
+    "remark",
+    """f = tr(A*X)
+Note that tr(A*X) = tr(X*A).
+The gradient is
+grad(f, X) = A'""",
+    "drmr",
+    declare="A : n×m; X : m×n",
+)
+d(
+    "define-late",
+    """f = g'*g
+grad(f, x) = 2*A'*g
+where g = A*x - b""",
+    "drd",
+)
+d(
+    "continuation-inline",
+    "f = x'*A*x = tr(A*x*x'); grad(f, x) = A*x + A'*x = (A + A')*x",
+    "rr",
+    declare="A : n×n; x : n",
+)
+d("equal-chain-one-line", "grad(norm2(A*x)^2, x) = 2*A'*A*x = 2*(A*x)'*A", "r")
