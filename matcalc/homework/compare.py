@@ -12,6 +12,7 @@ Invariants: the same problem and seed give the same points; what is too large to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -55,6 +56,7 @@ class Place:
         self.known: dict[Term, Array] = {}
         self.derived = derived
         self.inexact: set[str] = set()  # derivatives that were found by differences
+        self.affordable: set[Term] = set()  # terms that were seen to be small enough to evaluate
 
     @property
     def shapes(self) -> dict[str, list[int]]:
@@ -66,7 +68,7 @@ class Place:
         found = self.known.get(t)
         if found is not None:
             return found
-        require_affordable(t, self.point.sizes)
+        require_affordable(t, self.point.sizes, self.affordable)
         self._provide(t)
         return evaluate_all([t], self.point, self.known)[0]
 
@@ -86,6 +88,7 @@ class Place:
         """Forget the values of terms, so that a thousand answers do not fill the memory."""
         if len(self.known) > REMEMBERED:
             self.known.clear()
+            self.affordable.clear()
 
     def is_exact(self, t: Term) -> bool:
         """Whether the value of a term needs no differences."""
@@ -218,13 +221,16 @@ def close(a: Array, b: Array, tolerance: float = 1e-7) -> bool:
 
 
 # ---------------------------------------------------------------------------------- affordable
-def require_affordable(t: Term, sizes: Mapping[str, object]) -> None:
-    """Refuse what would fill the memory or take forever."""
-    _require(t, dict(sizes), 1.0)
+def require_affordable(t: Term, sizes: Mapping[str, object], known: set[Term] | None = None) -> None:
+    """Refuse what would fill the memory or take forever. ``known``: terms that were looked at with these sizes."""
+    seen = set() if known is None else known
+    if t not in seen:
+        _require(t, dict(sizes), 1.0, seen)
+        seen.update(_outside_binders(t, seen))
 
 
-def _require(t: Term, sizes: dict[str, object], turns: float) -> None:
-    for s in _outside_binders(t):
+def _require(t: Term, sizes: dict[str, object], turns: float, known: AbstractSet[Term] = frozenset()) -> None:
+    for s in _outside_binders(t, known):
         if all(n in sizes for d in s.shape for n in d.names()):
             try:
                 entries = size_of(s.shape.rows * s.shape.cols, sizes)
@@ -249,8 +255,8 @@ def turns(t: Term, sizes: Mapping[str, object]) -> float:
     return total
 
 
-def _outside_binders(t: Term) -> list[Term]:
-    """The subterms that are not under a binder."""
+def _outside_binders(t: Term, known: AbstractSet[Term] = frozenset()) -> list[Term]:
+    """The subterms that are not under a binder, but for those that are known."""
     seen = {t}
     stack = [t]
     out = []
@@ -258,7 +264,7 @@ def _outside_binders(t: Term) -> list[Term]:
         node = stack.pop()
         out.append(node)
         for a in () if node.op in BINDERS else node.args:
-            if a not in seen:
+            if a not in seen and a not in known:
                 seen.add(a)
                 stack.append(a)
     return out

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from matcalc.homework.form_building import shape_of
-from matcalc.homework.form_text import text_of
+from matcalc.homework.form_text import text_of, text_of_term
 from matcalc.homework.forms import Form, at, call, form_of, leaf, places, put, with_args
 from matcalc.homework.mistakes import slips, undone
 from matcalc.language import terms
@@ -206,7 +206,7 @@ def _point(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
             if new == a or (shape is not None and here.op in ("call", "jac", "hess") and shape != other.shape):
                 continue
             args = (*here.args[:i], new, *here.args[i + 1 :])
-            says = f"it is to be taken at {other}, not at {text_of(a)}"
+            says = f"it is to be taken at {text_of_term(other)}, not at {text_of(a)}"
             yield "wrong-point", says, Form(here.op, args, here.data), True
 
 
@@ -278,7 +278,7 @@ def _other_name(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
     for other in offers.names:
         if other is not here.item:
             kind = "wrong-point" if inside or {other, here.item} & offers.defined else "other"
-            yield kind, f"{other} is meant, not {here.item}", leaf(other), True
+            yield kind, f"{text_of_term(other)} is meant, not {text_of_term(here.item)}", leaf(other), True
 
 
 def edits_everywhere(form: Form, kind: str, offers: Wardrobe) -> Iterator[Edit]:
@@ -321,7 +321,12 @@ def _other_name_everywhere(form: Form, everywhere: list[tuple[Path, Form]], offe
         for other in offers.names if len(paths) > 1 else ():
             if other is not own:
                 kind = "wrong-point" if {other, own} & offers.defined else "other"
-                yield Edit(kind, f"{other} is meant, not {own}", _renamed(form, own, other), paths[0])
+                yield Edit(
+                    kind,
+                    f"{text_of_term(other)} is meant, not {text_of_term(own)}",
+                    _renamed(form, own, other),
+                    paths[0],
+                )
 
 
 def _renamed(form: Form, own: Term, other: Term) -> Form:
@@ -339,7 +344,7 @@ def _number(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
     for new in (value + 1, value - 1, 2 * value, value / 2, -value):
         if new != value:
             t = terms.number(new)
-            yield kind, f"{t} is meant, not {here.item}", form_of(t), True
+            yield kind, f"{text_of_term(t)} is meant, not {text_of_term(here.item)}", form_of(t), True
 
 
 def _fewer(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
@@ -369,23 +374,23 @@ def _more(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         for i in range(len(args) + 1):
             if i < len(args) and _is_scalar(args[i]):
                 continue  # behind the scalars
-            yield "factor", f"the factor {f} is missing", call("mul", *args[:i], new, *args[i:]), False
+            yield "factor", f"the factor {text_of_term(f)} is missing", call("mul", *args[:i], new, *args[i:]), False
     if here.op != "leaf" or not path:
         for v in offers.scales[:MOST_INSERTED]:
             scale = call("diag", leaf(v))
-            yield "factor", f"the factor diag({v}) is missing", call("mul", *args, scale), False
-            yield "factor", f"the factor diag({v}) is missing", call("mul", scale, *args), False
+            yield "factor", f"the factor diag({v.data}) is missing", call("mul", *args, scale), False
+            yield "factor", f"the factor diag({v.data}) is missing", call("mul", scale, *args), False
     for f in offers.entry_factors[:MOST_INSERTED]:
         for i, a in enumerate(args):
             if _may_be(shape_of(a), f.shape):
                 put_in = call("mul", *args[:i], call("had", a, form_of(f)), *args[i + 1 :])
-                yield "factor", f"the factor {f} is missing", put_in, False
+                yield "factor", f"the factor {text_of_term(f)} is missing", put_in, False
         if here.op == "mul":
             for i, j in _runs(len(args)):
                 run = call("mul", *args[i:j])
                 if _may_be(shape_of(run), f.shape):
                     put_in = call("mul", *args[:i], call("had", run, form_of(f)), *args[j:])
-                    yield "factor", f"the factor {f} is missing", put_in, False
+                    yield "factor", f"the factor {text_of_term(f)} is missing", put_in, False
 
 
 def _is_scalar(form: Form) -> bool:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from matcalc.homework.forms import SIGNS, Form, applied, at
 from matcalc.language.named_loss import function_of
 from matcalc.language.terms import Path, Term
 
-__all__ = ["index_letter", "text_of", "with_indices"]
+__all__ = ["index_letter", "text_of", "text_of_term", "with_indices"]
 
 BOUND = re.compile(r"#(\d+)")
 
 
+@lru_cache(maxsize=8192)
 def text_of(form: Form) -> str:
     """A form as text, whether or not its shapes fit."""
     return _written(form)[0]
+
+
+@lru_cache(maxsize=8192)
+def text_of_term(t: Term) -> str:
+    """The text of a term that is named again and again."""
+    return str(t)
 
 
 SUM, SIGN, PRODUCT, POWER, POSTFIX, ATOM = range(6)
@@ -55,7 +63,7 @@ def _written(form: Form) -> tuple[str, int]:
 
 def _leaf_text(form: Form) -> tuple[str, int]:
     if isinstance(form.item, Term):
-        return str(form.item), ATOM if form.item.row.notation.kind in ("leaf", "call") else SUM
+        return text_of_term(form.item), ATOM if form.item.row.notation.kind in ("leaf", "call") else SUM
     assert form.item is not None
     if form.item.kind == "name":
         return str(form.item.data), ATOM
