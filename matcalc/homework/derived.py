@@ -37,6 +37,7 @@ __all__ = [
 
 Kind = Literal["gradient", "jacobian", "hessian"]
 MOST_ENTRIES = 2_500  # of a variable that is differentiated entry by entry
+EXACT_FLOOR = 1e-2  # of the floor of a survey, for the complex step
 STANDS_FOR = "·"  # the name of a subexpression that is differentiated by
 
 
@@ -52,10 +53,12 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A numerical derivative. ``exact``: by the complex step, right to the last digits."""
+    """A numerical derivative. ``exact``: by the complex step, right to the last digits; ``floor``: what is far below it
+    is rounding, where rates of change that cancel in the whole were much larger."""
 
     value: Array
     exact: bool
+    floor: float = 0.0
 
 
 def shape_of_derivative(kind: str, body: Shape, by: Shape) -> Shape:
@@ -122,12 +125,13 @@ def jacobian_at(problem: Problem, point: Point, name: str, structure: Structure 
     if variable.size > MOST_ENTRIES:
         raise MatcalcError(f"'{name}' has too many entries to be differentiated numerically")
     with np.errstate(all="ignore"):
-        exact = objective.survey(np.random.default_rng(7)).exact
+        survey = objective.survey(np.random.default_rng(7))
+        exact = survey.exact
         outputs = objective.value().size
         out = np.zeros((outputs, variable.size))
         for b in all_directions((variable.shape[0], variable.shape[1]), objective.subspace, structure):
             out += np.outer(objective.derivative(b, exact), b.reshape(-1, order="F"))
-    return Found(out, exact)
+    return Found(out, exact, survey.floor * (EXACT_FLOOR if exact else 1.0))
 
 
 def hessian_at(problem: Problem, point: Point, name: str) -> Found:

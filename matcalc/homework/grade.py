@@ -224,7 +224,7 @@ class Judge:
                 expected = min(several, key=lambda v: float(np.max(np.abs(v - given), initial=0.0)))
             exact = q.is_exact(place) and place.is_exact(term)
             largest = place.largest(term) if q.wrt is not None else max(place.largest(term), place.largest(q.target))
-            return given, expected, ROUNDING * largest, exact
+            return given, expected, max(ROUNDING * largest, q.floor(place)), exact
 
         return agreement(q.ground, values)
 

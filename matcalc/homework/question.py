@@ -76,7 +76,7 @@ class Question:
         self.target = problem.objective if target is None else target
         self.ground = Ground(problem, seed, varying, self.derived) if ground is None else ground
         self.hint = hint
-        self._found: WeakKeyDictionary[Place, tuple[list[Expectation], bool]] = WeakKeyDictionary()
+        self._found: WeakKeyDictionary[Place, tuple[list[Expectation], bool, float]] = WeakKeyDictionary()
         if wrt is not None:
             problem.variable(wrt)
 
@@ -142,20 +142,24 @@ class Question:
         """Whether the truth at a point was found without differences."""
         return self._at(place)[1]
 
-    def _at(self, place: Place) -> tuple[list[Expectation], bool]:
+    def floor(self, place: Place) -> float:
+        """What differences at a point are measured by where the truth is smaller."""
+        return self._at(place)[2]
+
+    def _at(self, place: Place) -> tuple[list[Expectation], bool, float]:
         if place not in self._found:
             self._found[place] = self._computed(place)
         return self._found[place]
 
-    def _computed(self, place: Place) -> tuple[list[Expectation], bool]:
+    def _computed(self, place: Place) -> tuple[list[Expectation], bool, float]:
         if self.wrt is None:
-            return [(None, place.value(self.target))], place.is_exact(self.target)
+            return [(None, place.value(self.target))], place.is_exact(self.target), 0.0
         if self.kind == "hessian":
             found = hessian_at(self.problem, place.point, self.wrt)
-            return self._stackings([(None, found.value)], place), found.exact
+            return self._stackings([(None, found.value)], place), found.exact, found.floor
         found = self._first(place)
         if self.kind == "gradient":
-            return self._gradients(found, place), found.exact
+            return self._gradients(found, place), found.exact, found.floor
         first = [(None, found.value), ("transpose", found.value.T)]
         if self._is_turned:
             first = [(None, found.value.T), ("transpose", found.value)]
@@ -164,7 +168,7 @@ class Question:
             own = found.value.reshape(shape, order="F")
             first = [(None, own.T if self._is_turned else own), ("transpose", own if self._is_turned else own.T)]
             first.append(("vec", found.value))
-        return self._stackings(first, place), found.exact
+        return self._stackings(first, place), found.exact, found.floor
 
     def _first(self, place: Place) -> Found:
         """The first derivative; of a variable with very many entries the deriver's, which the certifier has compared
