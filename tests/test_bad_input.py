@@ -188,7 +188,7 @@ def test_the_example_of_a_shape_error() -> None:
         ("y = x; y = 2*x", None, "'y' is defined twice", ""),
         ("z = 2*y; y = x; z", None, "'y' is used before it is defined", ""),
         ("m*tr(A)", "A : m×m; m : scalar", "'m' is used as a size and as a variable", ""),
-        ("sum(i in 1..N, x[i]) + x", None, "'x' is used as a family", ""),
+        ("sum(i in 1..N, x[i]) + x", None, "'x' is a family of members and is used without an index", ""),
         ("x[1]", "x : n", "'x' has no index", ""),
         ("W", "W[i] : n×n", "'W' is a family", ""),
         ("kron(A, B)*vec(X)", None, "cannot be inferred", "declare"),

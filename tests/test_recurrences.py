@@ -403,10 +403,40 @@ def test_what_cannot_be_run_is_refused(program: str, message: str) -> None:
     assert message in e.value.message
 
 
-def test_a_refusal_points_at_the_line() -> None:
-    with pytest.raises(CannotDerive) as e:
-        matcalc.derive(LOOP.format("h[t] = W*h[t-2]"))
-    assert "h[t] = W*h[t-2]\n" in e.value.render() and "^^^" in e.value.render()
+@pytest.mark.parametrize(
+    ("program", "kind", "rendered"),
+    [
+        (LOOP.format("h[t] = W*h[t-2]"), CannotDerive, "    h[t] = W*h[t-2]\n{}^^^^^^"),
+        (LOOP.format("h[t] = W*h[t-1]").replace("h[T])", "h[T+1])"), CannotDerive, "L = loss(h[T+1])\n{}^^^^^^"),
+        (LOOP.format("h[t] = W*h[t-1]").replace("h[T])", "h[5])"), CannotDerive, "L = loss(h[5])\n{}^^^^"),
+        (LOOP.format("h[t] = W*h[t-1]").replace("h[T])", "h)"), ParseError, "L = loss(h)\n{}^"),
+        (LOOP.format("h[t] = W*h[t-1]").replace("h[T])", "h[T], y[t])"), ParseError, "L = loss(h[T], y[t])\n{}^"),
+        (LOOP.format("h[t] = W*h[t-1]").replace("1..T", "T..1"), ParseError, "for t in T..1:\n{}^^^^"),
+        (LOOP.format("h[t] = W*h[t-1]").replace("1..T", "1..T step 2"), ParseError, "for t in 1..T step 2:\n{}^^^^"),
+        (LOOP.format("h[T] = W*h[T-1]").replace("for t", "for T"), ParseError, "for T in 1..T:\n{}^"),
+        ("L = sum(t in T..1, norm2(x[t])^2)\nderive L wrt x", ParseError, "L = sum(t in T..1, norm2(x[t])^2)\n{}^^^^"),
+    ],
+)
+def test_a_refusal_points_at_the_place(program: str, kind: type[MatcalcError], rendered: str) -> None:
+    with pytest.raises(kind) as e:
+        matcalc.derive(program)
+    line, marks = rendered.split("\n{}")
+    shown = e.value.render().splitlines()
+    at = next(i for i, text in enumerate(shown) if text.endswith(line))
+    assert shown[at + 1].strip().split(" ")[0] == marks
+    assert shown[at][shown[at + 1].index("^") :].startswith(("h[", "T", "h)", "t]", "step"))
+
+
+def test_what_the_objective_does_not_depend_on_has_the_gradient_zero_and_a_note() -> None:
+    d = matcalc.derive("V : n×n\n" + LOOP.format("h[t] = W*h[t-1]").replace("wrt W", "wrt V"))
+    assert str(d.answer) == "zeros(n, n)"
+    assert "V does not occur in L: the derivative is zero" in d.notes
+
+
+def test_a_block_may_be_written_from_its_last_index_to_its_first() -> None:
+    program = "h[T] = z\nfor t in {} down:\n    h[t-1] = tanh(W*h[t])\nL = loss(h[0])\nderive L wrt W, z"
+    down, up = (matcalc.derive(program.format(r)) for r in ("T..1", "1..T"))
+    assert down.answers == up.answers and down.problem.statements[1].low is dim(1)
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_a_wrong_shift_is_not_verified() -> None:
         ("sum(n in 1..N, norm2(x[n])) + x'*x", "x", ParseError, "family"),
         ("sum(t in 1..T, norm2(x[2*t])^2)", "x", CannotDerive, "coefficient 2"),
         ("sum(t in 1..T, sum(j in 1..T, c[j]*norm2(x[t-j+1])^2))", "x", CannotDerive, "mixes two bound indices"),
-        ("sum(n in 1..N, x[n])", "x", CannotDerive, "scalar objective"),
+        ("sum(n in 1..N, x[n])", "x", CannotDerive, "not a number"),
         ("sum(n in 1..N, norm2(x[n])^2)", "y", ParseError, "does not occur"),
     ],
 )

@@ -59,7 +59,11 @@ def through_recurrences(
 ) -> Told:
     """The derivation of the gradients by some names."""
     if not problem.objective.is_scalar:
-        raise CannotDerive("only a scalar objective is derived through recurrences and by families")
+        raise CannotDerive(
+            f"{problem.objective_name} is {problem.objective.shape}, not a number: through recurrences and by families "
+            "only a number is derived",
+            hint=f"a loss of it is a number, as in loss({problem.objective})",
+        )
     if order == 2:
         raise CannotDerive("second derivatives through recurrences and by families are not derived")
     if layout != "gradient":
@@ -164,6 +168,9 @@ class _Telling:
             yield replace(s, body=tuple(body))
 
     def notes(self, named: Sequence[Statement]) -> Iterator[str]:
+        for g in self.system.gradients.values():
+            if not any(s.parts for s in g.segments):
+                yield f"{absent(self.problem, g.name)}: the derivative is zero"
         least = self.system.least
         if least > 1:
             ranges = [e.range for e in self.chain.equations] + [f.range for f in self.chain.families.values()]
@@ -279,7 +286,7 @@ class _Telling:
         (s,) = g.segments
         if not s.parts:
             given = {"zero": terms.zeros(*g.variable.shape), "d": differential(g.variable)}
-            reason = f"{g.name} does not occur in {self.problem.objective_name}"
+            reason = absent(self.problem, g.name)
             return [chain_move("is-absent", last, self.setting, given, label, reason)]
         defined = any(e.name == g.name for e in self.chain.equations)
         if defined:
@@ -387,6 +394,17 @@ class _Telling:
         zeros = dict.fromkeys(str(z) for c in self.raw for z in c.zeros)
         told = f", with {', '.join(f'{z} = 0' for z in zeros)}" if zeros else ""
         return f"what is paired with the change of the same member is added{told}"
+
+
+def absent(problem: Problem, name: str) -> str:
+    """That a name does not occur in what the objective depends on, or only where it is held constant."""
+    bodies = [problem.objective, *(line.term for s in problem.statements for line in _lines_of(s))]
+    objective = problem.objective_name
+    if any(t.op == "stop" and name in t.free for body in bodies for t in terms.subterms(body)):
+        return f"{name} occurs in {objective} only in copies that are held constant"
+    if any(name in body.free for body in bodies):
+        return f"{objective} does not depend on {name}"
+    return f"{name} does not occur in {objective}"
 
 
 def _introduced(e: Equation) -> Statement:

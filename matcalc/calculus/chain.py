@@ -10,10 +10,11 @@ one that is computed before; what cannot be decided for all lengths raises :clas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from matcalc.calculus.indices import Binder, Order, Range, extremes
+from matcalc.calculus.indices import Binder, Order, Range, Undecided, extremes
 from matcalc.errors import CannotDerive, Span
 from matcalc.language import terms
 from matcalc.language.binders import BINDERS, free_indices, instantiate, substitute_index
@@ -255,7 +256,7 @@ def _check_read(chain: Chain, e: Equation | None, read: Read) -> None:
     data = next((a for a in read.index.atoms() if isinstance(a, IndexedName)), None)
     who = "the objective" if e is None else str(e.target)
     what = f"{read.family}[{read.index}]".replace(" ", "")
-    span = None if e is None else e.span
+    span = _place(chain, what, None if e is None else e.span)
     if data is not None:
         hint = "an index must be an integer expression of bound indices and lengths"
         raise _refused(chain, f"the index '{data.name}[...]' depends on data", span, hint)
@@ -267,16 +268,33 @@ def _check_read(chain: Chain, e: Equation | None, read: Read) -> None:
         raise _refused(chain, f"{who} reads {what}: the index is not linear", span)
     assert family.range is not None
     inside = chain.order.within(ends, family.range)
-    if inside is None:
-        chain.order.at_most(family.range.low, ends.low)
-        chain.order.at_most(ends.high, family.range.high)
     if not inside:
         first, last = (f"{read.family}[{end}]".replace(" ", "") for end in ends)
-        between = f"that is {first}" if ends.is_point else f"down to {first} and up to {last}"
-        message = f"{who} reads {what}, {between}, but {read.family} is defined for {family.range}"
-        raise _refused(chain, f"{message}: a boundary value is missing", span)
+        between = (
+            ""
+            if what == first == last
+            else f", that is {first}"
+            if ends.is_point
+            else f", down to {first} and up to {last}"
+        )
+        message = f"{who} reads {what}{between}, but {read.family} is defined for {family.range}"
+        if inside is not None:
+            raise _refused(chain, f"{message}: a boundary value is missing", span)
+        hint = "equal lengths need one name; a number as an index needs a number as the length"
+        told = _refused(chain, f"{message}: that depends on the lengths", span, hint)
+        for a, b in ((family.range.low, ends.low), (ends.high, family.range.high)):
+            if chain.order.compare(a, b) is None:
+                raise Undecided(a, b, told)
     if e is not None:
         _check_order(chain, e, read, ends, who, what)
+
+
+def _place(chain: Chain, written: str, around: Span | None) -> Span | None:
+    """Where a member is written in the program, within a line of it; the line, where it is written otherwise."""
+    pattern = r"\s*".join(re.escape(c) for c in written)
+    start, end = (0, len(chain.problem.text)) if around is None else (around.start, around.end)
+    first = re.compile(pattern).search(chain.problem.text, start, end)
+    return around if first is None else Span(*first.span())
 
 
 def _check_order(chain: Chain, e: Equation, read: Read, ends: Range, who: str, what: str) -> None:
@@ -284,7 +302,8 @@ def _check_order(chain: Chain, e: Equation, read: Read, ends: Range, who: str, w
         if other.name != read.family or other.range is None or not chain.order.may_meet(other.range, ends):
             continue
         if other.place > e.place:
-            raise _refused(chain, f"{who} needs {what}, which is defined after it", e.span)
+            where = _place(chain, what, e.span)
+            raise _refused(chain, f"{who} needs {what}, which is defined after it", where)
         if other.place == e.place:
             _check_within_block(chain, e, read, who, what)
 

@@ -12,17 +12,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from matcalc.errors import CannotDerive
 from matcalc.language.dims import Dim, dim
 
 __all__ = ["Binder", "Order", "Range", "Undecided", "coefficient", "extremes"]
 
 
 class Undecided(Exception):
-    """Whether one index is at most another depends on the lengths."""
+    """Whether one index is at most another depends on the lengths; ``told`` is what to say where it stays open."""
 
-    def __init__(self, a: Dim, b: Dim) -> None:
+    def __init__(self, a: Dim, b: Dim, told: CannotDerive | None = None) -> None:
         super().__init__(f"whether {a} <= {b}")
         self.a, self.b = a, b
+        self.told = told or CannotDerive(f"whether {a} <= {b} depends on the lengths")
 
 
 class Range(NamedTuple):

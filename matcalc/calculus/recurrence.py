@@ -70,7 +70,7 @@ def with_lengths(work: Callable[[Order], T]) -> tuple[T, int]:
             return work(Order(least)), least
         except Undecided as undecided:
             last = undecided
-    raise CannotDerive(f"{last} depends on the lengths")
+    raise last.told
 
 
 def system_of(problem: Problem, names: Sequence[str], book: Tables) -> System:

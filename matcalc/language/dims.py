@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
-__all__ = ["ONE", "ZERO", "Dim", "IndexedName", "Shape", "dim", "shape"]
+__all__ = ["ONE", "ZERO", "Dim", "IndexedName", "Shape", "dim", "runs_down", "shape"]
 
 
 class IndexedName(NamedTuple):
@@ -149,7 +149,7 @@ class Dim:
         if not self.coefficients:
             return "0"
         out = ""
-        for mono, c in self.coefficients:
+        for mono, c in sorted(self.coefficients, key=lambda mc: mc[1] < 0 and self.coefficients[0][1] < 0):
             body = "*".join(str(a) for a in mono)
             size = abs(c)
             text = body if size == 1 and body else (f"{size}*{body}" if body else str(size))
@@ -175,6 +175,14 @@ def dim(value: Dim | int | str | IndexedName) -> Dim:
 
 ZERO = dim(0)
 ONE = dim(1)
+
+
+def runs_down(low: Dim, high: Dim) -> bool:
+    """Whether a range is written from its last index to its first: ``T..1``, ``5..2``."""
+    names = [c for mono, c in (low - high).coefficients if mono]
+    if not names:
+        return ((low - high).value or 0) > 0
+    return all(c > 0 for c in names)
 
 
 class Shape(NamedTuple):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from matcalc.errors import ShapeError
+from matcalc.errors import ParseError, ShapeError, Span
 from matcalc.language.attempts import Attempt, attempt, blamed, options
 from matcalc.language.blocks import ordered
 from matcalc.language.conventions import base, first_reading, is_greek
-from matcalc.language.dims import SCALAR, Shape, dim
+from matcalc.language.dims import SCALAR, Shape, dim, runs_down
 from matcalc.language.expressions import parse_expression
 from matcalc.language.identities import parse_rule
 from matcalc.language.inference import INDEX, name_sizes
@@ -236,4 +236,14 @@ def _block(program: Program, reading: Reading, s: Looping, parts: list[Part]) ->
     )
     del reading.entries[s.index.data]
     low, high = reading.dim(s.low), reading.dim(s.high)
+    if runs_down(low, high):
+        if not s.down:
+            index, first, last = s.index.data, reading.says(s.low), reading.says(s.high)
+            raise ParseError(
+                f"the range {first}..{last} runs downward",
+                span=Span(s.low.span.start, s.high.span.end),
+                source=program.text,
+                hint=f"for {index} in {last}..{first} down: counts from {first} to {last}",
+            )
+        low, high = high, low
     return Block(s.index.data, low, high, ordered(body), s.span, s.down)

@@ -25,14 +25,14 @@ INDEX = "#"  # the index in the shape of a family whose shape is to be inferred
 class Sizes:
     """A set of equations between sizes, solved as far as they can be."""
 
-    __slots__ = ("_count", "_functions", "_indices", "_local", "_values", "deferred", "flexible")
+    __slots__ = ("_count", "_functions", "_local", "_values", "deferred", "flexible", "indices")
 
     def __init__(self, flexible: bool = False, indices: Collection[str] = ()) -> None:
         self.flexible = flexible
         self._count = 0
         self._values: dict[str, Dim] = {}
         self._functions: dict[str, Dim | None] = {}  # sizes of families, in the index INDEX; None: not known yet
-        self._indices = frozenset(indices)  # names that stand for every index of a range
+        self.indices = frozenset(indices)  # names that stand for every index of a range
         self._local: set[str] = set()  # unknowns that may depend on the index they stand under
         self.deferred: list[tuple[Dim, Dim]] = []
 
@@ -76,7 +76,7 @@ class Sizes:
         if not open_names:
             return False
         difference = _primitive(a - b)
-        solved = _solve(difference, self._indices, self._local)
+        solved = _solve(difference, self.indices, self._local)
         if solved is None:
             return self._unify_families(difference, a, b)
         name, value = solved
@@ -89,7 +89,7 @@ class Sizes:
         """An equation in which no plain unknown can be solved: perhaps it tells the size of a family at every index."""
         open_families = [x for x in difference.atoms() if isinstance(x, IndexedName) and x.name.startswith("?")]
         for atom in open_families:
-            value = _solve_family(difference, atom, self._indices)
+            value = _solve_family(difference, atom, self.indices)
             if value is None:
                 continue
             if any(isinstance(x, IndexedName) and x.name == atom.name for x in value.atoms()):

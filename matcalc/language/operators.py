@@ -49,11 +49,16 @@ def _sum(r: Reading, node: Node) -> Part:
     return Part(node, first.shape, build)
 
 
+def _is_plain(node: Node) -> bool:
+    """Numbers, names and averages: no norm is spread silently."""
+    average = node.kind == "call" and node.data in (("mean", 0), ("var", 0))
+    return average or node.kind in {"num", "name", "index", "neg", "sum", "chain", "pow"}
+
+
 def _spread(r: Reading, parts: list[Part]) -> list[Part]:
     """Scalars among column vectors become vectors of equal entries: ``var + eps`` is ``var + eps*ones(d)``."""
     vector = next((p for p in parts if r.shape(p).is_vector), None)
-    plain = {"num", "name", "neg", "sum", "chain", "pow"}  # numbers and names: no norm is spread silently
-    simple = all(n.kind in plain for p in parts if r.shape(p).is_scalar for n in p.node.walk())
+    simple = all(_is_plain(n) for p in parts if r.shape(p).is_scalar for n in p.node.walk())
     if any(is_euler(r, p.node) for p in parts):
         return parts  # in D*x + e a vector is meant, not 2.718...
     if vector is None or not simple or not all(r.shape(p).cols is ONE for p in parts):

@@ -230,15 +230,39 @@ def _check_roles(program: Program) -> None:
             other = "a family"
         if other:
             raise _clash(program, name, node, "a size", other)
+    _check_ends(program)
     for name in names.indices:
         if name in program.declared or name in program.defined or (name in names.variables and name not in names.sizes):
             node = names.variables.get(name) or next(iter(names.families.values()), None)
             raise _clash(program, name, node, "an index", "a variable")
     for name, node in names.families.items():
-        if name in names.variables or name in program.defined:
+        if name in names.variables and (name in program.families or name in names.families):
+            raise _bare_family(program, name, node)
+        if name in program.defined:
             raise _clash(program, name, node, "a family with an index", "a name without one")
     _check_declared(program)
     _check_wrt(program)
+
+
+def _check_ends(program: Program) -> None:
+    """An index must not have the name of an end of its own range."""
+    loops = [(s.index.data, s.index, (s.low, s.high)) for s in program.statements if isinstance(s, Looping)]
+    nodes = [n for s in bodies(program) for n in s.body.walk() if n.kind == "binder"]
+    for name, at, ends in [*loops, *((n.data[1], n, n.args[:2]) for n in nodes)]:
+        if any(n.kind == "name" and n.data == name for end in ends for n in end.walk()):
+            message = f"the index '{name}' is also an end of its range"
+            raise ParseError(message, span=at.mark or at.span, source=program.text, hint="give the index another name")
+
+
+def _bare_family(program: Program, name: str, node: Node) -> ParseError:
+    """The error for a family that is used without its index."""
+    member = program.text[node.span.start : node.span.end]
+    return ParseError(
+        f"'{name}' is a family of members and is used without an index",
+        span=program.names.variables[name].span,
+        source=program.text,
+        hint=f"write one member, as in {member}, or give one of the two another name",
+    )
 
 
 def _clash(program: Program, name: str, node: Node | None, one: str, other: str) -> ParseError:

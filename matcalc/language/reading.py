@@ -17,7 +17,7 @@ from typing import Literal
 from matcalc.errors import ParseError, ShapeError, Span
 from matcalc.language import binders, terms
 from matcalc.language.declarations import index_dim
-from matcalc.language.dims import ONE, SCALAR, Dim, Shape, dim
+from matcalc.language.dims import ONE, SCALAR, Dim, Shape, dim, runs_down
 from matcalc.language.inference import Sizes, name_sizes, renamed, unknowns
 from matcalc.language.problem import Formula, Function
 from matcalc.language.syntax import Node
@@ -190,6 +190,13 @@ class Reading:
                 span=node.span,
                 source=self.text,
             )
+        if node.kind == "name" and node.data in self.sizes.indices and node.data not in self.entries:
+            raise ParseError(
+                f"the index '{node.data}' has no value here",
+                span=node.span,
+                source=self.text,
+                hint=f"inside its sum or block only: sum({node.data} in 1..N, ...); one member is, for example, x[N]",
+            )
         return index_dim(node, self.text).substitute(self.aliases)
 
     def member(self, node: Node) -> tuple[Entry, Dim]:
@@ -296,6 +303,14 @@ def _index(r: Reading, node: Node) -> Part:
 def _binder(r: Reading, node: Node) -> Part:
     op, index = node.data
     low, high = r.dim(node.args[0]), r.dim(node.args[1])
+    if runs_down(low, high) and not r.closed:
+        first, last = r.says(node.args[0]), r.says(node.args[1])
+        raise ParseError(
+            f"the range {first}..{last} is empty",
+            span=Span(node.args[0].span.start, node.args[1].span.end),
+            source=r.text,
+            hint=f"{index} in {last}..{first}",
+        )
     outer = r.entries.get(index)
     shadows = outer is not None and outer.kind == "size" and r.closed
     if outer is not None and outer.kind != "index" and not shadows:

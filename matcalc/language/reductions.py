@@ -165,13 +165,13 @@ def _of_vectors(r: Reading, node: Node) -> tuple[Part, str | None]:
             raise wrong(r, node, part, "a vector", f"of every row of X: {name}(X, rowwise), of every column: colwise")
         return part, None
     axis = node.args[1]
+    hint = f"{name}(X, rowwise): every row by itself; {name}(X, colwise): every column by itself"
     if name != "logsumexp" and axis.kind == "name" and axis.data in ("rows", "cols"):
-        raise ParseError(
-            f"{name}(X, {axis.data}) can be read in two ways",
-            span=axis.span,
-            source=r.text,
-            hint=f"{name}(X, rowwise): every row by itself; {name}(X, colwise): every column by itself",
-        )
+        message = f"{name}(X, {axis.data}) can be read in two ways"
+        raise ParseError(message, span=axis.span, source=r.text, hint=hint)
+    if axis.kind != "name" or axis.data not in AXES:
+        message = f"the second argument of {name} is {ROWWISE} or {COLWISE}"
+        raise ParseError(message, span=axis.span, source=r.text, hint=hint)
     return part, _axis(r, node)
 
 

@@ -211,6 +211,9 @@ def _loop(parser: Parser) -> Looping:
     down = _word(parser.token, "down")
     if down:
         parser.next()
+    if _word(parser.token, "step") or _word(parser.token, "by") or parser.is_sign(".."):
+        hint = f"for every second one write {name.value} in 1..N and the index 2*{name.value}"
+        raise parser.error("an index takes every integer from the first to the last", hint=hint)
     parser.expect(":", "at the end of the 'for' line")
     if parser.token.kind == "newline":
         body = _indented(parser, _column(parser.text, start))
@@ -240,7 +243,8 @@ def _indented(parser: Parser, column: int) -> list[Defining]:
 
 def _inside(parser: Parser) -> Defining:
     if _word(parser.token, "for") and parser.peek().kind == "name":
-        raise parser.error("a block inside a block is not supported yet")
+        hint = "one index counts the steps of a block: give each layer a name of its own, as in h1[t] and h2[t]"
+        raise parser.error("a block inside a block is not supported", hint=hint)
     statement = _definition_or_expression(parser)
     if not isinstance(statement, Defining) or statement.target.kind != "index":
         raise ParseError(

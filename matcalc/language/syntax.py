@@ -359,6 +359,9 @@ class Parser:
         low, high = self.range()
         if self.token.kind == "name" and self.token.value == "down":
             raise self.error("ranges that run downward are not supported yet")
+        if self.is_sign(".."):
+            hint = f"for every second one write {index.value} in 1..N and the index 2*{index.value}"
+            raise self.error("an index takes every integer from the first to the last", hint=hint)
         self.expect(",", f"between the range and what is under {name.value}")
         body = self.expression()
         close = self.expect(")", f"after what is under {name.value}")
