@@ -605,3 +605,62 @@ def test_a_scaled_product_is_not_taken_for_the_bare_one(problem: str, wrt: str, 
     source = matcalc.derive(problem, wrt=wrt, declare=declare).code()
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ------------------------------------------------------------------------------ large arguments
+LARGE: list[tuple[str, float, float, float]] = [  # of x, at x, value and derivative
+    ("log(cosh(x))", 800.0, 800 - np.log(2), 1.0),
+    ("log(cosh(x))", -800.0, 800 - np.log(2), -1.0),
+    ("log(2*cosh(x))", 800.0, 800.0, 1.0),
+    ("sinh(x)./cosh(x)", 800.0, 1.0, 0.0),
+    ("log(vector(1) + exp(x))", 800.0, 800.0, 1.0),
+    ("log(2*vector(1) + 3*exp(x))", 800.0, 800 + np.log(3), 1.0),
+    ("log(2*vector(1) + 3*exp(x))", -800.0, np.log(2), 0.0),
+    ("log(exp(x) + exp(-x))", 800.0, 800.0, 1.0),
+    ("log(exp(x) + exp(-x))", -800.0, 800.0, -1.0),
+    ("log(sigmoid(x))", -800.0, -800.0, 1.0),
+    ("log(sigmoid(x))", 40.0, -np.exp(-40.0), np.exp(-40.0)),
+    ("log(vector(1) - sigmoid(x))", 800.0, -800.0, -1.0),
+    ("log(vector(1) + tanh(x))", -40.0, np.log(2) - 80, 2.0),
+    ("log(vector(1) - tanh(x))", 40.0, np.log(2) - 80, -2.0),
+    ("log(vector(1) - tanh(x).^2)", 800.0, 2 * np.log(2) - 1600, -2.0),
+    ("log(exp(x) - vector(1))", 800.0, 800.0, 1.0),
+    ("log(exp(x) - vector(1))", 1e-9, np.log(1e-9), 1e9),
+    ("log(exp(x)./cosh(x))", 800.0, np.log(2), 0.0),
+]
+
+
+@pytest.mark.parametrize(("text", "at", "value", "slope"), LARGE)
+def test_large_arguments_do_not_overflow(text: str, at: float, value: float, slope: float) -> None:
+    module = matcalc.derive(f"sum({text})", wrt="x", declare="x : n").compile()
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        found, gradient = module.value_and_grad(np.array([at, at]))
+    assert np.allclose([found / 2, *gradient], [value, slope, slope], rtol=1e-8, atol=1e-25)
+
+
+@pytest.mark.parametrize(
+    ("text", "declare", "by"),
+    [
+        ("sum(logsumexp(X*W, rowwise)) - sum(Y.*(X*W))", "X : n×d; W : d×k; Y : n×k", "W"),
+        ("-sum(Y.*log(softmax(X*W, rowwise)))", "X : n×d; W : d×k; Y : n×k stochastic", "W"),
+        ("P = softmax(X*W, rowwise); -sum(Y.*log(P))", "X : n×d; W : d×k; Y : n×k", "W"),
+        ("sum(log(exp(X*W)*vector(1))) - sum(Y.*(X*W))", "X : n×d; W : d×k; Y : n×k", "W"),
+        ("-y'*log(softmax(W*x))", "W : k×d; x : d; y : k", "W"),
+        ("log(sum(exp(W*x)))", "W : k×d; x : d", "x"),
+        ("tau*logsumexp(x/tau)", "x : n; tau : scalar positive", "x"),
+    ],
+)
+def test_large_logits_do_not_overflow(text: str, declare: str, by: str) -> None:
+    module = matcalc.derive(text, wrt=by, declare=declare).compile()
+    rng = np.random.default_rng(2)
+    shapes = {"X": (4, 3), "W": (3, 5), "Y": (4, 5), "x": (3,), "y": (5,), "tau": ()}
+    if "W*x" in text:
+        shapes["W"] = (5, 3)
+    point = {
+        n: rng.uniform(0.1, 1, shapes[n])
+        for n in module.value.__code__.co_varnames[: module.value.__code__.co_argcount]
+    }
+    large = "x" if "W" not in point else "W"
+    point[large] = 900 * rng.normal(size=shapes[large])
+    value, gradient = module.value_and_grad(**point)
+    assert np.isfinite(value) and np.all(np.isfinite(gradient))

@@ -21,6 +21,7 @@ from matcalc.code.lower_sums import sum_of, trace, vdot
 from matcalc.code.lower_views import transpose
 from matcalc.code.nodes import Graph, Node, Plan, dims_of, live
 from matcalc.code.opaque import Key, key_of
+from matcalc.code.overflow import complement_of
 from matcalc.code.ratios import ratio
 from matcalc.code.rectified import rectified
 from matcalc.errors import CannotDerive, MatcalcError
@@ -110,8 +111,15 @@ def _plan(g: Graph, outputs: Sequence[Node], products: bool) -> Plan:
     factored = g.plan.factored or _factored(g, order, inverted)
     exponentials = g.plan.exponentials | _exponentials(order)
     rectified = frozenset(n.args[0] for n in order if n.op == "fn" and n.data == "relu")
+    complements = g.plan.complements | _complements(order, outputs)
     if not products:
-        return Plan(inverted=inverted, factored=factored, exponentials=exponentials, rectified=rectified)
+        return Plan(
+            inverted=inverted,
+            factored=factored,
+            exponentials=exponentials,
+            rectified=rectified,
+            complements=complements,
+        )
     wanted = set(outputs)  # nodes that somebody other than a product uses
     for node in order:
         if node.op not in CHAIN and node.op not in ("transpose", "outer"):
@@ -127,7 +135,25 @@ def _plan(g: Graph, outputs: Sequence[Node], products: bool) -> Plan:
         factored=factored,
         exponentials=exponentials,
         rectified=rectified,
+        complements=complements,
     )
+
+
+def _complements(order: Sequence[Node], outputs: Sequence[Node]) -> set[Node]:
+    """The sigmoids that only stand in ``1 - sigmoid(u)``, which is sigmoid(-u) to the last digit."""
+    users: dict[Node, list[Node]] = {}
+    for n in order:
+        for a in n.args:
+            users.setdefault(a, []).append(n)
+    found = set()
+    for s in order:
+        if s.op == "fn" and s.data == "sigmoid" and s not in outputs:
+            minus = users.get(s, [])
+            sums = [x for n in minus for x in users.get(n, [])]
+            alone = all(n.op == "prod" and n.data == (-1, 1) and len(n.args) == 1 for n in minus)
+            if alone and sums and all(x.op == "add" and complement_of(x) is s for x in sums):
+                found.add(s)
+    return found
 
 
 def _often_solved(g: Graph, order: Sequence[Node]) -> set[Node]:

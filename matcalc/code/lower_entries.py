@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 from matcalc.code.nodes import Dims, Graph, Node, is_zero
-from matcalc.code.ratios import Ratio, cancel_sizes, join_roots, one_plus_exp, ratio
+from matcalc.code.overflow import complement_of, tame
+from matcalc.code.ratios import Ratio, cancel_sizes, join_roots, ratio
 from matcalc.language.dims import Dim
 
 __all__ = [
@@ -70,7 +71,7 @@ def prod(g: Graph, coefficient: Fraction | int, above: Iterable[Node], below: It
         return g.zeros(dims)
     join_roots(r)
     cancel_sizes(r)
-    _sigmoids(g, r)
+    tame(g, r, prod, add)
     if len(dims) == 2:
         return _matrix(g, r, dims)
     _softmax(g, r, r.numerators, r.denominators, None)
@@ -189,21 +190,6 @@ def _diagonal_product(g: Graph, r: Ratio, dims: Dims) -> Node:
 
 
 # ---------------------------------------------------------------------- patterns inside a product
-def _sigmoids(g: Graph, r: Ratio) -> None:
-    """``exp(u)/(1 + exp(u))`` is sigmoid(u) and ``1/(1 + exp(u))`` is sigmoid(-u): no overflow."""
-    for d in list(r.denominators):
-        u = one_plus_exp(d)
-        if u is None:
-            continue
-        r.denominators.remove(d)
-        e = g.node("fn", (u,), "exp", u.dims)
-        if e in r.numerators:
-            r.numerators[r.numerators.index(e)] = g.node("fn", (u,), "sigmoid", u.dims)
-        else:
-            minus = neg(g, u)
-            r.numerators.append(g.node("fn", (minus,), "sigmoid", u.dims))
-
-
 def _softmax(g: Graph, r: Ratio, above: list[Node], below: list[Node], axis: int | None) -> None:
     """``exp(z)/sum(exp(z))`` is softmax(z); along an axis, where the sum stands in a vector that scales."""
     for d in list(below):
@@ -371,7 +357,9 @@ def add(g: Graph, items: Sequence[Node]) -> Node:
     negated = g.find("add", [neg(g, t) for t in terms], None, dims, same=(len(terms),))
     if negated is not None:
         return neg(g, negated)
-    return g.node("add", terms, None, dims, same=(len(terms),))
+    node = g.node("add", terms, None, dims, same=(len(terms),))
+    s = complement_of(node) if g.plan.complements else None
+    return node if s is None or s not in g.plan.complements else g.node("fn", (neg(g, s.args[0]),), "sigmoid", dims)
 
 
 def _is_diagonal(t: Node) -> bool:

@@ -28,7 +28,8 @@ from matcalc.code.lower_products import cho_factor, inverse
 from matcalc.code.lower_sums import sum_of, vdot
 from matcalc.code.lower_views import flat_product, transpose
 from matcalc.code.nodes import Dims, Graph, Node
-from matcalc.code.ratios import Ratio, one_plus_exp, ratio
+from matcalc.code.overflow import exponential_less_one, is_one, one_and_square, weighted_exponentials
+from matcalc.code.ratios import Ratio, ratio
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.functions import FUNCTIONS
 
@@ -99,6 +100,8 @@ def _log(g: Graph, x: Node) -> Node:
         return x.args[0]
     if x.op == "fn" and x.data == "sigmoid":
         return neg(g, softplus(g, neg(g, x.args[0])))
+    if x.op == "fn" and x.data == "cosh":
+        return log_cosh(g, x.args[0])
     if x.op == "softmax":
         z = x.args[0]
         return add(g, [z, neg(g, along(g, logsumexp(g, z, x.data), z.dims, x.data))])
@@ -122,38 +125,72 @@ def _log(g: Graph, x: Node) -> Node:
 
 
 def _log_of_sum(g: Graph, x: Node) -> Node | None:
-    """``log(1 + exp(u))``, ``log(1 - sigmoid(u))``, ``log(exp(u) + exp(v))``, ``log(1 + u)``."""
-    u = one_plus_exp(x)
-    if u is not None:
-        return softplus(g, u)
+    """``log(a + b*exp(u))``, ``log(a*exp(u) + b*exp(v))``, ``log(1 - sigmoid(u))``, ``log(1 + tanh(u))``, ..."""
+    found = weighted_exponentials(x)
+    if found is not None:
+        (a, u), (b, v) = found
+        assert v is not None
+        if u is not None:
+            shifted = [_plus_log(g, v, b), _plus_log(g, u, a)]
+            return g.node("logaddexp", shifted, None, x.dims, same=(2,))
+        return _plus_log(g, softplus(g, _plus_log(g, v, b / a)), a)
+    less = exponential_less_one(x)
+    if less is not None:
+        minus = neg(g, elementwise(g, "exp", neg(g, less)))
+        return add(g, [less, g.node("fn", (minus,), "log1p", x.dims)])
+    square = one_and_square(x)
+    if square is not None and square[0] == 1 and square[1].op == "fn" and square[1].data == "tanh":
+        return prod(g, -2, [log_cosh(g, square[1].args[0])])
     if len(x.args) != 2:
         return None
-    a, b = x.args
-    if _is_exp(a) and _is_exp(b):
-        return g.node("logaddexp", (a.args[0], b.args[0]), None, x.dims, same=(2,))
-    for one, other in ((a, b), (b, a)):
-        if one.op != "ones" and not (one.op == "num" and one.data == 1):
+    for one, other in (x.args, x.args[::-1]):
+        if not is_one(one):
             continue
         r = ratio(other)
-        if r.coefficient == -1 and not r.denominators and [t.data for t in r.numerators] == ["sigmoid"]:
-            return neg(g, softplus(g, r.numerators[0].args[0]))
+        bounded = r.numerators[0] if len(r.numerators) == 1 and not r.denominators else other
+        if bounded.op == "fn" and bounded.data == "sigmoid" and r.coefficient == -1:
+            return neg(g, softplus(g, bounded.args[0]))
+        if bounded.op == "fn" and bounded.data == "tanh" and abs(r.coefficient) == 1:  # 2*sigmoid(2*u)
+            return _plus_log(g, neg(g, softplus(g, prod(g, -2 * r.coefficient, bounded.args))), Fraction(2))
         return g.node("fn", (other,), "log1p", x.dims)
     return None
 
 
 def _log_of_product(g: Graph, x: Node) -> Node | None:
-    """``log(1/t)`` is -log(t); ``log(c*exp(z))`` and ``log(c*sum(exp(z)))`` take the positive number c outside."""
+    """``log(1/t)`` is -log(t); ``log(c*exp(z)/cosh(u))`` and ``log(c*sum(exp(z)))`` are sums of logarithms."""
     r = ratio(x)
     if r.coefficient == 1 and not r.numerators and len(r.denominators) == 1:
         return neg(g, elementwise(g, "log", r.denominators[0]))
-    special = [a for a in r.numerators if _is_exp(a) or (a.op in ("sum", "sumaxis") and _is_exp(a.args[0]))]
-    rest = [a for a in (*r.numerators, *r.denominators) if a not in special]
-    if len(special) == 1 and r.coefficient > 0 and all(a.op == "size" for a in rest):
-        others = [a for a in r.numerators if a not in special]
-        scale = elementwise(g, "log", prod(g, r.coefficient, others, r.denominators))
-        whole = prod(g, 1, [scale, g.ones(x.dims)]) if x.dims else scale
-        return add(g, [_log(g, special[0]), whole])
+    above = [a for a in r.numerators if _grows(a)]
+    below = [a for a in r.denominators if _grows(a)]
+    rest = [a for a in (*r.numerators, *r.denominators) if not _grows(a)]
+    if (above or below) and r.coefficient > 0 and all(a.op == "size" for a in rest):
+        logs = [*(_log(g, a) for a in above), *(neg(g, _log(g, a)) for a in below)]
+        sizes = ([a for a in nodes if a.op == "size"] for nodes in (r.numerators, r.denominators))
+        scale = elementwise(g, "log", prod(g, r.coefficient, *sizes))
+        return add(g, [*logs, prod(g, 1, [scale, g.ones(x.dims)]) if x.dims else scale])
     return None
+
+
+def _grows(a: Node) -> bool:
+    """Whether a factor is positive and may overflow where its logarithm does not."""
+    inside = a.args[0] if a.op in ("sum", "sumaxis") else a
+    return _is_exp(inside) or (a.op == "fn" and a.data == "cosh")
+
+
+def _plus_log(g: Graph, x: Node, c: Fraction) -> Node:
+    """``x + log(c)`` in every entry."""
+    if c == 1:
+        return x
+    log = g.node("fn", (g.num(c),), "log", ())
+    return add(g, [x, prod(g, 1, [log, g.ones(x.dims)]) if x.dims else log])
+
+
+def log_cosh(g: Graph, u: Node) -> Node:
+    """``log(cosh(u))`` without overflow: ``|u| + log1p(exp(-2*|u|)) - log(2)``."""
+    size = elementwise(g, "abs", u)
+    rest = g.node("fn", (elementwise(g, "exp", prod(g, -2, [size])),), "log1p", u.dims)
+    return _plus_log(g, add(g, [size, rest]), Fraction(1, 2))
 
 
 def _is_exp(a: Node) -> bool:

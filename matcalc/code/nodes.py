@@ -63,7 +63,8 @@ class Plan:
     ``ready`` are products with a user other than a product, by their factors; ``computed`` the same as a set; ``whole``
     the sums and ``formed`` the products of entries that are formed anyway; ``inverted`` the inverses that are needed
     themselves; ``factored`` the positive definite matrices worth a Cholesky factor; ``exponentials`` the (argument,
-    axis) of which both softmax and logsumexp are wanted; ``rectified`` the arguments of relu.
+    axis) of which both softmax and logsumexp are wanted; ``rectified`` the arguments of relu; ``complements`` the
+    sigmoids of which only ``1 - sigmoid(u)`` is wanted.
     """
 
     ready: Mapping[tuple[Node, ...], Node] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class Plan:
     factored: frozenset[Node] = frozenset()
     exponentials: frozenset[tuple[Node, int | None]] = frozenset()
     rectified: frozenset[Node] = frozenset()
+    complements: frozenset[Node] = frozenset()
 
 
 @dataclass(slots=True)

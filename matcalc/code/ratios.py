@@ -7,7 +7,7 @@ from fractions import Fraction
 from matcalc.code.nodes import Node
 from matcalc.errors import CannotDerive
 
-__all__ = ["Ratio", "cancel_sizes", "join_roots", "one_plus_exp", "ratio"]
+__all__ = ["Ratio", "cancel_sizes", "join_roots", "ratio"]
 
 
 class Ratio:
@@ -68,12 +68,3 @@ def cancel_sizes(r: Ratio) -> None:
         if a in r.numerators:
             r.numerators.remove(a)
             r.denominators.remove(a)
-
-
-def one_plus_exp(node: Node) -> Node | None:
-    """The u of ``1 + exp(u)``, else None."""
-    if node.op != "add" or len(node.args) != 2:
-        return None
-    one, e = node.args if node.args[1].op == "fn" else node.args[::-1]
-    is_one = one.op == "ones" or (one.op == "num" and one.data == 1)
-    return e.args[0] if is_one and e.op == "fn" and e.data == "exp" else None
