@@ -136,8 +136,8 @@ def _log_of_sum(g: Graph, x: Node) -> Node | None:
         return _plus_log(g, softplus(g, _plus_log(g, v, b / a)), a)
     less = exponential_less_one(x)
     if less is not None:
-        minus = neg(g, elementwise(g, "exp", neg(g, less)))
-        return add(g, [less, g.node("fn", (minus,), "log1p", x.dims)])
+        rest = neg(g, g.node("fn", (neg(g, less),), "expm1", x.dims))
+        return add(g, [less, g.node("fn", (rest,), "log", x.dims)])
     square = one_and_square(x)
     if square is not None and square[0] == 1 and square[1].op == "fn" and square[1].data == "tanh":
         return prod(g, -2, [log_cosh(g, square[1].args[0])])

@@ -96,6 +96,8 @@ def _function(node: Node, args: Sequence[Term]) -> Term:
     if node.data == "log1p":
         one = T.ones(*args[0].shape)
         return T.fn("log", T.add(one, args[0]))
+    if node.data == "expm1":
+        return T.sub(T.fn("exp", args[0]), T.ones(*args[0].shape))
     return T.fn(node.data, args[0])
 
 

@@ -41,10 +41,9 @@ def tame(g: Graph, r: Ratio, prod: Prod, add: Add) -> None:
     """Rewrite the quotients in a product. ``prod`` and ``add`` build what they are rewritten to."""
     if not r.denominators:
         return
+    rewritings = (_same, _hyperbolic, _less_one, _squares, _exponentials)
     for d in list(r.denominators):
-        _same(g, r, d) or _less_one(g, r, d, prod, add) or _hyperbolic(g, r, d) or _squares(
-            g, r, d, prod, add
-        ) or _exponentials(g, r, d, prod, add)
+        any(rewrite(g, r, d, prod, add) for rewrite in rewritings)
 
 
 # --------------------------------------------------------------------------------- what is a sum of what
@@ -116,7 +115,7 @@ def complement_of(n: Node) -> Node | None:
 
 
 # --------------------------------------------------------------------------------- the quotients
-def _same(g: Graph, r: Ratio, d: Node) -> bool:
+def _same(g: Graph, r: Ratio, d: Node, prod: Prod, add: Add) -> bool:
     """A sum of exponentials above and below."""
     if d not in r.numerators or weighted_exponentials(d) is None:
         return False
@@ -127,18 +126,18 @@ def _same(g: Graph, r: Ratio, d: Node) -> bool:
 
 
 def _less_one(g: Graph, r: Ratio, d: Node, prod: Prod, add: Add) -> bool:
-    """``exp(u)/(exp(u) - 1)`` is ``1/(1 - exp(-u))``."""
+    """``exp(u)/(exp(u) - 1)`` is ``-1/expm1(-u)``."""
     u = exponential_less_one(d)
     e = None if u is None else g.find("fn", (u,), "exp", d.dims)
     if u is None or e is None or e not in r.numerators:
         return False
     r.numerators.remove(e)
-    minus = prod(g, -1, [g.node("fn", (prod(g, -1, [u]),), "exp", d.dims)])
-    r.denominators[r.denominators.index(d)] = add(g, [g.ones(d.dims), minus])
+    r.denominators[r.denominators.index(d)] = g.node("fn", (prod(g, -1, [u]),), "expm1", d.dims)
+    r.coefficient = -r.coefficient
     return True
 
 
-def _hyperbolic(g: Graph, r: Ratio, d: Node) -> bool:
+def _hyperbolic(g: Graph, r: Ratio, d: Node, prod: Prod, add: Add) -> bool:
     """``sinh(u)/cosh(u)`` is tanh(u), and the other way round."""
     if d.op != "fn" or d.data not in ("sinh", "cosh"):
         return False

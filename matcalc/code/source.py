@@ -29,6 +29,8 @@ HELPERS = ("sigmoid", "softplus", "softmax", "logsumexp", "log_det", "commutatio
 # What comes from SciPy, and where from.
 SCIPY = {"cho_factor": "scipy.linalg", "cho_solve": "scipy.linalg", "erf": "scipy.special"}
 
+EXACT = ("log1p", "expm1")  # functions of NumPy that the language writes as sums
+
 OUTSIDE = re.compile(r"(?:scipy\.special\.|\b_)(\w+)\(")  # helpers and SciPy functions in the rows of functions
 
 for _row in FUNCTIONS.values():
@@ -42,7 +44,7 @@ for _row in FUNCTIONS.values():
 def in_place(w: Writer, node: Node) -> str | None:
     """The call that applies a function to the array ``{0}`` in place, None where there is none."""
     name = "exp" if node.op == "shifted" else node.data
-    template = f"np.{name}({{0}})" if name in ("exp", "log1p") else FUNCTIONS[name].numpy
+    template = f"np.{name}({{0}})" if name in ("exp", *EXACT) else FUNCTIONS[name].numpy
     call = re.fullmatch(r"np\.(\w+)\(\{0\}((?:, \w+)?)\)", template)
     return None if call is None else f"{w.np}.{call[1]}({{0}}{call[2]}, out={{0}})"
 
@@ -78,8 +80,8 @@ def _helped(name: str) -> Row:
 
 def _function(w: Writer, node: Node) -> Piece:
     name, argument = node.data, w.of(node.args[0])
-    if name == "log1p":
-        return Piece(f"{w.np}.log1p({argument.text})")
+    if name in EXACT:
+        return Piece(f"{w.np}.{name}({argument.text})")
     if name == "step" and not node.is_scalar and (above := _above(w, node.args[0])) is not None:
         return Piece(f"({above}).astype(float)")
     if name == "step" and node.is_scalar:
