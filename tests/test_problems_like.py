@@ -295,6 +295,8 @@ def truth(row: Row, problem: Problem, values: dict[str, Any], sizes: dict[str, i
         properties = problem.symbols[row.wrt].properties
         if "symmetric" in properties:
             return g + g.T - np.diag(np.diag(g)) if row.structure == "entries" else (g + g.T) / 2
+        if "skew" in properties:
+            return g - g.T if row.structure == "entries" else (g - g.T) / 2
         return np.diag(np.diag(g)) if "diagonal" in properties else g
     return matrix.reshape(f(x).shape, order="F") if x.size == 1 else matrix
 

@@ -9,23 +9,26 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from matcalc.language.operations import node_operations
-from matcalc.language.terms import Term, bottom_up
+from matcalc.language.terms import Term, bottom_up, neg
 
 __all__ = ["cost"]
 
 SUM_AS_FACTOR = 0.5  # a sum in parentheses that is a factor
-SUM_IN_SUM = 3.0  # such a sum inside another one
+SUM_IN_SUM = 1.2  # such a sum inside another one
 TRANSPOSED_LEAF = -0.3  # B'*A' reads more easily than (A*B)'
 TRANSPOSED_PRODUCT = 0.3
 LOGISTIC_POWER = 1.2  # s - s.^2: people write s.*(1 - s)
 LOGISTIC_PAIR = 1.0  # sigmoid(z)*sigmoid(-z): people write s*(1 - s)
 NUMBER_OF_SUM = 0.3  # a bare number in front of a sum
-IDENTITY_IN_FACTOR = 1.5  # A*X + A as A*(X + I)
+IDENTITY_IN_FACTOR = 1.0  # A*X + A as A*(X + I)
+SCALED_IDENTITY = 0.8  # c*x + A*x as (c*I + A)*x
 REPEATED_SUMMAND = 1.2  # E + E is 2*E
 POWER_OF_SIZE = 2.0  # det(2*A) is not 2^n*det(A)
 NUMBER_INSIDE = 0.2  # x.*(2*y) is 2*(x.*y)
 ONES_IN_FACTOR = -0.2  # v.*(1 - s) reads better than v - v.*s
 TURNED_ONES = 0.05  # t.^2 - 1 for 1 - t.^2
+REPEATED_FACTOR = 0.1  # lambda*lambda is lambda^2
+OPPOSITE_SUMS = 1.1  # (x - y)*(y - x)' is -(x - y)*(x - y)'
 LENGTH = 0.004  # per node, to break ties
 
 _costs: WeakKeyDictionary[Term, tuple[float, float]] = WeakKeyDictionary()
@@ -49,13 +52,15 @@ def _cost(t: Term) -> tuple[float, float]:
             own += NUMBER_INSIDE
         if factor and a.op == "add" and not (t.op in ("div", "hdiv") and a is not t.args[0]):
             own += ONES_IN_FACTOR if any(b.op in ("ones", "num") for b in a.args) else SUM_AS_FACTOR
-            own += inner
+            if not _only_numbers_beside(t, a):
+                own += inner
             if sum(not b.is_scalar for b in t.args) > 1:
-                own += IDENTITY_IN_FACTOR * any(_has_identity(b) for b in a.args)
+                own += max(_identity(b) for b in a.args)
             nested += SUM_IN_SUM
     if t.op == "sumover" and (t.args[0].op == "neg" or (t.args[0].op == "mul" and t.args[0].args[0].op == "num")):
         own += NUMBER_INSIDE
     if t.op in ("mul", "had"):
+        own += REPEATED_FACTOR * _repeats(t) + OPPOSITE_SUMS * _opposites(t)
         logistic = {a.args[0] for a in t.args if a.op == "fn" and a.data == ("sigmoid", 0)}
         own += LOGISTIC_PAIR * any(z.op == "neg" and z.args[0] in logistic for z in logistic)
     if t.op == "add":
@@ -75,5 +80,34 @@ def _cost(t: Term) -> tuple[float, float]:
     return own, nested
 
 
-def _has_identity(t: Term) -> bool:
-    return t.op == "eye" or (t.op in ("neg", "mul", "div") and any(_has_identity(a) for a in t.args))
+def _only_numbers_beside(t: Term, a: Term) -> bool:
+    """Whether a sum is multiplied by numbers only: ``(... - ...)/2``."""
+    return all(b is a or b.op == "num" for b in t.args)
+
+
+def _repeats(t: Term) -> int:
+    """How many factors a power would save: equal scalars and entries anywhere, equal matrices side by side."""
+    if t.op == "had":
+        return len(t.args) - len(set(t.args))
+    scalars = [a for a in t.args if a.is_scalar]
+    matrices = [a for a in t.args if not a.is_scalar]
+    return len(scalars) - len(set(scalars)) + sum(a is b for a, b in zip(matrices, matrices[1:], strict=False))
+
+
+def _opposites(t: Term) -> bool:
+    """Whether a sum stands in a product beside its negative."""
+    bare = [a.args[0] if a.op == "transpose" else a for a in t.args]
+    sums = [frozenset(a.args) for a in bare if a.op == "add"]
+    return len(sums) > 1 and any(
+        frozenset(b.args[0] if b.op == "neg" else neg(b) for b in s) in sums for s in sums[:-1]
+    )
+
+
+def _identity(t: Term) -> float:
+    """What an identity in a sum that is a factor costs."""
+    if t.op == "eye":
+        return IDENTITY_IN_FACTOR
+    if t.op in ("neg", "mul", "div"):
+        inner = max(_identity(a) for a in t.args)
+        return inner + SCALED_IDENTITY * (inner > 0 and t.op != "neg")
+    return 0.0

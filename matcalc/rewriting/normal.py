@@ -268,6 +268,11 @@ class Normalizer:
         scalars, word = m
         for i, (a, e) in enumerate(scalars):
             rest = scalars[:i] + scalars[i + 1 :]
+            if a.op == "add" and a.args[0].op == "neg" and e.denominator == 1:  # under a root a sum has its own sign
+                whole = self.whole(self.poly(a)).single
+                if whole is not None and whole[0][0] != ((a, F1),):
+                    own = tuple((b, k * e) for b, k in whole[0][0])
+                    return self.reduce((self.join(rest, own), word), shape).scaled(whole[1] ** int(e))
             if a.op == "add" and e > 0 and e.denominator == 1 and self.expandable(scalars):
                 p = numeral(F1)
                 for _ in range(int(e)):

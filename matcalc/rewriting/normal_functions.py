@@ -94,6 +94,8 @@ def logarithm(n: Normalizer, p: Poly) -> Poly:
     for a, e in scalars:
         if a.op == "fn" and a.data == ("exp", 0):
             parts.append(n.poly(a.args[0]).scaled(e))
+        elif a.op == "const" and a.data == "e":
+            parts.append(numeral(e))
         elif a.op == "det":
             parts.append(n.poly(T.make("logdet", a.args[0])).scaled(e))
         else:

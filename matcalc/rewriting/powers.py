@@ -14,6 +14,7 @@ from matcalc.rewriting.polynomial import (
     MAX_POWER,
     MAX_PRODUCTS,
     Poly,
+    Scalars,
     monomial_order,
     numeral,
     rational_term,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matcalc.rewriting.normal import Normalizer
 
 F1 = Fraction(1)
+QUOTIENTS = {"sin": ("cos", "tan"), "sinh": ("cosh", "tanh")}  # above, below, quotient
 
 
 def raised(n: Normalizer, p: Poly, e: Fraction) -> Poly:
@@ -46,6 +48,8 @@ def raised(n: Normalizer, p: Poly, e: Fraction) -> Poly:
         p = n.whole(p)
     (scalars, _), c = p.single or (EMPTY, F1)
     if e.denominator != 1 and c < 0:
+        scalars, c = _sign_inside(n, scalars, c)
+    if e.denominator != 1 and c < 0:
         body = n.write(p.single[0], c) if p.single else n.term(p)
         return n.atom(T.power(body, rational_term(e)))
     kept: list[tuple[Term, Fraction]] = []
@@ -57,11 +61,23 @@ def raised(n: Normalizer, p: Poly, e: Fraction) -> Poly:
         # An odd power of one factor of unknown sign: where the root exists the factor is not negative.
         kept.append((stuck[0][0], stuck[0][1] * e))
         stuck = []
+    if stuck and all(k.denominator == 1 and k % 2 == 0 for _, k in stuck):  # (x^2)^(1/2) is abs(x)
+        kept += [(T.fn("abs", a), k * e) for a, k in stuck]
+        stuck = []
     out = n.reduce((n.join((), tuple(kept)), ()), SCALAR) if kept else numeral(F1)
     if stuck:
         body = n.write((tuple(stuck), ()), F1)
         out = n.product(out, n.atom(T.power(body, rational_term(e))))
     return n.product(n.number_power(c, e), out)
+
+
+def _sign_inside(n: Normalizer, scalars: Scalars, c: Fraction) -> tuple[Scalars, Fraction]:
+    """A negative number taken into a sum: a root is that of ``1 - y^2``, not of ``-(y^2 - 1)``."""
+    for i, (a, k) in enumerate(scalars):
+        if a.op == "add" and k.denominator == 1 and k % 2 == 1:
+            turned = n.term(n.poly(a).scaled(Fraction(-1)))
+            return n.join(scalars[:i] + scalars[i + 1 :], ((turned, k),)), -c
+    return scalars, c
 
 
 def logistic(n: Normalizer, p: Poly) -> tuple[Fraction, Poly] | None:
@@ -145,6 +161,9 @@ def relation(
             return [(F1, _changed(table, {b: 1 - e}))]
         if b.data[0] == "step" and e > 0 and table.get(T.fn("relu", b.args[0]), 0) > 0:
             return [(F1, _changed(table, {b: -e}))]
+        found = _quotient(table, b) or _of_sign(table, b)
+        if found is not None:
+            return [(F1, found)]
         if b.data[0] == "sigmoid" and not n.opaque:
             parts = _exponentials(n, b.args[0])
             if not parts:
@@ -157,6 +176,44 @@ def relation(
                 return [(F1, _changed(table, {b: -F1})), (-F1, _changed(table, down))]
             if max(turns) <= -1:
                 return [(F1, _changed(table, {b: -F1, **parts})), (-F1, _changed(table, parts))]
+    return None
+
+
+def _quotient(table: Mapping[Term, Fraction], b: Term) -> dict[Term, Fraction] | None:
+    """``sin/cos = tan``, ``sinh/cosh = tanh``, also upside down, and ``tan*cos = sin``."""
+    for above, (below, quotient) in QUOTIENTS.items():
+        if b.data[0] not in (above, quotient):
+            continue
+        other, whole = T.fn(below, b.args[0]), T.fn(quotient, b.args[0])
+        e, k = table[b], table.get(other, Fraction(0))
+        turns = -1 if b.data[0] == above else 1
+        if k * turns * e > 0 and k.denominator == 1:
+            times = min(abs(e), abs(k)) * (1 if e > 0 else -1)
+            into = whole if b.data[0] == above else T.fn(above, b.args[0])
+            return _changed(table, {b: -times, other: -turns * times, into: times})
+    return None
+
+
+def _of_sign(table: Mapping[Term, Fraction], b: Term) -> dict[Term, Fraction] | None:
+    """``abs(x)^2 = x^2``, ``x/abs(x) = sign(x)``, ``x*sign(x) = abs(x)``, ``abs(x)*sign(x) = x``, ``sign/abs = 1/x``."""
+    x, e = b.args[0], table[b]
+    plain = table.get(x, Fraction(0))
+    if b.data[0] == "abs":
+        if e.denominator == 1 and abs(e) > 1:
+            even = e - e % 2
+            return _changed(table, {b: -even, x: even})
+        if plain and plain.denominator == 1 and e * plain < 0:
+            one = F1 if plain > 0 else -F1
+            return _changed(table, {b: one, x: -one, T.fn("sign", x): F1})
+    elif b.data[0] == "sign" and e > 0:
+        size = T.fn("abs", x)
+        k = table.get(size, Fraction(0))
+        if k and k.denominator == 1:
+            one = F1 if k > 0 else -F1
+            return _changed(table, {b: -F1, size: -one, x: one})
+        if plain and plain.denominator == 1:
+            one = F1 if plain > 0 else -F1
+            return _changed(table, {b: -F1, x: -one, size: one})
     return None
 
 

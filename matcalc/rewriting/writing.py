@@ -54,6 +54,9 @@ class Writer:
         for i, (a, e) in enumerate(scalars):
             if a.op == "add" and e.denominator == 1 and e % 2 == 1 and a.free:
                 yield (scalars[:i] + ((_negated(a), e),) + scalars[i + 1 :], word)
+            elif a.op == "mul" and e == 1:
+                for new in self._negated_factors(a):
+                    yield (scalars[:i] + ((new, e),) + scalars[i + 1 :], word)
         for i, f in enumerate(word):
             for new in self._negated_factors(f):
                 yield (scalars, word[:i] + (new,) + word[i + 1 :])
@@ -86,6 +89,10 @@ class Writer:
                 above.append(self.plain(a))
                 continue
             t, down = self.power(a, e)
+            number = as_rational(t)
+            if number is not None and number > 0:
+                c = c / number if down else c * number
+                continue
             (below if down else above).append(t)
         above.sort(key=_scalar_rank)
         below.sort(key=_scalar_rank)
