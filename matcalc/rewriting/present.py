@@ -31,7 +31,7 @@ __all__ = ["present"]
 Facts = Mapping[str, frozenset[str]]
 Path = tuple[tuple[str, Poly], ...]  # rule and polynomial after each move
 Best = tuple[Term, Path]
-KEPT_SUMS = 0.9  # what it is worth to print the user's own sums
+KEPT_SUMS = (0.9, 1.4)  # what it is worth to print the user's own sums: where that is longer, where it is not
 MOVES_TRIED = (3, 2, 1)  # per level of nesting
 WIDE = 40  # sums of more terms are only collected
 LARGE = 600  # nodes: beyond it a term is not multiplied out
@@ -277,12 +277,13 @@ def _written(p: Presenter, raw: Term, names: Mapping[Term, Term], label: str) ->
         p.prepare(n.term(made))
         form, path = p.best(made, 0)
         candidates.append((form, made, path))
-    longest = operations(raw)["total"]  # nothing longer than what came in
-    kept = KEPT_SUMS if cost(candidates[1][0]) <= cost(raw) else 0.0
+    length = [operations(form)["total"] for form, _, _ in candidates]
+    kept = KEPT_SUMS[length[1] == min(length)] if cost(candidates[1][0]) <= cost(raw) else 0.0
 
     def rank(i: int) -> tuple[bool, float, bool, int]:
         written = candidates[i][0]
-        return (operations(written)["total"] > longest, cost(written) - kept * (i == 1), i == 0, i)
+        # nothing longer than what came in
+        return (length[i] > length[0], cost(written) - kept * (i == 1), i == 0, i)
 
     for i in sorted(range(len(candidates)), key=rank):
         form, poly, path = candidates[i]
