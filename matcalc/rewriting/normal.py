@@ -133,9 +133,8 @@ class Normalizer:
             return Poly(SCALAR, self.times_scalars({((), ()): c}, (*scalars, (body, F1))))
         factor = self.oriented(body)
         if p.shape.is_matrix:
-            other = self.transposed(rest)
-            sign = 1 if other.terms[min(other.terms, key=monomial_order)] > 0 else -1
-            twin = self.term(other.scaled(Fraction(sign)))
+            sign, _, other = self.content(self.transposed(rest))
+            twin = self.term(other)
             if _transposes(twin) < _transposes(body) or (
                 _transposes(twin) == _transposes(body) and order(twin) < order(body)
             ):

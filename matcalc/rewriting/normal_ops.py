@@ -186,6 +186,8 @@ def h_det(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
         return q
     if not q.terms:
         return Poly(SCALAR, {})
+    if n.opaque and q.single is not None and (q.single[0][0] or q.single[1] != 1):
+        return n.atom(T.make("det", n.term(q)))  # det(2*A) is to stay
     c, scalars, rest = content_of_argument(n, q)
     front = Poly(SCALAR, {(scalars, ()): c})
     power = numeral(1) if front.rational == 1 else scalar_power(n, front, n.size(q.shape.rows))

@@ -82,6 +82,8 @@ class Presenter:
         """Remember how the user wrote a term (or what it is called)."""
         if not written.args or written.op in ("neg", "transpose"):
             return
+        if name is None and written.op in ("det", "logdet", "tr") and written.args[0].op == "transpose":
+            return
         if written.op == "mul" and name is None:  # a product is kept as it stands under a function only
             for n in (self.n, self.full):
                 self._forms.setdefault(n.canon(written), written)

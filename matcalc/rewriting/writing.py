@@ -142,7 +142,38 @@ class Writer:
                 new = T.make(f.op, new) if base is not f else new
                 left = scalars[:i] + (((a, e + 1),) if e != -1 else ()) + scalars[i + 1 :]
                 return self._recognised(left, word[:k] + (new,) + word[k + 1 :])
+        return self._recognised_chain(scalars, word)
+
+    def _recognised_chain(self, scalars: Scalars, word: Word) -> tuple[Scalars, Word]:
+        """``a'*exp(u)/sum(exp(u))`` among the scalars becomes ``a'*softmax(u)``."""
+        for i, (a, e) in enumerate(scalars):
+            u = _exp_sum(a)
+            if u is None or e.denominator != 1 or e >= 0:
+                continue
+            for k, (chain, times) in enumerate(scalars):
+                if chain.op != "mul" or times != 1:
+                    continue
+                soft = self._with_softmax(chain.args, u)
+                if soft is not None:
+                    new = {j: p for j, p in enumerate(scalars)}
+                    new[k] = (soft, times)
+                    new[i] = (a, e + 1)
+                    return self._recognised(tuple(p for p in new.values() if p[1]), word)
         return scalars, word
+
+    def _with_softmax(self, word: Word, u: Term) -> Term | None:
+        """A chain with softmax(u) for one of its exp(u)."""
+        ex = T.fn("exp", u)
+        for k, f in enumerate(word):
+            base = f.args[0] if f.op in ("transpose", "diag") else f
+            table = self.n.elements(base) if base.shape.cols is ONE else {}
+            if table.get(ex, 0) >= 1:
+                table[ex] -= 1
+                soft = T.make("softmax", u)
+                table[soft] = table.get(soft, Fraction(0)) + 1
+                new = self.n.vector({b: x for b, x in table.items() if x}, base.shape)
+                return T.mul(*word[:k], T.make(f.op, new) if base is not f else new, *word[k + 1 :])
+        return None
 
     # ------------------------------------------------------------- scalars
     def power(self, a: Term, e: Fraction) -> tuple[Term, bool]:
@@ -238,7 +269,7 @@ class Writer:
             u, v = self.factor(word[0].args[0]), self.factor(word[-1].args[0])
             middle = min(self.words(word[1:-1]), key=cost)
             return [_entries([_product([u, _transposed(v)]), middle]), _product(self._run(word, False))]
-        if len(word) == 2 and word[0].op == "ones" and word[1].op == "transpose" and word[1].args[0].op == "ones":
+        if len(word) == 2 and _is_ones_matrix(word):
             return [T.ones(word[0].shape.rows, word[1].shape.cols)]
         plain = self._run(word, False)
         out = [_product(plain)]
@@ -263,11 +294,16 @@ class Writer:
                 out.append(_transposed(inner))
                 i = j
                 continue
-            j = i + 1
-            while j < len(word) and word[j] is word[i] and word[i].shape.is_square:
-                j += 1
-            out.append(self._repeated(word[i], j - i))
-            i = j
+            if _is_ones_matrix(word[i : i + 2]):
+                out.append(T.ones(word[i].shape.rows, word[i + 1].shape.cols))
+                i += 2
+                continue
+            length, times = _repetition(word, i)
+            if length == 1:
+                out.append(self._repeated(word[i], times))
+            else:
+                out.append(T.power(_product(self._run(word[i : i + length], False)), times))
+            i += length * times
         return out
 
     def _repeated(self, f: Term, times: int) -> Term:
@@ -326,6 +362,28 @@ class Writer:
             return top
         odd, (over, under) = _unsigned([top, _entries(below)])
         return _signed(odd, T.hdiv(over, under))
+
+
+def _is_ones_matrix(pair: Word) -> bool:
+    """``ones*ones'`` side by side."""
+    if len(pair) != 2 or pair[0].op != "ones" or pair[0].shape.cols is not ONE:
+        return False
+    return pair[1].op == "transpose" and pair[1].args[0].op == "ones" and pair[0].shape.rows is not ONE
+
+
+def _repetition(word: Word, i: int) -> tuple[int, int]:
+    """The length of the piece at i that is repeated at once, and how often it stands there."""
+    best = (1, 1)
+    for length in range(1, (len(word) - i) // 2 + 1):
+        piece = word[i : i + length]
+        if piece[0].shape.rows is not piece[-1].shape.cols or any(ONE in f.shape for f in piece):
+            continue
+        times = 1
+        while word[i + length * times : i + length * (times + 1)] == piece:
+            times += 1
+        if times > 1 and length * times > best[0] * best[1]:
+            best = (length, times)
+    return best
 
 
 def _beside_sigmoid(t: Term, factors: Iterable[Term]) -> bool:
