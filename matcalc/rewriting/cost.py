@@ -17,6 +17,7 @@ SUM_AS_FACTOR = 0.5  # a sum in parentheses that is a factor
 SUM_IN_SUM = 1.2  # such a sum inside another one
 TRANSPOSED_LEAF = -0.3  # B'*A' reads more easily than (A*B)'
 TRANSPOSED_PRODUCT = 0.3
+TRANSPOSED_AGAIN = 1.2  # (A*B' + C*D')': B*A' + D*C' reads more easily
 LOGISTIC_POWER = 1.2  # s - s.^2: people write s.*(1 - s)
 LOGISTIC_PAIR = 1.0  # sigmoid(z)*sigmoid(-z): people write s*(1 - s)
 NUMBER_OF_SUM = 0.3  # a bare number in front of a sum
@@ -69,6 +70,7 @@ def _cost(t: Term) -> tuple[float, float]:
     if t.op == "transpose":
         leaf = not t.args[0].args or t.args[0].op == "inv"
         own += TRANSPOSED_LEAF if leaf else TRANSPOSED_PRODUCT if t.args[0].op == "mul" else 0.0
+        own += TRANSPOSED_AGAIN * (t.args[0].op == "add" and sum(map(_transposes, t.args[0].args)) > 1)
     elif t.op in ("pow", "hpow") and t.args[0].op == "fn" and t.args[0].data == ("sigmoid", 0):
         own += LOGISTIC_POWER
     elif t.op == "pow" and t.args[1].op == "size":
@@ -101,6 +103,13 @@ def _opposites(t: Term) -> bool:
     return len(sums) > 1 and any(
         frozenset(b.args[0] if b.op == "neg" else neg(b) for b in s) in sums for s in sums[:-1]
     )
+
+
+def _transposes(t: Term) -> int:
+    """How many transposes a summand shows among its factors."""
+    if t.op in ("neg", "mul", "div"):
+        return sum(map(_transposes, t.args))
+    return int(t.op == "transpose" and not t.is_scalar)
 
 
 def _identity(t: Term) -> float:
