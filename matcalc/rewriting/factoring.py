@@ -34,7 +34,7 @@ class Move:
     poly: Poly
 
 
-def moves(n: Normalizer, p: Poly, weight: Callable[[Term], float]) -> Iterator[Move]:
+def moves(n: Normalizer, full: Normalizer, p: Poly, weight: Callable[[Term], float]) -> Iterator[Move]:
     """The moves on a polynomial, the most saving first, made one at a time. ``weight`` is the cost of a factor."""
     groups: dict[Key, list[Monomial]] = {}
     weights: dict[Key, float] = {}
@@ -52,6 +52,11 @@ def moves(n: Normalizer, p: Poly, weight: Callable[[Term], float]) -> Iterator[M
             saving = (len(ms) - 1) * (1 + weights[key]) + (0.5 if len(ms) == len(p.terms) else 0.0)
             found.append((-saving, len(found), partial(_grouped, n, p, key, ms, saving)))
     found.append((-4.0, len(found), partial(_merged, n, p)))
+    diagonals = [m for m in p.terms if len(m[1]) == 1 and m[1][0].op in ("diag", "eye")]
+    if len(diagonals) > 1 and p.shape.is_matrix:
+        found.append((-2.5 * (len(diagonals) - 1), len(found), partial(_one_diagonal, n, p, diagonals)))
+    for b, group in _below(n, p).items():
+        found.append((-3.0, len(found), partial(_over, n, full, p, b, group)))
     c, scalars, _ = n.content(p)
     if abs(c) != 1 or scalars or all(k < 0 for k in p.terms.values()):
         saving = float(len(p.terms) - 1 + len(scalars))
@@ -70,6 +75,61 @@ def _grouped(n: Normalizer, p: Poly, key: Key, group: list[Monomial], saving: fl
 def _merged(n: Normalizer, p: Poly) -> Move | None:
     together = merged(n, p)
     return None if together is None else Move("merge-sums", 4.0, together)
+
+
+def _one_diagonal(n: Normalizer, p: Poly, group: list[Monomial]) -> Move | None:
+    """``diag(u) + diag(v) + I = diag(u + v + ones)``."""
+    column = Shape(p.shape.rows, ONE)
+    inner: dict[Monomial, Fraction] = {}
+    for m in group:
+        v = T.ones(p.shape.rows) if m[1][0].op == "eye" else m[1][0].args[0]
+        inner[(m[0], n.word_of(v))] = p.terms[m]
+    made = n.whole(Poly(column, inner)).single
+    if made is None:
+        return None
+    (scalars, word), c = made
+    v = word[0] if len(word) == 1 else T.mul(*word)
+    one = Poly(p.shape, {(scalars, (T.make("diag", v),)): c})
+    rest = Poly(p.shape, {m: k for m, k in p.terms.items() if m not in group})
+    return Move("one-diagonal", 2.5, total(p.shape, [one, rest]))
+
+
+def _below(n: Normalizer, p: Poly) -> dict[Term, list[Monomial]]:
+    """Sums that stand below the line of several terms, scalar or entrywise, by different powers."""
+    out: dict[Term, list[Monomial]] = {}
+    powers: dict[Term, set[Fraction]] = {}
+    for m in sorted(p.terms, key=monomial_order):
+        for b, e in (*m[0], *_entries(n, m[1], p.shape).items()):
+            if b.op == "add" and e < 0:
+                out.setdefault(b, []).append(m)
+                powers.setdefault(b, set()).add(e)
+    return {b: ms for b, ms in out.items() if len(ms) > 1 and len(powers[b]) > 1}
+
+
+def _over(n: Normalizer, full: Normalizer, p: Poly, b: Term, group: list[Monomial]) -> Move | None:
+    """``x/b - y/b^2 = (x*b - y)/b^2``, where what is above collapses when it is multiplied out."""
+    tables = [dict(m[0]) if b.is_scalar else _entries(n, m[1], p.shape) for m in group]
+    least = min(t[b] for t in tables)
+    above = []
+    for m, table in zip(group, tables, strict=True):
+        up = table[b] - least
+        if up.denominator != 1:
+            return None
+        left = {a: e for a, e in table.items() if a is not b}
+        if b.is_scalar:
+            one = Poly(p.shape, {(n.join((), tuple(left.items())), m[1]): p.terms[m]})
+        else:
+            v = n.vector(left, p.shape)
+            q = n.poly(v) if v.op == "ones" else n.unit(n.word_of(v), p.shape)
+            one = n.product(Poly(SCALAR, {(m[0], ()): p.terms[m]}), q)
+        factors = [full.poly(n.term(one)), *[full.poly(b)] * int(up)]
+        above.append(full.entrywise(factors, p.shape))
+    quotient = total(p.shape, above)
+    if len(quotient.terms) >= len(group):
+        return None
+    under = n.atom(b, least) if b.is_scalar else n.column({b: least}, p.shape)
+    rest = Poly(p.shape, {m: k for m, k in p.terms.items() if m not in group})
+    return Move("common-denominator", 3.0, total(p.shape, [n.entrywise([under, n.whole(quotient)], p.shape), rest]))
 
 
 def _common(n: Normalizer, m: Monomial, shape: Shape, weight: Callable[[Term], float]) -> Iterator[tuple[Key, float]]:

@@ -155,6 +155,10 @@ def relation(
     ``relu*step = relu``. Each lowers the powers of sigmoid or step, so that applying them ends.
     """
     for b, e in table.items():
+        if b.op == "add" and e < 0 and not n.opaque:
+            divided = _divided(n, table, b, shape)
+            if divided is not None:
+                return divided
         if b.op != "fn" or b.data[1] != 0 or e.denominator != 1:
             continue
         if b.data[0] == "step" and e > 1:
@@ -177,6 +181,29 @@ def relation(
             if max(turns) <= -1:
                 return [(F1, _changed(table, {b: -F1, **parts})), (-F1, _changed(table, parts))]
     return None
+
+
+def _divided(
+    n: Normalizer, table: Mapping[Term, Fraction], b: Term, shape: Shape
+) -> list[tuple[Fraction, dict[Term, Fraction]]] | None:
+    """``x/(x + y) = 1 - y/(x + y)``: the larger of the two terms of a sum is not left above the sum."""
+    p = n.poly(b)
+    if len(p.terms) != 2:
+        return None
+    sides = []
+    for m in sorted(p.terms, key=monomial_order):
+        word = m[1]
+        if not shape.is_scalar and (m[0] or len(word) != 1):
+            return None
+        powers = dict(m[0]) if shape.is_scalar else n.elements(word[0])
+        if any(e < 0 or e.denominator != 1 for e in powers.values()):
+            return None
+        sides.append((sum(powers.values()), powers, p.terms[m]))
+    (big, lead, c), (small, rest, k) = sorted(sides, key=lambda s: -s[0])
+    if not lead or (big == small and not rest) or any(table.get(a, 0) < e for a, e in lead.items()):
+        return None
+    down = _changed(table, {a: -e for a, e in lead.items()})
+    return [(1 / c, _changed(down, {b: F1})), (-k / c, _changed(down, rest))]
 
 
 def _quotient(table: Mapping[Term, Fraction], b: Term) -> dict[Term, Fraction] | None:

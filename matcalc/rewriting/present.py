@@ -48,6 +48,8 @@ REASONS = {
     "factor-hadamard": "common entrywise factor",
     "factor-diagonal-left": "common scaling of the rows",
     "factor-diagonal-right": "common scaling of the columns",
+    "one-diagonal": "diagonal matrices are added entry by entry",
+    "common-denominator": "common denominator",
     "transpose-sum": "transpose of a sum",
     "merge-sums": "sums over one range are one sum",
     "simplify": "simplify",
@@ -173,7 +175,7 @@ class Presenter:
 
     def _moves(self, p: Poly) -> Iterator[Move]:
         return moves(
-            self.n, p, lambda t: cost(self.writer.factor(t)) if not t.is_scalar else cost(self.writer.scalar(t))
+            self.n, self.full, p, lambda t: cost(self.writer.factor(t)) if not t.is_scalar else cost(self.writer.scalar(t))
         )
 
     def _as_written(self, p: Poly) -> Term | None:
