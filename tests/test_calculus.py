@@ -438,7 +438,7 @@ def test_a_zero_that_is_derived_is_proved_by_its_steps() -> None:
 @pytest.mark.parametrize(
     ("text", "wrt", "declare", "reason"),
     [
-        ("tr(X^40)", "X", "X: n×n", "larger than"),
+        ("sum(X^40)", "X", "X: n×n", "larger than"),
         ("sum(jac(u, x))", "x", "u: function -> m; x: n", "Jacobian of an opaque function"),
         ("sum(hess(f, x))", "x", "f: function; x: n", "Hessian of an opaque function"),
     ],

@@ -92,6 +92,23 @@ def _mixed_product(n: Normalizer, a: Term, b: Term) -> Term | None:
     return T.make("kron", *parts)
 
 
+def _kronecker_pair(n: Normalizer, g: Term, f: Term) -> Poly | None:
+    """``kron(A, B)*vec(X) = vec(B*X*A')``, and ``kron(a', B)*kron(c, D) = (a'*c)*B*D``; None where neither applies."""
+    if g.op == "kron" and f.op == "vec" and len(g.args) == 2:
+        (a, b), x = g.args, f.args[0]
+        if x.shape.rows is b.shape.cols and x.shape.cols is a.shape.cols:
+            return n.poly(T.make("vec", T.mul(b, x, T.transpose(a))))
+    if f.op == "kron" and g.op == "transpose" and g.args[0].op == "vec":
+        met = _kronecker_pair(n, n.flip(f), g.args[0])
+        return None if met is None else n.transposed(met)
+    if f.op == "kron" and g.op == "kron" and len(f.args) == len(g.args):
+        pairs = list(zip(g.args, f.args, strict=True))
+        fits = all(x.shape.cols is y.shape.rows for x, y in pairs)
+        if fits and any(x.shape.rows is ONE_DIM and y.shape.cols is ONE_DIM for x, y in pairs):
+            return n.poly(T.make("kron", *(T.mul(x, y) for x, y in pairs)))
+    return None
+
+
 def merged(n: Normalizer, u: Term, v: Term) -> Term:
     """The Hadamard product of two canonical columns that are plain multisets."""
     table = dict(n.elements(u))
@@ -110,6 +127,12 @@ def chain(n: Normalizer, word: Word, shape: Shape) -> Poly:
         return numeral(F1)
     if len(word) == 1 and word[0].op == "eye":
         return numeral(F1) if shape.is_scalar else n.unit(word, shape)
+    for i in range(1, len(word)):
+        met = _kronecker_pair(n, word[i - 1], word[i])
+        if met is not None:
+            sides = [n.unit(w, Shape(w[0].shape.rows, w[-1].shape.cols)) for w in (word[: i - 1], word[i + 1 :]) if w]
+            out = n.product(sides.pop(0), met) if i > 1 else met
+            return n.product(out, sides[0]) if sides else out
     segments: list[Word] = []
     start = 0
     for i in range(1, len(word)):

@@ -62,6 +62,11 @@ def h_eye(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     return n.unit((t,), t.shape)
 
 
+def h_commutation(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
+    """The commutation matrix of rows or columns alone changes nothing."""
+    return n.unit((T.eye(t.shape.rows) if ONE in t.data else t,), t.shape)
+
+
 def h_ones(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
     rows, cols = t.shape
     if rows is ONE:
@@ -343,7 +348,7 @@ HANDLERS: dict[str, Callable[[Normalizer, Term, list[Poly]], Poly]] = {
     "eye": h_eye,
     "ones": h_ones,
     "zeros": h_zeros,
-    "commutation": leaf,
+    "commutation": h_commutation,
     "add": h_add,
     "neg": h_neg,
     "mul": h_mul,

@@ -17,6 +17,7 @@ from matcalc.rewriting.polynomial import (
     Scalars,
     monomial_order,
     numeral,
+    order,
     rational_term,
     total,
 )
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from matcalc.rewriting.normal import Normalizer
 
 F1 = Fraction(1)
+MAX_DIVISOR = 3  # terms of a sum that its multiples are divided by
 QUOTIENTS = {"sin": ("cos", "tan"), "sinh": ("cosh", "tanh")}  # above, below, quotient
 
 
@@ -186,9 +188,9 @@ def relation(
 def _divided(
     n: Normalizer, table: Mapping[Term, Fraction], b: Term, shape: Shape
 ) -> list[tuple[Fraction, dict[Term, Fraction]]] | None:
-    """``x/(x + y) = 1 - y/(x + y)``: the larger of the two terms of a sum is not left above the sum."""
+    """``x/(x + y) = 1 - y/(x + y)``: the largest term of a sum of few is not left above the sum."""
     p = n.poly(b)
-    if len(p.terms) != 2:
+    if len(p.terms) > MAX_DIVISOR:
         return None
     sides = []
     for m in sorted(p.terms, key=monomial_order):
@@ -198,12 +200,15 @@ def _divided(
         powers = dict(m[0]) if shape.is_scalar else n.elements(word[0])
         if any(e < 0 or e.denominator != 1 for e in powers.values()):
             return None
-        sides.append((sum(powers.values()), powers, p.terms[m]))
-    (big, lead, c), (small, rest, k) = sorted(sides, key=lambda s: -s[0])
-    if not lead or (big == small and not rest) or any(table.get(a, 0) < e for a, e in lead.items()):
+        sides.append((powers, p.terms[m]))
+    atoms = sorted({a for powers, _ in sides for a in powers}, key=order)
+    # Graded lexicographic: an order that multiplication keeps, so that dividing ends.
+    sides.sort(key=lambda s: (sum(s[0].values()), [s[0].get(a, 0) for a in atoms]), reverse=True)
+    (lead, c), *others = sides
+    if not lead or any(table.get(a, 0) < e for a, e in lead.items()):
         return None
     down = _changed(table, {a: -e for a, e in lead.items()})
-    return [(1 / c, _changed(down, {b: F1})), (-k / c, _changed(down, rest))]
+    return [(1 / c, _changed(down, {b: F1})), *((-k / c, _changed(down, rest)) for rest, k in others)]
 
 
 def _quotient(table: Mapping[Term, Fraction], b: Term) -> dict[Term, Fraction] | None:
