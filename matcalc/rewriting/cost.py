@@ -6,6 +6,7 @@ table, since they were tuned together.
 
 from __future__ import annotations
 
+import itertools
 from weakref import WeakKeyDictionary
 
 from matcalc.language.operations import node_operations
@@ -93,7 +94,7 @@ def _repeats(t: Term) -> int:
         return len(t.args) - len(set(t.args))
     scalars = [a for a in t.args if a.is_scalar]
     matrices = [a for a in t.args if not a.is_scalar]
-    return len(scalars) - len(set(scalars)) + sum(a is b for a, b in zip(matrices, matrices[1:], strict=False))
+    return len(scalars) - len(set(scalars)) + sum(a is b for a, b in itertools.pairwise(matrices))
 
 
 def _opposites(t: Term) -> bool:

@@ -227,7 +227,7 @@ def _quotient(table: Mapping[Term, Fraction], b: Term) -> dict[Term, Fraction] |
 
 
 def _of_sign(table: Mapping[Term, Fraction], b: Term) -> dict[Term, Fraction] | None:
-    """``abs(x)^2 = x^2``, ``x/abs(x) = sign(x)``, ``x*sign(x) = abs(x)``, ``abs(x)*sign(x) = x``, ``sign/abs = 1/x``."""
+    """``abs(x)^2 = x^2``, ``x/abs(x) = sign(x)``, ``x*sign(x) = abs(x)``, ``abs(x)*sign(x) = x``."""
     x, e = b.args[0], table[b]
     plain = table.get(x, Fraction(0))
     if b.data[0] == "abs":

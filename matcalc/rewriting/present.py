@@ -174,9 +174,10 @@ class Presenter:
         return best
 
     def _moves(self, p: Poly) -> Iterator[Move]:
-        return moves(
-            self.n, self.full, p, lambda t: cost(self.writer.factor(t)) if not t.is_scalar else cost(self.writer.scalar(t))
-        )
+        def weight(t: Term) -> float:
+            return cost(self.writer.scalar(t) if t.is_scalar else self.writer.factor(t))
+
+        return moves(self.n, self.full, p, weight)
 
     def _as_written(self, p: Poly) -> Term | None:
         """The user's own form of a sum, up to a number in front."""

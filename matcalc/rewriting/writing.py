@@ -155,7 +155,7 @@ class Writer:
                     continue
                 soft = self._with_softmax(chain.args, u)
                 if soft is not None:
-                    new = {j: p for j, p in enumerate(scalars)}
+                    new = dict(enumerate(scalars))
                     new[k] = (soft, times)
                     new[i] = (a, e + 1)
                     return self._recognised(tuple(p for p in new.values() if p[1]), word)
