@@ -15,7 +15,8 @@ from matcalc.rewriting.normal import Normalizer, equal, normal_form
 
 DECLARED = (
     "A: m×n; B: n×p; C: p×m; X: n×n; Y: n×n; S: n×n symmetric; Q: n×n orthogonal; P: n×n posdef; W: n×p; V: n×p; x: n; "
-    "y: n; z: n; u: m; w: n positive; c: scalar; s: scalar; k: scalar positive; r: 1×n; rho: 1×n positive"
+    "y: n; z: n; u: m; w: n positive; c: scalar; s: scalar; k: scalar positive; r: 1×n; rho: 1×n positive; "
+    "K: n×n skew; D: n×n diagonal; E: n×n diagonal"
 )
 
 
@@ -70,6 +71,34 @@ EQUAL = [
     ("(X + c*I)*inv(X + c*I)", "I"),
     ("vec(x)", "x"),
     ("inner(W, V)", "tr(V*W')"),
+    ("sin(x)./cos(x)", "tan(x)"),
+    ("sinh(c)/cosh(c)", "tanh(c)"),
+    ("cos(c)/sin(c)", "1/tan(c)"),
+    ("tan(c)*cos(c)", "sin(c)"),
+    ("(c^2)^(1/2)", "abs(c)"),
+    ("c/abs(c)", "sign(c)"),
+    ("abs(x).*sign(x)", "x"),
+    ("abs(x).^2", "x.^2"),
+    ("log(e)", "1"),
+    ("1/sqrt(1 - c^2)", "(1 - c^2)/(1 - c^2)^(3/2)"),
+    ("c/(c + s)", "1 - s/(c + s)"),
+    ("x./(x + y)", "ones(n) - y./(x + y)"),
+    ("(c^2 - s^2)/(c - s)", "c + s"),
+    ("c*s/(c^2 + c*s + s^2)", "1 - (c^2 + s^2)/(c^2 + c*s + s^2)"),
+    ("K'", "-K"),
+    ("inv(K)'", "-inv(K)"),
+    ("tr(S*K)", "0"),
+    ("u'*A*K*x", "-x'*K*A'*u"),
+    ("tr(X'*K)", "-tr(X*K)"),
+    ("D.*I", "D"),
+    ("D'", "D"),
+    ("inv(D).*I", "inv(D)"),
+    ("diag(diag(D*X))", "D.*X"),
+    ("diag(x)*D", "D*diag(x)"),
+    ("kron(X, S)*vec(Y)", "vec(S*Y*X')"),
+    ("vec(Y)'*kron(X, S)", "vec(S*Y*X)'"),
+    ("kron(x', X)*kron(y, Y)", "(x'*y)*X*Y"),
+    ("commutation(n, 1)*x", "x"),
     # Everything cancels at the other end of the chain, whose size counts (found by random testing).
     ("u'*A*(1./(A'*u))", "n"),
 ]
@@ -88,6 +117,14 @@ DIFFERENT = [
     ("X'", "X"),
     ("x*y'", "y*x'"),
     ("sum(x)*sum(y)", "x'*y"),
+    ("x./abs(x)", "ones(n)"),
+    ("sign(c)^2*abs(c)", "c"),
+    ("tan(c)*cos(s)", "sin(c)"),
+    ("K*S", "-S*K"),
+    ("tr(K*K)", "0"),
+    ("D*X", "X*D"),
+    ("D.*X", "D*X"),
+    ("kron(X, S)*vec(Y)", "vec(X*Y*S')"),
     # Exponents that add up to two are not two factors (found by random testing).
     ("(r.*((y'*X)./sqrt(rho)))*sqrt(w)", "r*X'*y"),
 ]
@@ -122,6 +159,29 @@ def test_values_are_kept(seed: int, opaque: bool) -> None:
         if np.all(np.isfinite(got)):
             scale = max(1e-6, float(np.max(np.abs(expected))))
             assert np.max(np.abs(got - expected)) <= 1e-6 * scale, f"seed {seed}, term {k}: {t}"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_values_are_kept_under_facts(seed: int) -> None:
+    """The same where square matrices are declared symmetric, skew or diagonal."""
+    structures = {"symmetric": lambda x: x + x.T, "skew": lambda x: x - x.T, "diagonal": lambda x: np.diag(np.diag(x))}
+    for k in range(150):
+        rng = random.Random(seed * 1_000_003 + k)
+        t = random_term(rng, random_shape(rng), depth=rng.choice([3, 4, 5]))
+        values, sizes = values_for(t, rng)
+        facts = {}
+        for s in subterms(t):
+            if s.op == "sym" and s.shape.is_square and not s.is_scalar:
+                structure = rng.choice(sorted(structures))
+                facts[s.data] = frozenset((structure,))
+                values[s.data] = structures[structure](values[s.data])
+        expected = evaluate(t, values, sizes)
+        if not np.all(np.isfinite(expected)) or _singular(t, values, sizes):
+            continue
+        got = evaluate(Normalizer(facts, bool(k % 2)).canon(t), values, sizes)
+        if np.all(np.isfinite(got)):
+            scale = max(1e-6, float(np.max(np.abs(expected))))
+            assert np.max(np.abs(got - expected)) <= 1e-6 * scale, f"seed {seed}, term {k}: {t}, {facts}"
 
 
 def _singular(t: Term, values: dict[str, np.ndarray], sizes: dict[str, int]) -> bool:

@@ -58,6 +58,8 @@ def simplify(n: Normalizer, word: Word) -> tuple[Word, bool]:
                 elif f.op != "ones" and f.shape.cols is not ONE_DIM:
                     out.append(T.transpose(T.ones(f.shape.cols)))
                 continue
+            if g.op == "diag" and n.is_diagonal(f):  # diagonal matrices commute: names before diag(...)
+                out[-1], f, g = f, g, f
             if f.op == "diag" and g.op == "diag":
                 out[-1] = T.make("diag", n.merged(g.args[0], f.args[0]))
                 if out[-1].args[0].op == "ones":
@@ -119,6 +121,9 @@ def merged(n: Normalizer, u: Term, v: Term) -> Term:
 
 def chain(n: Normalizer, word: Word, shape: Shape) -> Poly:
     """The polynomial of a chain of canonical factors."""
+    sign, word = n.unskewed(word)
+    if sign < 0:
+        return chain(n, word, shape).scaled(sign)
     while True:
         word, changed = n.simplify(word)
         if not changed:

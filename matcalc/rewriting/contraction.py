@@ -66,7 +66,11 @@ def _contract(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> Po
                 square = Shape(b.shape.rows, b.shape.rows)
                 left = diagonal(n, n.unit(n.word_of(rest), b.shape))
                 return trace(n, n.product(Poly(square, left.terms), n.poly(b.args[0])))
-    return n.atom(_written(n, dict(joints[0]), shape))
+    written = _written(n, dict(joints[0]), shape)
+    if written.op != "mul":
+        return n.atom(written)
+    sign, word = n.unskewed(written.args)
+    return n.atom(T.mul(*word)).scaled(sign)
 
 
 def _two_ends(n: Normalizer, table: Mapping[Term, Fraction]) -> Word | None:
@@ -192,12 +196,26 @@ def diagonal(n: Normalizer, v: Poly) -> Poly:
     square = Shape(v.shape.rows, v.shape.rows)
     out = Poly(square, {})
     for (s, w), c in v.terms.items():
-        column = w[0] if len(w) == 1 else T.mul(*w)
-        d = T.eye(v.shape.rows) if column.op == "ones" else T.make("diag", column)
-        key = (s, (d,))
+        key = (s, _diagonal_word(n, w[0] if len(w) == 1 else T.mul(*w)))
         out.terms[key] = out.terms.get(key, Fraction(0)) + c
     out.terms = {m: c for m, c in out.terms.items() if c}
     return out
+
+
+def _diagonal_word(n: Normalizer, column: Term) -> Word:
+    """``diag`` of a canonical column; ``diag(diag(D))`` of a matrix declared diagonal is D itself."""
+    if column.op == "ones":
+        return (T.eye(column.shape.rows),)
+    table = n.elements(column) if column.op != "mul" else {}
+    own = {b: e for b, e in table.items() if b.op == "diagvec" and e.denominator == 1 and n.is_diagonal(b.args[0])}
+    if not own:
+        return (T.make("diag", column),)
+    word: list[Term] = []
+    for b, e in sorted(own.items(), key=lambda be: order(be[0])):
+        d = b.args[0] if e > 0 else n.inverse_factor(b.args[0])
+        word += [d] * abs(int(e)) if d is not None else []
+    rest = {b: e for b, e in table.items() if b not in own}
+    return (*word, T.make("diag", n.vector(rest, column.shape))) if rest else tuple(word)
 
 
 def trace(n: Normalizer, p: Poly) -> Poly:
@@ -228,7 +246,10 @@ def _trace_word(n: Normalizer, word: Word) -> Poly:
             return n.size(f.shape.rows)
         if f.op == "diag":
             return n.sum_of_column(n.unit(n.word_of(f.args[0]), f.args[0].shape))
-    back = n.flip_word(word)
-    turns = [w[i:] + w[:i] for w in (word, back) for i in range(len(word))]
-    best = min(turns, key=lambda w: [order(f) for f in w])
-    return n.atom(T.make("tr", T.mul(*best) if len(best) > 1 else best[0]))
+    turns = [
+        (w[i:] + w[:i], sign) for sign, w in (n.unskewed(word), n.unskewed(n.flip_word(word))) for i in range(len(word))
+    ]
+    best, sign = min(turns, key=lambda turn: [order(f) for f in turn[0]])
+    if any(turn == best and other != sign for turn, other in turns):  # tr(A*K) with A symmetric, K skew
+        return Poly(SCALAR, {})
+    return n.atom(T.make("tr", T.mul(*best) if len(best) > 1 else best[0])).scaled(sign)

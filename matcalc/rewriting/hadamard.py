@@ -26,6 +26,11 @@ F1 = Fraction(1)
 def matrix_hadamard(n: Normalizer, w1: Word, w2: Word, shape: Shape) -> Poly:
     """The Hadamard product of two words of one matrix shape."""
     for a, b in ((w1, w2), (w2, w1)):
+        if all(n.is_diagonal(f) for f in a):
+            column = Shape(shape.rows, ONE)
+            return diagonal(
+                n, n.entrywise([diagonal_of(n, n.unit(a, shape)), diagonal_of(n, n.unit(b, shape))], column)
+            )
         if len(a) == 1 and a[0].op in ("eye", "diag"):
             below = diagonal_of(n, n.unit(b, shape))
             if a[0].op == "diag":
@@ -167,6 +172,17 @@ def _row_sums(n: Normalizer, word: Word, column: Shape) -> Poly:
     return n.product(product, n.unit((T.ones(shape.cols),), Shape(shape.cols, ONE)))
 
 
+def _side(n: Normalizer, f: Term, column: Shape) -> Poly | None:
+    """The diagonal of a factor that is a diagonal matrix: by its form, or by declaration."""
+    if f.op == "diag":
+        return n.unit(n.word_of(f.args[0]), column)
+    if not n.is_diagonal(f):
+        return None
+    if f.op == "inv":
+        return n.column({T.make("diagvec", f.args[0]): -F1}, column)
+    return n.unit((T.make("diagvec", f),), column)
+
+
 def _diagonal_of_word(n: Normalizer, word: Word, column: Shape) -> Poly:
     if len(word) == 1 and word[0].op == "eye":
         return n.unit((T.ones(column.rows),), column)
@@ -176,11 +192,11 @@ def _diagonal_of_word(n: Normalizer, word: Word, column: Shape) -> Poly:
     if cut is not None:
         return n.entrywise([n.unit(word[:cut], column), n.unit(n.flip_word(word[cut:]), column)], column)
     sides: list[Poly] = []
-    if word[0].op == "diag":
-        sides.append(n.unit(n.word_of(word[0].args[0]), column))
+    while len(word) > 1 and (side := _side(n, word[0], column)) is not None:
+        sides.append(side)
         word = word[1:]
-    if len(word) > 1 and word[-1].op == "diag":
-        sides.append(n.unit(n.word_of(word[-1].args[0]), column))
+    while len(word) > 1 and (side := _side(n, word[-1], column)) is not None:
+        sides.append(side)
         word = word[:-1]
     if len(word) == 1 and word[0].op == "diag":
         sides.append(n.unit(n.word_of(word[0].args[0]), column))
@@ -189,6 +205,8 @@ def _diagonal_of_word(n: Normalizer, word: Word, column: Shape) -> Poly:
     if len(word) > 1:
         return n.entrywise([*sides, _row_sums(n, word, column)], column)
     inner = word[0]
+    if inner.op == "inv" and (side := _side(n, inner, column)) is not None:
+        return n.entrywise([*sides, side], column)
     if inner.op == "had":
         return n.entrywise([*sides, *(diagonal_of(n, n.poly(a)) for a in inner.args)], column)
     core = n.unit((T.make("diagvec", inner),), column)

@@ -340,8 +340,9 @@ class Normalizer:
             return p
         out: dict[Monomial, Fraction] = {}
         for (s, w), c in p.terms.items():
-            key = (s, self.flip_word(w))
-            out[key] = out.get(key, Fraction(0)) + c
+            sign, turned = self.unskewed(self.flip_word(w))
+            key = (s, turned)
+            out[key] = out.get(key, Fraction(0)) + c * sign
         return Poly(p.shape.transposed, {m: c for m, c in out.items() if c})
 
     def size(self, d: Dim) -> Poly:
@@ -358,6 +359,9 @@ class Normalizer:
     nonnegative = signs.nonnegative
     positive_definite = signs.positive_definite
     has = signs.has
+    is_skew = signs.is_skew
+    is_diagonal = signs.is_diagonal
+    unskewed = signs.unskewed
     adds_to_one = signs.adds_to_one
 
     # Powers of scalars, and the relations between functions of one argument (sigmoid with exp, step with relu)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from matcalc.language.dims import ONE
 from matcalc.language.ops import COLWISE, ROWWISE
 from matcalc.language.terms import Term
-from matcalc.rewriting.polynomial import as_rational
+from matcalc.rewriting.polynomial import Word, as_rational
 
 if TYPE_CHECKING:
     from matcalc.rewriting.normal import Normalizer
@@ -57,6 +59,27 @@ def has(n: Normalizer, f: Term, fact: str) -> bool:
     if base.op not in ("sym", "elem"):
         return False
     return fact in n.facts.get(base.data if base.op == "sym" else base.data[0], frozenset())
+
+
+def is_skew(n: Normalizer, f: Term) -> bool:
+    """Whether a canonical factor, not transposed, is minus its transpose: a symbol or its inverse."""
+    return n.has(f.args[0] if f.op == "inv" else f, "skew") and f.op != "transpose"
+
+
+def is_diagonal(n: Normalizer, f: Term) -> bool:
+    """Whether a canonical factor is declared diagonal, or the inverse of such a one."""
+    return n.has(f.args[0] if f.op == "inv" else f, "diagonal")
+
+
+def unskewed(n: Normalizer, word: Sequence[Term]) -> tuple[Fraction, Word]:
+    """A word with ``-K`` for ``K'`` where K is skew, and the sign that comes out."""
+    sign = Fraction(1)
+    out = []
+    for f in word:
+        if f.op == "transpose" and n.is_skew(f.args[0]):
+            f, sign = f.args[0], -sign
+        out.append(f)
+    return sign, tuple(out)
 
 
 def adds_to_one(n: Normalizer, g: Term, f: Term) -> bool:

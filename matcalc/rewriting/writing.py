@@ -298,6 +298,10 @@ class Writer:
                 out.append(T.ones(word[i].shape.rows, word[i + 1].shape.cols))
                 i += 2
                 continue
+            if out and word[i].op == "diag" and word[i].args[0].op == "diagvec" and self.n.is_diagonal(word[i - 1]):
+                out[-1] = _entries([out[-1], self.factor(word[i].args[0].args[0])])  # D*diag(diag(A)) is D.*A
+                i += 1
+                continue
             length, times = _repetition(word, i)
             if length == 1:
                 out.append(self._repeated(word[i], times))
