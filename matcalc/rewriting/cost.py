@@ -57,7 +57,8 @@ def _cost(t: Term) -> tuple[float, float]:
             if not _only_numbers_beside(t, a):
                 own += inner
             if sum(not b.is_scalar for b in t.args) > 1:
-                own += max(_identity(b) for b in a.args)
+                # I + K of a commutation matrix is one matrix to a reader
+                own += 0.0 if any(b.op == "commutation" for b in a.args) else max(_identity(b) for b in a.args)
             nested += SUM_IN_SUM
     if t.op == "sumover" and (t.args[0].op == "neg" or (t.args[0].op == "mul" and t.args[0].args[0].op == "num")):
         own += NUMBER_INSIDE

@@ -98,6 +98,9 @@ def _power_of_sum(n: Normalizer, p: Poly, e: Fraction) -> Poly:
     if logistic is not None and e.denominator == 1 and e < 0:
         c, reciprocal = logistic
         return hpower(n, reciprocal, -e).scaled(c ** int(e))
+    below, over = n.cleared(p)
+    if below and e.denominator == 1:
+        return n.product(n.raised(Poly(SCALAR, {(below, ()): F1}), e), _power_of_sum(n, over, e))
     c, scalars, rest = n.content(p)
     if e.denominator != 1 and c < 0:
         c, rest = -c, rest.scaled(Fraction(-1))

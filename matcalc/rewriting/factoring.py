@@ -142,12 +142,12 @@ def _common(n: Normalizer, m: Monomial, shape: Shape, weight: Callable[[Term], f
     total_weight = 0.0
     for j in range(1, len(word) + 1):
         total_weight += weight(word[j - 1]) + (1 if j > 1 else 0)
-        if j < len(word) or word[-1].shape.is_square:
+        if j < len(word) or not shape.is_scalar:
             yield ("factor-left", word[:j]), total_weight
     total_weight = 0.0
     for j in range(len(word) - 1, -1, -1):
         total_weight += weight(word[j]) + (1 if j < len(word) - 1 else 0)
-        if j > 0 or shape.rows is word[0].shape.cols or word[0].shape.cols is ONE:
+        if j > 0 or not shape.is_scalar:
             yield ("factor-right", word[j:]), total_weight
     for side in ("left", "right"):
         for b, e in _edge(n, word, shape, side).items():

@@ -61,9 +61,10 @@ def equal(a: Term, b: Term, facts: Facts | None = None) -> bool | None:
 class Normalizer:
     """Computes normal forms under one set of facts; remembers what it computed."""
 
-    def __init__(self, facts: Facts, opaque: bool = False) -> None:
+    def __init__(self, facts: Facts, opaque: bool = False, divides: bool = True) -> None:
         self.facts = facts
         self.opaque = opaque
+        self.divides = divides and not opaque  # multiples of a sum by the sum; an answer reads better undivided
         self._memo: dict[Term, Poly] = {}
         self._canon: dict[Term, Term] = {}
         self._flip: dict[Term, Term] = {}
@@ -163,6 +164,19 @@ class Normalizer:
         for (scalars, word), c in p.terms.items():
             rest[(self.join(scalars, down), word)] = c / g
         return self._as_turned(g, tuple(common.items()), Poly(p.shape, rest))
+
+    def cleared(self, p: Poly) -> tuple[Scalars, Poly]:
+        """The common denominator of a sum (as negative powers), and the sum without it: ``1 + q/s = (s + q)/s``."""
+        least: dict[Term, Fraction] = {}
+        if not self.opaque and len(p.terms) > 1:
+            for scalars, _ in p.terms:
+                for a, e in scalars:
+                    if e < 0 and a.op != "add":
+                        least[a] = min(e, least.get(a, e))
+        if not least:
+            return (), p
+        up = tuple((a, -e) for a, e in least.items())
+        return self.join((), tuple(least.items())), Poly(p.shape, self.times_scalars(p.terms, up))
 
     def _as_turned(self, g: Fraction, scalars: Scalars, rest: Poly) -> tuple[Fraction, Scalars, Poly]:
         """The other sign where the user wrote the sum the other way round."""

@@ -154,6 +154,9 @@ def inverse(n: Normalizer, p: Poly) -> Poly:
         return n.raised(p, Fraction(-1))
     if not p.terms:
         return n.unit((T.make("inv", T.zeros(*p.shape)),), p.shape)
+    below, p = n.cleared(p)
+    if below:
+        return n.product(n.raised(Poly(SCALAR, {(below, ()): F1}), Fraction(-1)), inverse(n, p))
     c, scalars, rest = content_of_argument(n, p)
     front = n.raised(Poly(SCALAR, {(scalars, ()): c}), Fraction(-1))
     if len(rest.terms) == 1:

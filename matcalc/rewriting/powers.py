@@ -47,7 +47,10 @@ def raised(n: Normalizer, p: Poly, e: Fraction) -> Poly:
         if logistic is not None and e.denominator == 1 and e < 0:
             c, reciprocal = logistic
             return n.product(n.number_power(c, e), n.raised(reciprocal, -e))
-        p = n.whole(p)
+        below, p = n.cleared(p)
+        if below and (e.denominator == 1 or all(n.nonnegative(a) for a, _ in below)):
+            return n.product(n.raised(Poly(SCALAR, {(below, ()): F1}), e), n.raised(p, e))
+        p = n.whole(Poly(SCALAR, n.times_scalars(p.terms, below)))
     (scalars, _), c = p.single or (EMPTY, F1)
     if e.denominator != 1 and c < 0:
         scalars, c = _sign_inside(n, scalars, c)
@@ -157,7 +160,7 @@ def relation(
     ``relu*step = relu``. Each lowers the powers of sigmoid or step, so that applying them ends.
     """
     for b, e in table.items():
-        if b.op == "add" and e < 0 and not n.opaque:
+        if b.op == "add" and e < 0 and n.divides:
             divided = _divided(n, table, b, shape)
             if divided is not None:
                 return divided

@@ -66,7 +66,8 @@ class Presenter:
 
     def __post_init__(self) -> None:
         self.n = Normalizer(self.facts, opaque=True)
-        self.full = Normalizer(self.facts)
+        self.full = Normalizer(self.facts, divides=False)
+        self.exact = Normalizer(self.facts)
         self.writer = Writer(self.n, self.show_term, self.lookup, lambda t: self.plain(self.n.poly(t)))
         self._shown: dict[tuple[object, frozenset[object]], Term] = {}
         self._open: set[object] = set()
@@ -74,6 +75,7 @@ class Presenter:
 
     n: Normalizer = field(init=False)
     full: Normalizer = field(init=False)
+    exact: Normalizer = field(init=False)  # decides whether two forms are equal
     writer: Writer = field(init=False)
     _shown: dict[tuple[object, frozenset[object]], Term] = field(init=False)
     _open: set[object] = field(init=False)
@@ -277,8 +279,10 @@ def present(
 def _written(p: Presenter, raw: Term, names: Mapping[Term, Term], label: str) -> tuple[Term, tuple[Step, ...]]:
     """The best of the equal forms of one term, and the steps to it."""
     candidates: list[tuple[Term, Poly | None, Path]] = [(raw, None, ())]
-    for n in (p.n, p.full) if raw.size <= LARGE else (p.n,):
+    for n in (p.n, p.full, p.exact) if raw.size <= LARGE else (p.n,):
         made = n.poly(raw)
+        if any(poly is not None and poly.terms == made.terms for _, poly, _ in candidates):
+            continue
         p.prepare(n.term(made))
         form, path = p.best(made, 0)
         candidates.append((form, made, path))
@@ -299,7 +303,7 @@ def _written(p: Presenter, raw: Term, names: Mapping[Term, Term], label: str) ->
 
 def _same(p: Presenter, a: Term, b: Term, names: Mapping[Term, Term]) -> bool:
     """Whether two forms have one normal form, where need be with definitions put back or written out."""
-    if p.full.canon(a) is p.full.canon(b) or p.n.canon(a) is p.n.canon(b):
+    if any(n.canon(a) is n.canon(b) for n in (p.full, p.n, p.exact)):
         return True
     if not names:
         return False
@@ -309,7 +313,8 @@ def _same(p: Presenter, a: Term, b: Term, names: Mapping[Term, Term]) -> bool:
     written_out: dict[Term, Term] = {}
     for name, body in names.items():  # a definition may use the names of earlier ones
         written_out[name] = T.replace(body, written_out)
-    return p.full.canon(T.replace(a, written_out)) is p.full.canon(T.replace(b, written_out))
+    a, b = T.replace(a, written_out), T.replace(b, written_out)
+    return any(n.canon(a) is n.canon(b) for n in (p.full, p.exact))
 
 
 def _told(p: Presenter, raw: Term, form: Term, poly: Poly | None, path: Path, label: str) -> tuple[Step, ...]:

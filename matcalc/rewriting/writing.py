@@ -82,7 +82,7 @@ class Writer:
 
     def _variants(self, m: Monomial, c: Fraction) -> list[Term]:
         scalars, word = self._recognised(*m)
-        above: list[Term] = []
+        scalars, above = self._joined_powers(scalars)
         below: list[Term] = []
         for a, e in scalars:
             if e == 1 and _beside_sigmoid(a, [b for b, _ in scalars]):
@@ -100,6 +100,24 @@ class Writer:
         for chain in self.words(word) if word else [None]:
             out.append(self._fraction(c, above, below, chain))
         return out
+
+    def _joined_powers(self, scalars: Scalars) -> tuple[Scalars, list[Term]]:
+        """``b^p/b^2`` with a symbol for exponent becomes ``b^(p - 2)``; the rest, and what was joined."""
+        rest = dict(scalars)
+        joined: list[Term] = []
+        for a, e in scalars:
+            if a.op != "pow" or e != 1 or as_rational(a.args[1]) is not None:
+                continue
+            base = self.n.poly(a.args[0]).single
+            if base is None or base[1] != 1 or len(base[0][0]) != 1:
+                continue
+            ((atom, k),) = base[0][0]
+            times = rest.get(atom, Fraction(0)) / k
+            if times and times.denominator == 1:
+                del rest[a], rest[atom]
+                exponent = self.n.canon(T.add(a.args[1], T.number(times)))
+                joined.append(T.power(self.scalar(a).args[0], self.show(exponent)))
+        return (tuple(rest.items()) if joined else scalars), joined
 
     def _fraction(self, c: Fraction, above: list[Term], below: list[Term], chain: Term | None) -> Term:
         up = list(above)
