@@ -17,6 +17,7 @@ from matcalc.language.terms import Term
 from matcalc.rewriting.cost import cost
 from matcalc.rewriting.normal import Normalizer
 from matcalc.rewriting.polynomial import Monomial, Scalars, Word, as_rational, order
+from matcalc.rewriting.recognition import exp_sum, recognised
 
 __all__ = ["Writer"]
 
@@ -81,7 +82,7 @@ class Writer:
                             yield self.n.vector({**rest, new: e}, f.shape)
 
     def _variants(self, m: Monomial, c: Fraction) -> list[Term]:
-        scalars, word = self._recognised(*m)
+        scalars, word = recognised(self.n, *m)
         scalars, above = self._joined_powers(scalars)
         below: list[Term] = []
         for a, e in scalars:
@@ -138,60 +139,6 @@ class Writer:
         if up and all(not t.args or t.op == "add" for t in down) and len(down) <= 2:
             return _product([_quotient(_product(up), under), chain])
         return _quotient(_product([*up, chain]), under)
-
-    def _recognised(self, scalars: Scalars, word: Word) -> tuple[Scalars, Word]:
-        """``exp(u)/sum(exp(u))`` in a monomial becomes softmax(u)."""
-        for i, (a, e) in enumerate(scalars):
-            u = _exp_sum(a)
-            if u is None or e.denominator != 1 or e >= 0 or not word:
-                continue
-            for k, f in enumerate(word):
-                base = f.args[0] if f.op in ("transpose", "diag") else f
-                if base.shape.cols is not ONE:
-                    continue
-                table = self.n.elements(base)
-                ex = T.fn("exp", u)
-                if table.get(ex, 0) < 1:
-                    continue
-                table[ex] -= 1
-                soft = T.make("softmax", u)
-                table[soft] = table.get(soft, Fraction(0)) + 1
-                new = self.n.vector({b: x for b, x in table.items() if x}, base.shape)
-                new = T.make(f.op, new) if base is not f else new
-                left = scalars[:i] + (((a, e + 1),) if e != -1 else ()) + scalars[i + 1 :]
-                return self._recognised(left, word[:k] + (new,) + word[k + 1 :])
-        return self._recognised_chain(scalars, word)
-
-    def _recognised_chain(self, scalars: Scalars, word: Word) -> tuple[Scalars, Word]:
-        """``a'*exp(u)/sum(exp(u))`` among the scalars becomes ``a'*softmax(u)``."""
-        for i, (a, e) in enumerate(scalars):
-            u = _exp_sum(a)
-            if u is None or e.denominator != 1 or e >= 0:
-                continue
-            for k, (chain, times) in enumerate(scalars):
-                if chain.op != "mul" or times != 1:
-                    continue
-                soft = self._with_softmax(chain.args, u)
-                if soft is not None:
-                    new = dict(enumerate(scalars))
-                    new[k] = (soft, times)
-                    new[i] = (a, e + 1)
-                    return self._recognised(tuple(p for p in new.values() if p[1]), word)
-        return scalars, word
-
-    def _with_softmax(self, word: Word, u: Term) -> Term | None:
-        """A chain with softmax(u) for one of its exp(u)."""
-        ex = T.fn("exp", u)
-        for k, f in enumerate(word):
-            base = f.args[0] if f.op in ("transpose", "diag") else f
-            table = self.n.elements(base) if base.shape.cols is ONE else {}
-            if table.get(ex, 0) >= 1:
-                table[ex] -= 1
-                soft = T.make("softmax", u)
-                table[soft] = table.get(soft, Fraction(0)) + 1
-                new = self.n.vector({b: x for b, x in table.items() if x}, base.shape)
-                return T.mul(*word[:k], T.make(f.op, new) if base is not f else new, *word[k + 1 :])
-        return None
 
     # ------------------------------------------------------------- scalars
     def power(self, a: Term, e: Fraction) -> tuple[Term, bool]:
@@ -250,7 +197,7 @@ class Writer:
         if a.op == "tr":
             return self._trace(a.args[0].args if a.args[0].op == "mul" else (a.args[0],))
         if a.op == "fn" and a.data == ("log", 0):
-            u = _exp_sum(a.args[0])
+            u = exp_sum(a.args[0])
             if u is not None:
                 return T.make("logsumexp", self.show(u))
         return self._inside(a)
@@ -423,15 +370,6 @@ def _entry_power(b: Term, e: Fraction) -> Term:
     if b.op == "neg" and e.denominator == 1:
         return _signed(e % 2 == 1, T.hpower(b.args[0], T.number(e)))
     return T.fn("sqrt", b) if e == HALF else T.hpower(b, T.number(e))
-
-
-def _exp_sum(a: Term) -> Term | None:
-    """u where the atom is ``ones'*exp(u)``."""
-    if a.op == "mul" and len(a.args) == 2:
-        row, column = a.args
-        if row.op == "transpose" and row.args[0].op == "ones" and column.op == "fn" and column.data == ("exp", 0):
-            return column.args[0]
-    return None
 
 
 def _signed(sign: bool, t: Term) -> Term:
