@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matcalc import CannotDerive
 from matcalc.calculus.derive import Derivation, derive
 from matcalc.code.emit import emit_module
 from matcalc.code.load import load_module
@@ -492,9 +491,3 @@ def test_arguments_that_do_not_fit_are_named() -> None:
             module.value(**{**right, **change})
     with pytest.raises(ValueError, match="T: expected a positive number"):
         module_of(PROGRAMS["no length"]).value(np.ones(2), np.ones((2, 2)), np.ones(2), 0)
-
-
-def test_second_derivatives_of_sums_are_refused() -> None:
-    problem = parse_problem("sum(n in 1..N, log(1 + exp(w'*x[n])))", None, ["w"])
-    with pytest.raises(CannotDerive, match="gradients of a scalar only"):
-        emit_module(derive(problem, order=2))

@@ -24,6 +24,7 @@ from matcalc.code.names import Namer, parameter_names
 from matcalc.code.nodes import dims_of
 from matcalc.code.opaque import Key, described, functions_in, given_functions
 from matcalc.code.program import Input
+from matcalc.code.second import gradients_before, hessian_times
 from matcalc.code.selfcheck import check_of
 from matcalc.code.text import docstring, plain
 from matcalc.errors import CannotDerive, MatcalcError
@@ -74,22 +75,10 @@ def emit_module(derivation: Derived, target: str = "numpy") -> str:
         order=derivation.order,
         layout=derivation.layout,
         structure=derivation.structure,
-        gradients=_gradients(derivation) if derivation.order == 2 else None,
+        gradients=gradients_before(derivation) if derivation.order == 2 else None,
         definitions=derivation.definitions,
         conventions=derivation.conventions,
     )
-
-
-def _gradients(derivation: Derived) -> dict[str, Term] | None:
-    """The gradients on the way to second derivatives: the last line of each with a gradient's label."""
-    found: dict[str, Term] = {}
-    for name, steps in derivation.lines.items():
-        label = f"grad({derivation.problem.objective_name}, {name})"
-        lines = [s.after for s in steps if s.label == label]
-        if not lines:
-            return None
-        found[name] = lines[-1]
-    return found
 
 
 def emit(
@@ -253,13 +242,7 @@ def _hessian_vector_product(module: Module, task: _Task) -> Function:
     x = problem.variable(name)
     v = Namer([*module.parameters, *problem.symbols, *module.scope.definitions, *module.sizes.values()]).exact("v")
     direction = T.symbol(v, *x.shape)
-    if x.is_scalar:
-        product = T.mul(hessian, direction)
-    elif x.shape.is_matrix:
-        product = T.make("unvec", T.mul(hessian, T.make("vec", direction)), data=tuple(x.shape))
-    else:
-        column = direction if x.shape.is_vector else T.transpose(direction)
-        product = T.mul(hessian, column)
+    product = hessian_times(hessian, direction)
     extra = Input(v, v, dims_of(*x.shape))
     parameter = next(i.name for i in module.inputs if i.symbol == name)
     misfit = f'{module.names["misfit"]}("{v}", f"shape {{{parameter}.shape}} (that of {parameter})", {v})'

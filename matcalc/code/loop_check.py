@@ -10,7 +10,17 @@ from matcalc.code.loop_inputs import Arguments, names_in
 from matcalc.code.loop_losses import Heard
 from matcalc.code.loop_shapes import point_lines
 from matcalc.code.names import Namer
-from matcalc.code.selfcheck import AROUND, Check, drawn_functions, sizes_text
+from matcalc.code.selfcheck import (
+    AROUND,
+    Check,
+    Parts,
+    by_entries,
+    drawn_functions,
+    parts_of,
+    sizes_text,
+    structure_of,
+    turned_for,
+)
 from matcalc.code.text import bracketed, signature
 from matcalc.language.dims import Dim, dim
 from matcalc.language.problem import Problem
@@ -22,15 +32,38 @@ MORE = (4, 6, 7, 8)  # where short ones are too short
 
 
 def check_of_loops(
-    module: Module, problem: Problem, arguments: Arguments, names: Sequence[str], told: Heard | None, least: int
+    module: Module,
+    problem: Problem,
+    arguments: Arguments,
+    names: Sequence[str],
+    told: Heard | None,
+    least: int,
+    kind: str,
+    has_gradient: bool,
+    layout: str,
+    structure: str,
+    copies: bool,
 ) -> Check:
-    """The check of a module: of value and gradient, or of forward and backward."""
+    """The check of a module: of value and gradient, of forward and backward, of a Jacobian or a Hessian."""
     np, own = module.np, module.names
-    lists = bool(arguments.lists)
+    turned = turned_for(layout, kind)
+    lists = bool(arguments.lists) and kind == "gradient"
     position = {i.symbol: k for k, i in enumerate(module.inputs)}
-    before, function, after = _compared(module, told)
-    if len(names) == 1:
-        before.append("derivatives = (derivatives,)")
+    structures = {x: structure_of(problem, x) if x not in arguments.stores else "" for x in names}
+    kinds = tuple(dict.fromkeys(s for s in structures.values() if s))
+    if told is None:
+        before, text, predicted, after = parts_of(module, kind, has_gradient, len(names) == 1, turned, None)
+    else:
+        before, text, predicted, after = _heard(module, told, len(names) == 1, turned)
+    if copies:
+        upstream = "" if told is None else "upstream, " if len(told.outputs) == 1 else "*upstream, "
+        call = f"{own['held']}(point, {upstream}{AROUND})"
+        text = f'{np}.ravel({call}, order="F")' if kind == "jacobian" else call
+    if kinds and structure == "entries":
+        predicted = by_entries(np, turned)
+    rows = [f'({position[x]}, "{s}")' if kinds else str(position[x]) for x, s in structures.items()]
+    *lines, last = text.split("; ")
+    function = [*lines, f"return {last}"]
     if lists:
         before.append(f"derivatives = tuple({own['flat']}(x) for x in derivatives)")
         function = [f"x = {own['like']}(x, point[i])", *function]
@@ -43,17 +76,17 @@ def check_of_loops(
     by = by if len(by) < 60 else f"{len(names)} arguments"
     points = [{module.sizes[n]: v for n, v in p.items()} for p in _points(module, arguments, sizes, least)]
     return Check(
-        what=f"gradient by {by}",
+        what=f"{kind} by {by}",
         before=tuple(before),
         function=tuple(function),
-        predicted=f"{np}.vdot(derivative, d)",
+        predicted=predicted,
         after=tuple(after),
-        tolerance="1e-6",
-        by_values=False,
-        is_matrix=False,
-        doubt="1e-5",
-        variables=f"({', '.join(str(position[x]) for x in names)}{',' if len(names) == 1 else ''})",
-        structures=(),
+        tolerance="1e-6" if kind != "hessian" or has_gradient else "1e-4",
+        by_values=kind == "hessian" and not has_gradient,
+        is_matrix=kind in ("jacobian", "hessian"),
+        doubt="1e-5" if kind != "hessian" or has_gradient else "1e-3",
+        variables=f"({', '.join(rows)}{',' if len(names) == 1 else ''})",
+        structures=kinds,
         sizes=sizes_text(points),
         signature=tuple(signature(own["point"], ["rng", "attempt", *(module.sizes[n] for n in sizes)])),
         sample=(*point_lines(module, arguments, problem, local), *drawn_functions(module, functions)),
@@ -64,12 +97,10 @@ def check_of_loops(
     )
 
 
-def _compared(module: Module, told: Heard | None) -> tuple[list[str], list[str], list[str]]:
-    """What makes the result and the derivatives, the body of the function that is differentiated, more comparisons."""
+def _heard(module: Module, told: Heard, single: bool, turned: str) -> Parts:
+    """What is compared where a loss is opaque."""
     np, own = module.np, module.names
-    if told is None:
-        after = [f"worst = {np}.maximum(worst, {own['error']}(result, value(*point), abs(result)))"]
-        return ["result, derivatives = value_and_grad(*point)"], [f"return value({AROUND})"], after
+    predicted = f"{np}.vdot(derivative{turned}, d)"
     before = ["result, cache = forward(*point)"]
     if len(told.outputs) == 1:
         before += [f"upstream = rng.standard_normal({np}.shape(result))", "derivatives = backward(upstream, cache)"]
@@ -77,9 +108,10 @@ def _compared(module: Module, told: Heard | None) -> tuple[list[str], list[str],
         before += [f"upstream = tuple(rng.standard_normal({np}.shape(y)) for y in result)"]
         before += ["derivatives = backward(upstream, cache)"]
         before += [f"result = {np}.concatenate([{np}.ravel(y) for y in result])"]
+    before += ["derivatives = (derivatives,)"] if single else []
     if told.plain:
-        return before, [f"return {np}.vdot(upstream, forward({AROUND})[0])"], []
-    return before, [f"return {own['linear_value']}(upstream, {AROUND})"], []
+        return before, f"{np}.vdot(upstream, forward({AROUND})[0])", predicted, []
+    return before, f"{own['linear_value']}(upstream, {AROUND})", predicted, []
 
 
 def _is_drawn(name: str, module: Module, arguments: Arguments) -> bool:

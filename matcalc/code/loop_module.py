@@ -8,12 +8,13 @@ Invariants: as in ``emit``; the functions compute only what their results need; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matcalc.code.functions import Function, checked, render
 from matcalc.code.inputs import as_array
 from matcalc.code.loop_check import check_of_loops
+from matcalc.code.loop_copies import Held, held, held_name, held_stores, held_variable
 from matcalc.code.loop_losses import Heard, Output
 from matcalc.code.loop_program import Looping, Plan, Result, merged, needed, plan_of, reads, targets
 from matcalc.code.loop_shapes import argument_lines
@@ -21,6 +22,8 @@ from matcalc.code.loop_text import gradient_lines, header, lines_of, said, where
 from matcalc.code.loops import Lines
 from matcalc.code.modules import rendered
 from matcalc.code.names import Namer
+from matcalc.code.nodes import dims_of
+from matcalc.code.second import gradients_before, hessian_times
 from matcalc.code.stores import Store
 from matcalc.code.text import assigned, bracketed, plain, used_names
 from matcalc.errors import CannotDerive
@@ -40,16 +43,39 @@ def has_families(problem: Problem) -> bool:
 
 def emit_loops(derivation: Looping) -> str:
     """The source of the module. Raises CannotDerive where something has no code."""
-    if derivation.order == 2 or not derivation.problem.objective.is_scalar or derivation.layout == "numerator":
-        raise CannotDerive("with families and recurrences there is code for gradients of a scalar only")
     for n in derivation.answers:
         if n not in derivation.problem.symbols:
             raise CannotDerive(f"there is no code for the derivative by the definition {n}: it is not an input")
     plan = plan_of(derivation)
     writing = _Writing(plan, tuple(gradient_lines(derivation)), list(derivation.answers))
-    functions = writing.with_loss(plan.heard) if plan.heard is not None else writing.with_value()
-    m = plan.module
-    check = check_of_loops(m, plan.problem, plan.arguments, writing.names, plan.heard, plan.least)
+    m, kind, gradients = plan.module, "gradient", None
+    if plan.heard is not None:
+        functions = writing.with_loss(plan.heard)
+    elif derivation.order == 2:
+        kind, gradients = "hessian", gradients_before(derivation)
+        functions = writing.with_hessian(gradients)
+    elif not plan.problem.objective.is_scalar:
+        kind = "jacobian"
+        functions = writing.with_jacobian()
+    else:
+        functions = writing.with_value()
+    told = plan.heard
+    copies = held(plan.program, plan.problem.objective) if told is None else held(told.linear_program, told.linear)
+    if copies is not None:
+        functions.append(writing.held_function(copies))
+    check = check_of_loops(
+        m,
+        plan.problem,
+        plan.arguments,
+        writing.names,
+        told,
+        plan.least,
+        kind,
+        gradients is not None,
+        derivation.layout,
+        derivation.structure,
+        copies is not None,
+    )
     text = header(derivation, plan.program, plan.arguments, m.functions)
     return rendered(m, functions, text, check, argument_lines(m, plan.arguments))
 
@@ -101,6 +127,74 @@ class _Writing:
         """The sizes that lines use, in order."""
         by_name = {v: k for k, v in self.plan.module.sizes.items()}
         return [by_name[n] for n in used_names(by_name, lines)]
+
+    # ---------------------------------------------------------------------------- more derivatives
+    def computing(
+        self, name: str, doc: Sequence[str], wanted: Sequence[tuple[str, Term]], text: str, direction: str = ""
+    ) -> Function:
+        """A function of terms: ``text`` is what it returns, ``direction`` the variable in whose shape one more is."""
+        w = self.lines(*(["v"] if direction else []))
+        head: list[str] = []
+        extra: list[str] = []
+        if direction:
+            symbol = self.plan.problem.variable(direction)
+            (parameter,) = [i for i in self.plan.arguments.inputs if i.symbol == direction]
+            v = Namer(self.plan.module.taken).exact("v")
+            w.symbols["v"] = v
+            misfit = f'{self.plan.module.names["misfit"]}("{v}", f"shape {{{parameter.name}.shape}}", {v})'
+            head = [as_array(v, dims_of(*symbol.shape), self.plan.module.np, self.plan.module.real)]
+            head += [f"if {v}.shape != {parameter.name}.shape:", f"    raise {misfit}"]
+            extra = [v]
+        w.run(needed(self.plan.program, {n for _, t in wanted for n in t.free}))
+        sources = w.expressions(wanted)
+        lines = [*head, *w.lines, *assigned("return ", text.format(*sources))]
+        module = self.plan.module
+        parameters = module.parameters if extra else module.parameters_of(lines)
+        return render(name, [*parameters, *extra], doc, self.closed(*lines))
+
+    def derivatives(self) -> dict[str, Term]:
+        """The answers, none of which is a family."""
+        out: dict[str, Term] = {}
+        for r in self.plan.results:
+            if r.term is None:
+                raise CannotDerive(f"there is no code for the Jacobian or Hessian by the family {r.variable}")
+            out[r.variable] = r.term
+        return out
+
+    def labelled(self, letter: str, terms: Mapping[str, Term]) -> list[tuple[str, Term]]:
+        return [(letter if len(terms) == 1 else f"{letter}_{n}", t) for n, t in terms.items()]
+
+    def with_jacobian(self) -> list[Function]:
+        problem = self.plan.problem
+        name, objective = problem.objective_name, problem.objective
+        doc = [*lines_of(needed(self.plan.program, objective.free)), f"{name} = {plain(str(objective))}"]
+        out = [self.computing("forward", doc, [("output", objective)], "{}")]
+        terms = self.derivatives()
+        doc = [f"The Jacobian of {name} by {', '.join(terms)}.", "", *self.formulas]
+        return [*out, self.computing("jacobian", doc, self.labelled("J", terms), ", ".join(["{}"] * len(terms)))]
+
+    def with_hessian(self, gradients: Mapping[str, Term] | None) -> list[Function]:
+        problem = self.plan.problem
+        name, objective = problem.objective_name, problem.objective
+        doc = [*lines_of(needed(self.plan.program, objective.free)), f"{name} = {plain(str(objective))}"]
+        out = [self.computing("value", doc, [("value", objective)], "{}")]
+        terms = self.derivatives()
+        by = ", ".join(terms)
+        if gradients is not None:
+            labels = [("value", objective), *self.labelled("grad", gradients)]
+            text = "{}, {}" if len(gradients) == 1 else f"{{}}, ({', '.join(['{}'] * len(gradients))})"
+            doc = [f"{name} and its gradient by {by}.", ""]
+            doc += [f"grad({name}, {n}) = {plain(str(t))}" for n, t in gradients.items()]
+            out.append(self.computing("value_and_grad", doc, labels, text))
+        doc = [f"The Hessian of {name} by {by}.", "", *self.formulas]
+        out.append(self.computing("hessian", doc, self.labelled("H", terms), ", ".join(["{}"] * len(terms))))
+        if len(terms) == 1:
+            ((n, hessian),) = terms.items()
+            shape = problem.variable(n).shape
+            product = hessian_times(hessian, T.symbol("v", *shape))
+            doc = [f"The Hessian of {name} by {n} times v."]
+            out.append(self.computing("hessian_vector_product", doc, [("product", product)], "{}", n))
+        return out
 
     # ----------------------------------------------------------------------------- value, gradient
     def with_value(self) -> list[Function]:
@@ -201,6 +295,26 @@ class _Writing:
         by = ", ".join(self.names)
         doc = [f"The gradient of {self.plan.problem.objective_name} by {by} from upstream = {what}.", ""]
         return render("backward", ["upstream", "cache"], [*doc, *self.formulas], body)
+
+    def held_function(self, copies: Held) -> Function:
+        """The objective for the check, with constant copies of arguments that are given first."""
+        m, told = self.plan.module, self.plan.heard
+        given = Namer(m.taken).exact("given")
+        names = [o.variable for o in told.outputs] if told is not None else []
+        own = {p: held_variable(p) for p in m.parameters}
+        w = self.lines(given, *names, *own.values())
+        w.stores |= held_stores(w.stores)
+        w.symbols |= {held_name(i.symbol): own[i.name] for i in self.plan.arguments.inputs}
+        w.symbols |= {o.name: o.variable for o in (told.outputs if told is not None else ())}
+        w.run(copies.before)
+        w.run(needed(copies.program, copies.objective.free))
+        value = w.expression(copies.objective)
+        doc = [f"{self.plan.problem.objective_name} with constant copies of the arguments given: for the check."]
+        lines = [*w.lines, *assigned("return ", value)]
+        used = used_names([*own.values()], lines)
+        unpack = [f"{', '.join(own.values())} = {m.names['arrays']}(*{given})"] if used else []
+        body = [*unpack, *self.closed(*lines)]
+        return render(m.names["held"], [given, *names, *m.parameters], doc, body)
 
     def linear_function(self, told: Heard) -> Function:
         """The objective for the check: with a loss that is linear."""

@@ -16,6 +16,7 @@ from matcalc.code.lower import Scope
 from matcalc.code.modules import new_module
 from matcalc.code.names import Namer
 from matcalc.code.opaque import functions_in, given_functions
+from matcalc.code.second import gradients_before
 from matcalc.code.stores import Store
 from matcalc.language.dims import Dim, Shape, dim
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement
@@ -40,6 +41,10 @@ class Looping(Protocol):
     def order(self) -> int: ...
     @property
     def layout(self) -> str: ...
+    @property
+    def structure(self) -> str: ...
+    @property
+    def lines(self) -> Mapping[str, Sequence[Any]]: ...
     @property
     def ranges(self) -> Mapping[str, tuple[Dim, Dim]]: ...
     @property
@@ -164,6 +169,7 @@ def plan_of(derivation: Looping) -> Plan:
     if sites:
         told = heard(sites, program, problem.objective, statements, answers, families, Namer(taken))
     computed: list[Term] = [problem.objective, *behind, *(t for s in program for t in terms_of(s))]
+    computed += (gradients_before(derivation) or {}).values() if derivation.order == 2 else ()
     if told is not None:
         statements, answers, families = told.statements, dict(told.answers), told.families
         computed = [told.linear, *answers.values(), *(o.argument for o in told.outputs)]

@@ -8,6 +8,7 @@ Invariants: statements keep their order; a member is written before it is read; 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -52,6 +53,7 @@ class Lines:
     made: set[str] = field(default_factory=set)  # families that have their array
     computed: dict[Term, str] = field(default_factory=dict)  # what stands before loops, and its variable
     totals: set[str] = field(default_factory=set)  # the variables of running totals
+    summed: dict[Term, Term] = field(default_factory=dict)  # sums outside of loops
 
     # --------------------------------------------------------------------------------- small things
     def put(self, *lines: str) -> None:
@@ -155,17 +157,25 @@ class Lines:
         return T.replace(t, table) if table else t
 
     def total(self, s: Term, label: str = "") -> Term:
-        if s.op == "prod":
-            raise CannotDerive(f"there is no NumPy code for products over an index yet: {s}")
+        """The variable of a sum, product or rows over an index, or what it is in terms of arrays."""
+        if self.depth:
+            return self.computed_total(s, label)
+        if s not in self.summed:  # members never change: outside of loops once is enough
+            self.summed[s] = self.computed_total(s, label)
+        return self.summed[s]
+
+    def computed_total(self, s: Term, label: str) -> Term:
         index = self.namer_index(s)
         low, high = s.data
         body = instantiate(s, dim(index))
+        if s.op == "prod":
+            return self.running_product(s, body, index)
         gather = self.gather(index, low, high)
         found = gather.rows.of(body) if s.op == "stack" else gather.total(body)
         if found is not None:
             return found
         if s.op == "stack":
-            raise CannotDerive(f"there is no NumPy code for these rows yet: {s}")
+            return self.rows_one_by_one(s, body, index)
         return self.running_total(body, index, low, high, label)
 
     def namer_index(self, s: Term) -> str:
@@ -182,6 +192,30 @@ class Lines:
         with _Loop(self, index, low, high, False):
             self.assign(f"{name} += ", self.bare(body))
         return T.symbol(name, *body.shape)
+
+    def running_product(self, s: Term, body: Term, index: str) -> Term:
+        """A product that is multiplied up in a loop, factors from left to right."""
+        name = self.namer.fresh("product")
+        self.totals.add(name)
+        self.put(f"{name} = {f'{self.module.np}.eye({self.size(s.shape.rows)})' if s.shape.is_matrix else '1.0'}")
+        low, high = s.data
+        with _Loop(self, index, low, high, False):
+            factor = self.bare(body)
+            if s.shape.is_matrix:
+                factor = factor if re.fullmatch(r"\w+(\[[^][]*\])?", factor) else f"({factor})"
+                self.assign(f"{name} = {name} @ ", factor)
+            else:
+                self.assign(f"{name} *= ", factor)
+        return T.symbol(name, *s.shape)
+
+    def rows_one_by_one(self, s: Term, body: Term, index: str) -> Term:
+        """Rows that are computed in a loop."""
+        name = self.namer.fresh("rows")
+        low, high = s.data
+        self.put(f"{name} = {self.module.np}.empty({self.array_shape(dims_of(*s.shape))})")
+        with _Loop(self, index, low, high, False):
+            self.assign(f"{name}[{self.size(dim(index) - low)}] = ", self.bare(body))
+        return T.symbol(name, *s.shape)
 
     def array_shape(self, dims: Sequence[Dim]) -> str:
         inside = ", ".join(self.size(d) for d in dims)

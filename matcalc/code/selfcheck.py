@@ -17,7 +17,20 @@ from matcalc.errors import CannotDerive
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term
 
-__all__ = ["AROUND", "Check", "check_of", "drawn_functions", "sample_lines", "sizes_drawn", "sizes_text"]
+__all__ = [
+    "AROUND",
+    "Check",
+    "Parts",
+    "by_entries",
+    "check_of",
+    "drawn_functions",
+    "parts_of",
+    "sample_lines",
+    "sizes_drawn",
+    "sizes_text",
+    "structure_of",
+    "turned_for",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,8 @@ class Check:
     smooth: bool = False  # whether functions of arrays are
 
 
+Parts = tuple[list[str], str, str, list[str]]  # before, function, predicted, after: see Check
+
 AROUND = "*point[:i], x, *point[i + 1 :]"
 
 
@@ -60,21 +75,16 @@ def check_of(
 ) -> Check:
     """The check of a module of the given kind: gradient, jacobian, hessian or backward."""
     np, single = module.np, len(answers) == 1
-    turned = ".T" if (layout, kind) in (("numerator", "gradient"), ("denominator", "jacobian")) else ""
-    if kind == "hessian" and any(_structure(problem, x) for x in answers):
+    turned = turned_for(layout, kind)
+    if kind == "hessian" and any(structure_of(problem, x) for x in answers):
         raise CannotDerive("there is no code for second derivatives by a structured matrix")
-    parts = {
-        "gradient": _gradient,
-        "jacobian": _jacobian,
-        "hessian": _hessian if has_gradient else _hessian_of_values,
-        "backward": _backward,
-    }[kind](module, single, turned, loss)
+    parts = parts_of(module, kind, has_gradient, single, turned, loss)
     before, function, predicted, after = _holding(module, kind, loss, parts) if copies else parts
     position = {i.symbol: k for k, i in enumerate(module.inputs)}
-    structures = {x: _structure(problem, x) for x in answers}
+    structures = {x: structure_of(problem, x) for x in answers}
     kinds = tuple(dict.fromkeys(s for s in structures.values() if s))
     if kinds and structure == "entries" and kind in ("gradient", "backward"):  # one entry stands for all it moves
-        predicted = f"{np}.sum({np}.tril(derivative{turned} * d)) if structure else {np}.vdot(derivative{turned}, d)"
+        predicted = by_entries(np, turned)
     rows = [f'({position[x]}, "{s}")' if kinds else str(position[x]) for x, s in structures.items()]
     names = sizes_drawn(module, [i.dims for i in module.inputs])
     fixed = [d.value for i in module.inputs for d in i.dims if d.value is not None]
@@ -111,6 +121,27 @@ def check_of(
     )
 
 
+def turned_for(layout: str, kind: str) -> str:
+    """What turns a derivative from a layout to the one that the check compares."""
+    return ".T" if (layout, kind) in (("numerator", "gradient"), ("denominator", "jacobian")) else ""
+
+
+def by_entries(np: str, turned: str) -> str:
+    """The prediction by the derivative by independent entries: one entry stands for all it moves."""
+    return f"{np}.sum({np}.tril(derivative{turned} * d)) if structure else {np}.vdot(derivative{turned}, d)"
+
+
+def parts_of(module: Module, kind: str, has_gradient: bool, single: bool, turned: str, loss: Loss | None) -> Parts:
+    """What is compared in a module of a kind."""
+    table = {
+        "gradient": _gradient,
+        "jacobian": _jacobian,
+        "hessian": _hessian if has_gradient else _hessian_of_values,
+        "backward": _backward,
+    }
+    return table[kind](module, single, turned, loss)
+
+
 def sizes_drawn(module: Module, dims: Sequence[Dims]) -> list[str]:
     """The names of the sizes that a point of the check is drawn for."""
     values = [tuple(t.data[-2:]) for g in module.functions for t in g.sites if t.op in ("call", "jac")]
@@ -130,7 +161,8 @@ def sizes_text(sizes: Sequence[Mapping[str, int]]) -> str:
     return line if len(line) < 88 else "(\n" + "".join(f"    {r},\n" for r in rows) + ")"
 
 
-def _structure(problem: Problem, name: str) -> str:
+def structure_of(problem: Problem, name: str) -> str:
+    """How a variable is structured, as far as the check moves it along its structure only."""
     has = problem.symbols[name].properties
     if not problem.symbols[name].shape.is_matrix:
         return ""
@@ -141,9 +173,6 @@ def _structure(problem: Problem, name: str) -> str:
 
 
 # -------------------------------------------------------------------------------- what is compared
-Parts = tuple[list[str], str, str, list[str]]
-
-
 def _gradient(module: Module, single: bool, turned: str, loss: Loss | None) -> Parts:
     before = ["result, derivatives = value_and_grad(*point)"]
     before += ["derivatives = (derivatives,)"] if single else []
