@@ -15,7 +15,7 @@ from matcalc.errors import MatcalcError, ParseError, ShapeError
 from matcalc.homework.consequence import same_value
 from matcalc.homework.derivation import judge_lines, require_lines
 from matcalc.homework.grade import Judge, Strictness
-from matcalc.homework.intake import FORMS, answer_text, lines_of
+from matcalc.homework.intake import FORMS, answer_text, lines_of, variable_of
 from matcalc.homework.labels import labelled
 from matcalc.homework.meaning import unreadable
 from matcalc.homework.numpy_answers import numpy_answers
@@ -239,6 +239,7 @@ def check_lines(
         asked = None if problem is None else posed_problem(problem, declare, names or None)
         _, lines = lines_of(text_or_lines, asked, form)
         require_lines(lines)
+        names = names or (variable_of(whole) if asked is None else ())
         return judge_lines(
             whole,
             lines,

@@ -24,7 +24,7 @@ from matcalc.homework.verdict import Finding
 from matcalc.homework.writing import about_factor, multiplied, turned
 from matcalc.language import terms
 from matcalc.language.syntax import parse_tree
-from matcalc.language.terms import Term
+from matcalc.language.terms import Path, Term
 from matcalc.numeric.evaluate import Array
 
 __all__ = [
@@ -36,11 +36,13 @@ __all__ = [
     "two_changes",
     "two_misfits",
     "two_places",
+    "two_turned",
 ]
 
 IDENTITY = parse_tree("I")
 MOST_SEVERAL = 200  # choices of changes in several statements
 MOST_MISFITS = 40  # slips that make the shapes fit and are looked at further
+MOST_FACTORS = 6  # of a product that are transposed in pairs
 MOST_TURNED = 24  # slips that are tried in pairs
 LARGEST_WHOLE = 300  # nodes of an answer in several statements that is changed as a whole
 
@@ -195,6 +197,19 @@ def two_misfits(s: Search) -> None:
             if kind == "transpose":
                 edits = [e for e in edits if e.before is not None and e.after == turned(e.before)]
             s.try_edits(_both([e for e in edits if at(e.form, e.path) == e.after][:MOST_TURNED]), i)
+
+
+def two_turned(s: Search) -> None:
+    """Two factors of one product that are both to be transposed, or neither."""
+    if s.value is None:
+        return
+    for i, form in s.each_piece():
+        by_product: dict[Path, list[Edit]] = {}
+        for edit in slips_of(form, ("transpose",)):
+            if edit.path and _turned_name(edit) is not None and at(edit.form, edit.path) == edit.after:
+                by_product.setdefault(edit.path[:-1], []).append(edit)
+        for edits in by_product.values():
+            s.try_edits(_both(edits[:MOST_FACTORS]), i)
 
 
 def _both(edits: list[Edit]) -> Iterator[Edit]:

@@ -60,14 +60,15 @@ def solves(ground: Ground, equation: Term, name: str, value: Term) -> bool | Non
     compared = 0
     for place in _places(ground):
         try:
-            moved = replace(place.point, values={**place.values, name: place.value(value)})
+            kept = {n: v for n, v in place.values.items() if n not in ground.derived}  # derivatives change with it
+            moved = replace(place.point, values={**kept, name: place.value(value)})
             there = Place(ground.problem, with_statements(ground.problem, moved), ground.derived, ground.varying)
-            residual, largest = there.value(equation), there.largest(equation)
+            residual, elsewhere = there.value(equation), place.value(equation)
         except MatcalcError:
             return None
         if not np.all(np.isfinite(residual)):
             continue
-        if float(np.max(np.abs(residual), initial=0.0)) > 1e-6 * max(largest, 1e-9):
+        if float(np.max(np.abs(residual), initial=0.0)) > 1e-6 * float(np.max(np.abs(elsewhere), initial=1e-9)):
             return False
         compared += 1
     return True if compared else None

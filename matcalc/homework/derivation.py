@@ -10,7 +10,7 @@ read breaks the chain and is not held against the lines after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from matcalc.errors import MatcalcError, ParseError, ShapeError, Span
@@ -19,7 +19,7 @@ from matcalc.homework.consequence import Wrong, follows, same_value, solves
 from matcalc.homework.form_trees import form_of_tree
 from matcalc.homework.forms import form_of
 from matcalc.homework.grade import Judge, Strictness
-from matcalc.homework.meaning import LOSSES, Context, unreadable
+from matcalc.homework.meaning import LOSSES, Context, NoVariable, unreadable
 from matcalc.homework.posing import NAME, is_differential_name, names_in, pose
 from matcalc.homework.question import Question
 from matcalc.homework.read import Answer, Piece, inlined
@@ -145,7 +145,7 @@ class Course:
         if left.error is None and NAME.fullmatch(name) and self._is_new(name):
             return self._define(i, line, name, sides, lines)
         try:
-            head = self._read(left)
+            head = self._head(left, sides[1:])
         except MatcalcError as error:
             self._go_on_from(sides[1:], i, lines)
             span = left.place(error.span) if error.span is not None else None
@@ -159,6 +159,28 @@ class Course:
                 return None
             return sides[2:]
         return sides[1:]
+
+    def _head(self, left: Side, others: Sequence[Side]) -> Term:
+        """What a left side means. A gradient that does not say by what is by the only variable of the shape of what
+        follows."""
+        try:
+            return self._read(left)
+        except NoVariable:
+            shape = next((t.shape for t in self._terms(others)), None)
+            found = [n for n, s in self.problem.symbols.items() if s.shape == shape and "constant" not in s.properties]
+            if len(found) != 1:
+                raise
+            self.context.asked = (found[0],)
+            self.context.notes[f"the gradient is taken by {found[0]}"] = None
+            return self._read(left)
+
+    def _terms(self, sides: Sequence[Side]) -> Iterator[Term]:
+        """The sides that can be read."""
+        for side in sides:
+            try:
+                yield self._read(side)
+            except MatcalcError:
+                continue
 
     def _go_on_from(self, sides: Sequence[Side], i: int, lines: Sequence[Line]) -> None:
         """Take the first side that can be read for the beginning of the chain: the lines after it are judged by it."""

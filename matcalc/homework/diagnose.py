@@ -21,6 +21,7 @@ from matcalc.homework.combined import (
     two_changes,
     two_misfits,
     two_places,
+    two_turned,
 )
 from matcalc.homework.compare import Place
 from matcalc.homework.read import Answer
@@ -80,6 +81,7 @@ STAGES = (
     expanded_missing,
     from_the_truth,
     other_convention,
+    two_turned,
     two_factors,
     two_changes,
     two_places,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from matcalc.errors import MatcalcError, ParseError, Span
 from matcalc.homework.posing import NAME
-from matcalc.homework.statements import Line, Side, plain_lines
+from matcalc.homework.statements import Line, Side, arguments, plain_lines
 from matcalc.interop.latex import Chain, is_latex, read_chains
 from matcalc.interop.latex import Side as LatexSide
 from matcalc.interop.latex_names import known_of
@@ -19,7 +19,7 @@ from matcalc.interop.latex_plain import write_plain
 from matcalc.language.problem import Problem
 from matcalc.language.syntax import Node
 
-__all__ = ["FORMS", "Intake", "answer_text", "gradients_as_rows", "lines_of", "lines_of_chain"]
+__all__ = ["FORMS", "Intake", "answer_text", "gradients_as_rows", "lines_of", "lines_of_chain", "variable_of"]
 
 FORMS = ("auto", "plain", "latex", "numpy")
 Place = Callable[[Span], Span]
@@ -131,6 +131,14 @@ def _without_arguments(text: str) -> str:
         applied = rf"(?<![A-Za-z\\])({name})(\s*(?:\\left)?\(\s*{inner}\s*(?:\\right)?\))"
         text = re.sub(applied, lambda m: m[1] + " " * len(m[2]), text)
     return text
+
+
+def variable_of(text: str) -> tuple[str, ...]:
+    """The variable of the functions that lines define by their argument: x of ``f(x) = ...``, in LaTeX as well."""
+    if not _is_book(text):
+        return arguments(text)
+    found = {re.sub(r"\\(?:mathbf|boldsymbol|bm|vec)|[{}\s\\]", "", m["inner"]) for m in DEFINED.finditer(text)}
+    return tuple(found) if len(found) == 1 and NAME.fullmatch(next(iter(found))) else ()
 
 
 def lines_of_chain(

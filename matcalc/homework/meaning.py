@@ -28,7 +28,7 @@ from matcalc.language.reading import Part, Reading
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term, subterms, symbol
 
-__all__ = ["Context", "without_fractions"]
+__all__ = ["Context", "NoVariable", "unreadable", "without_fractions"]
 
 FRACTION = re.compile(r"(?<![\w.])[d∂]([^\W\d_]\w*)\s?/\s?[d∂]([^\W\d_]\w*)")
 QUOTIENT = re.compile(r"d([^\W\d_]\w*?)_{1,3}d([^\W\d_]\w*)")
@@ -36,6 +36,10 @@ OF_VARIABLE = (re.compile(r"(?:grad|nabla)_?(\w+)"), re.compile(r"(\w+)_grad"), 
 UPSTREAM = frozenset("G dout grad_out grad_output upstream delta gout dloss g Gy GY".split())
 LOSSES = frozenset("L J E l f loss cost C Loss".split())  # names for the objective that nobody needs to declare
 CONSTANTS = frozenset(("I", "e", "pi", "π", "ones", "eye"))
+
+
+class NoVariable(ParseError):
+    """A gradient that does not say by what it is taken."""
 
 
 def without_fractions(text: str) -> str:
@@ -177,7 +181,7 @@ class Context:
         """The variable of a gradient that does not name it: the only one there is."""
         names = self.asked or [n for n, s in self.problem.symbols.items() if "constant" not in s.properties]
         if len(names) != 1:
-            raise ParseError("by what is the gradient taken?", span=node.span, hint="grad(f, x)")
+            raise NoVariable("by what is the gradient taken?", span=node.span, hint="grad(f, x)")
         return Node("name", node.span, data=names[0])
 
     def _objective(self) -> dict[Term, Term]:

@@ -17,7 +17,7 @@ from matcalc.homework.meaning import without_fractions
 from matcalc.homework.read import sides, statements
 from matcalc.language.program import KNOWN
 
-__all__ = ["Line", "Side", "plain_lines"]
+__all__ = ["Line", "Side", "arguments", "plain_lines"]
 
 WORD = (
     "let where with set define denote put write then so thus hence therefore and but now since because i\\.e\\. here "
@@ -37,6 +37,7 @@ DECLARATION = re.compile(r"\s*[^\W\d]\w*(?:\[\w+\])?(?:\s*,\s*[^\W\d]\w*)*\s*:(?
 PROPERTY = "symmetric|skew|diagonal|orthogonal|posdef|invertible|positive|constant"
 SHAPED = re.compile(rf"\s*(?:scalar\b|function\b|elementwise\b|\(|[\w*+\- ]+(?:[×x,].*)?$|\w+\s+(?:{PROPERTY}))")
 APPLIED = re.compile(r"\s*([^\W\d]\w*)\(\s*([^\W\d]\w*(?:\s*,\s*[^\W\d]\w*)*)\s*\)\s*")
+NAMED = re.compile(r"[^\W\d]\w*")
 DERIVE = re.compile(r"\s*derive\s+(\w+)\s+wrt\s+(.+)")
 
 
@@ -97,6 +98,18 @@ def _without_arguments(text: str) -> str:
         call = re.compile(rf"(?<!\w){match[1]}\(\s*{re.escape(match[2].strip())}\s*\)")
         text = call.sub(lambda m, f=match[1]: f.ljust(len(m.group())), text)  # type: ignore[misc]
     return text
+
+
+def arguments(text: str) -> tuple[str, ...]:
+    """The variable of a function that a line defines by its argument: x of ``f(x) = ...``; none where there are
+    several."""
+    found: set[str] = set()
+    for span in statements(text):
+        left, *rest = sides(text, span)
+        match = APPLIED.fullmatch(text[_after_words(text, span) : left.end])
+        if match is not None and rest and match[1] not in KNOWN:
+            found.add(match[2].strip())
+    return tuple(found) if len(found) == 1 and NAMED.fullmatch(next(iter(found))) else ()
 
 
 def _lines(whole: str, plain: str) -> Iterator[Line]:
