@@ -542,3 +542,353 @@ d(
     declare="A : n×n; x : n",
 )
 d("equal-chain-one-line", "grad(norm2(A*x)^2, x) = 2*A'*A*x = 2*(A*x)'*A", "r")
+d(
+    "logreg-hess",
+    """p = sigmoid(X*w)
+L = -y'*log(p) - (1 - y)'*log(1 - p)
+grad(L, p) = -y./p + (1 - y)./(1 - p)
+jac(p, w) = diag(p.*(1 - p))*X
+grad(L, w) = jac(p, w)'*grad(L, p)
+ = X'*(p.*(1 - p).*(-y./p + (1 - y)./(1 - p)))
+ = X'*(-y.*(1 - p) + (1 - y).*p)
+ = X'*(p - y)
+hess(L, w) = X'*jac(p, w)
+ = X'*diag(p.*(1 - p))*X""",
+    "ddrrrrrrrr",
+    declare="X : m×n; y : m; w : n",
+)
+d(
+    "logreg-hess-w",
+    """p = sigmoid(X*w)
+L = -y'*log(p) - (1 - y)'*log(1 - p)
+grad(L, p) = -y./p + (1 - y)./(1 - p)
+jac(p, w) = diag(p)*X
+grad(L, w) = jac(p, w)'*grad(L, p)
+ = X'*(p - y)
+hess(L, w) = X'*diag(p)*X""",
+    "ddrwrrf|ddrwrrw",
+    4,
+    "other|factor",
+    declare="X : m×n; y : m; w : n",
+)
+d(
+    "backprop",
+    """z1 = W1*x + b1
+a1 = tanh(z1)
+z2 = W2*a1 + b2
+L = norm2(z2 - y)^2/2
+delta2 = grad(L, z2) = z2 - y
+delta1 = grad(L, z1) = (W2'*delta2).*(1 - a1.^2)
+grad(L, W2) = delta2*a1'
+grad(L, b2) = delta2
+grad(L, W1) = delta1*x'
+grad(L, b1) = delta1""",
+    "ddddrrrrrr",
+    declare="W1 : p×d; W2 : k×p; x : d; b1 : p; b2 : k; y : k",
+)
+d(
+    "backprop-w",
+    """z1 = W1*x + b1
+a1 = tanh(z1)
+z2 = W2*a1 + b2
+L = norm2(z2 - y)^2/2
+grad(L, z2) = z2 - y
+grad(L, a1) = W2*grad(L, z2)
+grad(L, z1) = grad(L, a1).*(1 - a1.^2)
+grad(L, W1) = grad(L, z1)*x'""",
+    "ddddrwrr",
+    6,
+    "transpose",
+    declare="W1 : p×d; W2 : k×p; x : d; b1 : p; b2 : k; y : k",
+)
+d(
+    "differential-product",
+    """F = X'*A*X
+dF = dX'*A*X + X'*A*dX""",
+    "dr",
+    declare="A : m×m; X : m×n",
+)
+d(
+    "differential-product-w",
+    """F = X'*A*X
+dF = 2*X'*A*dX""",
+    "dw",
+    2,
+    "missing-term|symmetric|transpose|other|factor",
+    declare="A : m×m; X : m×n",
+)
+d(
+    "quotient",
+    """f = (a'*x)/norm2(x)
+d(f) = a'*dx/norm2(x) - (a'*x)*d(norm2(x))/norm2(x)^2
+d(norm2(x)) = x'*dx/norm2(x)
+d(f) = (a/norm2(x) - (a'*x)*x/norm2(x)^3)'*dx
+grad(f, x) = a/norm2(x) - (a'*x)*x/norm2(x)^3""",
+    "drrrr",
+    declare="a : n; x : n",
+)
+d(
+    "quotient-w",
+    """f = (a'*x)/norm2(x)
+d(norm2(x)) = 2*x'*dx/norm2(x)
+d(f) = a'*dx/norm2(x) - 2*(a'*x)*x'*dx/norm2(x)^3
+grad(f, x) = a/norm2(x) - 2*(a'*x)*x/norm2(x)^3""",
+    "dwff|dwwf",
+    2,
+    "factor",
+    declare="a : n; x : n",
+)
+d(
+    "gaussian",
+    """l = -n/2*logdet(S) - 1/2*tr(inv(S)*C)
+d(l) = -n/2*tr(inv(S)*dS) + 1/2*tr(inv(S)*dS*inv(S)*C)
+ = 1/2*tr((inv(S)*C*inv(S) - n*inv(S))*dS)
+grad(l, S) = 1/2*(inv(S)*C*inv(S) - n*inv(S))
+1/2*(inv(S)*C*inv(S) - n*inv(S)) = 0
+S = C/n""",
+    "drrrmr",
+    declare="S : p×p symmetric posdef; C : p×p symmetric; n : scalar",
+)
+d(
+    "gaussian-w",
+    """l = -n/2*logdet(S) - 1/2*tr(inv(S)*C)
+grad(l, S) = 1/2*(inv(S)*C*inv(S) - n*inv(S))
+grad(l, S) = 0
+S = C""",
+    "drmw",
+    4,
+    "other",
+    declare="S : p×p symmetric posdef; C : p×p symmetric; n : scalar",
+)
+d(
+    "ridge-solution",
+    """f = norm2(A*x - b)^2 + lambda*norm2(x)^2
+grad(f, x) = 2*A'*(A*x - b) + 2*lambda*x
+grad(f, x) = 0
+(A'*A + lambda*eye(n))*x = A'*b
+x = inv(A'*A + lambda*eye(n))*A'*b""",
+    "drmmr",
+    declare="A : m×n; x : n; b : m; lambda : scalar positive",
+)
+d(
+    "ridge-solution-w",
+    """f = norm2(A*x - b)^2 + lambda*norm2(x)^2
+grad(f, x) = 2*A'*(A*x - b) + 2*lambda*x
+grad(f, x) = 0
+x = inv(A'*A - lambda*eye(n))*A'*b""",
+    "drmw",
+    4,
+    None,
+    declare="A : m×n; x : n; b : m; lambda : scalar positive",
+)
+d(
+    "latex-chain",
+    r"""$$f(w) = \sum_{i=1}^{m} (x_i^\top w - y_i)^2$$
+$$\nabla f(w) = 2 \sum_{i=1}^{m} (x_i^\top w - y_i) x_i$$""",
+    "dr",
+    declare="x[i] : n; y[i] : scalar; w : n",
+)
+d(
+    "latex-matrix",
+    r"""\begin{align*}
+f(X) &= \operatorname{tr}(A X B X^\top) \\
+df &= \operatorname{tr}(A \, dX \, B X^\top) + \operatorname{tr}(A X B \, dX^\top) \\
+&= \operatorname{tr}(B X^\top A \, dX) + \operatorname{tr}(B^\top X^\top A^\top dX) \\
+\frac{\partial f}{\partial X} &= A^\top X B^\top + A X B
+\end{align*}""",
+    "drrr",
+    declare="A : m×m; B : n×n; X : m×n",
+)
+d(
+    "latex-matrix-w",
+    r"""\begin{align*}
+f(X) &= \operatorname{tr}(A X B X^\top) \\
+df &= \operatorname{tr}(A \, dX \, B X^\top) + \operatorname{tr}(A X B \, dX^\top) \\
+&= \operatorname{tr}(B X^\top A \, dX) + \operatorname{tr}(B X^\top A dX) \\
+\frac{\partial f}{\partial X} &= 2 A^\top X B^\top
+\end{align*}""",
+    "drwf",
+    4,
+    "transpose|symmetric",
+    declare="A : m×m; B : n×n; X : m×n",
+)
+d(
+    "latex-words",
+    r"""Let $r = Ax - b$, where $A \in \mathbb{R}^{m \times n}$. Then $f = \|r\|_2^2$ and so
+\begin{equation}
+\nabla_x f = 2 A^\top r = 2A^\top(Ax - b).
+\end{equation}""",
+    "mdmmmdmr",
+)
+d(
+    "latex-bn",
+    r"""\begin{align}
+\mu &= \frac{1}{m}\mathbf{1}^\top x \\
+c &= x - \mu \mathbf{1} \\
+L &= \|c\|^2 \\
+\nabla_c L &= 2c \\
+\nabla_x L &= 2c - \frac{2}{m}\mathbf{1}\mathbf{1}^\top c
+\end{align}""",
+    "dddrr",
+    declare="x : m",
+)
+d(
+    "vjp",
+    """y = A*x
+z = exp(y)
+f = c'*z
+grad(f, z) = c
+grad(f, y) = c.*z
+grad(f, x) = A'*(c.*z)
+ = A'*(c.*exp(A*x))""",
+    "dddrrrr",
+    declare="A : m×n; x : n; c : m",
+)
+d(
+    "vjp-w",
+    """y = A*x
+z = exp(y)
+f = c'*z
+grad(f, z) = c
+grad(f, y) = c
+grad(f, x) = A'*c""",
+    "dddrwf",
+    5,
+    "factor",
+    declare="A : m×n; x : n; c : m",
+)
+d(
+    "two-vars",
+    """f = normF(X - U*V)^2
+grad(f, U) = -2*(X - U*V)*V'
+grad(f, V) = -2*U'*(X - U*V)
+U = X*V'*inv(V*V')""",
+    "drrm",
+    declare="X : m×n; U : m×k; V : k×n",
+)
+d(
+    "inverse-product",
+    """d(inv(X)) = -inv(X)*dX*inv(X)
+f = a'*inv(X)*b
+d(f) = -a'*inv(X)*dX*inv(X)*b
+ = -tr(inv(X)*b*a'*inv(X)*dX)
+grad(f, X) = -(inv(X)*b*a'*inv(X))'
+ = -inv(X)'*a*b'*inv(X)'""",
+    "rdrrrr",
+    declare="a : n; b : n; X : n×n invertible",
+)
+d(
+    "inverse-product-w",
+    """d(inv(X)) = -inv(X)*dX*inv(X)
+f = a'*inv(X)*b
+d(f) = -a'*inv(X)*dX*inv(X)*b
+ = -tr(inv(X)*a*b'*inv(X)*dX)
+grad(f, X) = -(inv(X)*a*b'*inv(X))'
+ = -inv(X)'*b*a'*inv(X)'""",
+    "rdrwff",
+    4,
+    "order|transpose|other",
+    declare="a : n; b : n; X : n×n invertible",
+)
+d(
+    "hadamard",
+    """f = sum(A.*X.*X)
+d(f) = sum(A.*dX.*X + A.*X.*dX)
+ = 2*tr((A.*X)'*dX)
+grad(f, X) = 2*A.*X""",
+    "drrr",
+    declare="A : m×n; X : m×n",
+)
+d(
+    "sum-index",
+    """f = sum(i in 1..N, (w'*x[i] - y[i])^2)/N
+e[i] = w'*x[i] - y[i]
+grad(f, w) = 2/N*sum(i in 1..N, e[i]*x[i])""",
+    "ddr",
+    declare="x[i] : d; y[i] : scalar; w : d",
+)
+d(
+    "recurrence-def",
+    """h[0] = h0
+h[t] = tanh(W*h[t-1] + U*x[t]) for t in 1..T
+L = loss(h[T])
+grad(L, h[T-1]) = W'*(grad(L, h[T]).*(1 - h[T].^2))""",
+    "dddr",
+    declare="W : k×k; U : k×d; x[t] : d; h0 : k",
+)
+d(
+    "comment",
+    """# least squares
+f = norm2(A*x - b)^2   # objective
+grad(f, x) = 2*A'*(A*x - b)   # by the chain rule""",
+    "dr",
+)
+d(
+    "approx",
+    """f = norm2(A*x - b)^2
+grad(f, x) := 2*A'*(A*x - b)
+ == 2*A'*A*x - 2*A'*b""",
+    "drr",
+)
+d(
+    "deriv-quot",
+    """f = a'*exp(B*x)
+u = B*x
+df/du = a.*exp(u)
+df/dx = B'*(df/du)
+ = B'*(a.*exp(B*x))""",
+    "ddrrr",
+    declare="a : m; B : m×n; x : n",
+)
+d("no-problem-bad", """grad(norm2(A*x - b)^2, x) = A'*(A*x - b)""", "w", 1, "factor")
+d(
+    "wrong-then-two-follow-then-right",
+    """L = loss(Y)
+Y = X*W
+grad(L, W) = grad(L, Y)'*X
+grad(L, X) = grad(L, Y)*W'
+grad(L, W) = X'*grad(L, Y)""",
+    "ddwrr",
+    3,
+    "transpose",
+    declare="X : m×d; W : d×k",
+)
+d(
+    "numeric-dims",
+    """f = x'*x
+grad(f, x) = 2*x
+hess(f, x) = 2*eye(3)""",
+    "drr",
+    declare="x : 3",
+)
+d(
+    "recurrence-for2",
+    """h[0] = h0
+for t in 1..T:
+    h[t] = tanh(W*h[t-1] + U*x[t])
+L = sum(t in 1..T, norm2(h[t] - y[t])^2)
+delta[T+1] = 0
+delta[t] = (1 - h[t].^2).*(2*(h[t] - y[t]) + W'*delta[t+1]) for t in T..1
+grad(L, W) = sum(t in 1..T, delta[t]*h[t-1]')
+grad(L, U) = sum(t in 1..T, delta[t]*x[t]')
+grad(L, U) = sum(t in 1..T, x[t]*delta[t]')""",
+    "dmddddrrw",
+    9,
+    "transpose",
+    declare="W : k×k; U : k×d; x[t] : d; y[t] : k; h0 : k",
+)
+d(
+    "recurrence-members",
+    """h[0] = h0
+for t in 1..T:
+    h[t] = tanh(W*h[t-1] + U*x[t])
+L = loss(h[T])
+grad(L, h[T]) = grad(loss, h[T])
+grad(L, h[T-1]) = W'*(grad(L, h[T]).*(1 - h[T].^2))
+grad(L, h[t]) = W'*(grad(L, h[t+1]).*(1 - h[t+1].^2))
+grad(L, h[t]) = W*(grad(L, h[t+1]).*(1 - h[t+1].^2))""",
+    "dmddrrrw",
+    8,
+    "transpose",
+    declare="W : k×k; U : k×d; x[t] : d; h0 : k",
+)

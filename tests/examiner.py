@@ -121,6 +121,10 @@ PROBLEMS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "x[n] : d; y[n] : scalar; w : d; sum(n in 1..N, log(1 + exp(-y[n]*(w'*x[n]))))",
         "w", {},
     ),
+    "rnn": (
+        "W : k×k; U : k×d; x[t] : d; y[t] : k; h0 : k\nh[0] = h0\nfor t in 1..T:\n    h[t] = tanh(W*h[t-1] + U*x[t])\n"
+        "L = sum(t in 1..T, norm2(h[t] - y[t])^2)\nderive L wrt W", "W", {},
+    ),
     # ------------------------------------------------------------------ scalars
     "slope-scalar": ("X : m×n; y : m; w : n; b : scalar; norm2(X*w + b*ones(m) - y)^2", "b", {}),
     "sigma": ("x : n; mu : scalar; sigma : scalar positive; n*log(sigma) + sum((x - mu*ones(n)).^2)/(2*sigma^2)", "sigma", {}),
@@ -718,9 +722,9 @@ ANSWERS: list[tuple[str, str, str]] = [
     ("layernorm", "G/s", "missing-path"),
     ("layernorm", "(G - sum(G)/n*ones(n))/s", "missing-path"),
     ("layernorm", "(G - (G'*y)/n*y)/s", "missing-path"),
-    ("layernorm", "(G - mean(G) - y*mean(G.*y))/s", "?"),
+    ("layernorm", "(G - mean(G) - y*mean(G.*y))/s", ""),
     ("layernorm", "(G - sum(G) - y*mean(G.*y))/s", "?"),
-    ("variance", "2/m*(x - mean(x))", "?"),
+    ("variance", "2/m*(x - mean(x))", ""),
     ("variance", "2*(x - sum(x)/m*ones(m))/m", ""),
     ("variance", "2/m*x", "missing-term|missing-path"),
     ("variance", "2/(m-1)*(x - mean(x)*ones(m))", "factor|other"),
@@ -761,6 +765,49 @@ ANSWERS: list[tuple[str, str, str]] = [
     ("sum-logistic", "-sum(n in 1..N, y[n]*x[n]/(1 + exp(y[n]*w'*x[n])))", ""),
     ("sum-logistic", "sum(n in 1..N, y[n]*x[n]/(1 + exp(y[n]*w'*x[n])))", "sign"),
     ("sum-logistic", "-sum(n in 1..N, x[n]/(1 + exp(y[n]*w'*x[n])))", "factor"),
+    (
+        "rnn",
+        "delta[T+1] = 0; delta[t] = (1 - h[t].^2).*(W'*delta[t+1] + 2*h[t] - 2*y[t]) for t in T..1; "
+        "sum(t in 1..T, delta[t]*h[t-1]')",
+        "",
+    ),
+    (
+        "rnn",
+        "delta[T+1] = 0\ndelta[t] = (ones(k) - h[t].^2).*(W'*delta[t+1] + 2*h[t] - 2*y[t])   for t = T, ..., 1\n"
+        "grad(L, W) = sum(t in 1..T, delta[t]*h[t-1]')",
+        "",
+    ),
+    (
+        "rnn",
+        "e[t] = h[t] - y[t] for t in 1..T\ndelta[T] = 2*(1 - h[T].^2).*e[T]\nfor t in T-1..1:\n"
+        "    delta[t] = (1 - h[t].^2).*(W'*delta[t+1] + 2*e[t])\nsum(t in 1..T, delta[t]*h[t-1]')",
+        "",
+    ),
+    (
+        "rnn",
+        "delta[T+1] = 0; delta[t] = (1 - h[t].^2).*(W*delta[t+1] + 2*h[t] - 2*y[t]) for t in T..1; "
+        "sum(t in 1..T, delta[t]*h[t-1]')",
+        "transpose",
+    ),
+    (
+        "rnn",
+        "delta[T+1] = 0; delta[t] = (1 - h[t].^2).*(W'*delta[t+1] + h[t] - y[t]) for t in T..1; "
+        "sum(t in 1..T, delta[t]*h[t-1]')",
+        "factor",
+    ),
+    (
+        "rnn",
+        "delta[T+1] = 0; delta[t] = (1 - h[t].^2).*(W'*delta[t+1] + 2*h[t] - 2*y[t]) for t in T..1; "
+        "sum(t in 1..T, delta[t]*h[t]')",
+        "wrong-point",
+    ),
+    (
+        "rnn",
+        "delta[T+1] = 0; delta[t] = (1 - h[t].^2).*(W'*delta[t+1] + 2*h[t] - 2*q[t]) for t in T..1; "
+        "sum(t in 1..T, delta[t]*h[t-1]')",
+        "?",
+    ),
+    ("rnn", "sum(t in 1..T, 2*((1 - h[t].^2).*(h[t] - y[t]))*h[t-1]')", "missing-path|other"),
     # scalars
     ("slope-scalar", "2*sum(X*w + b - y)", ""),
     ("slope-scalar", "2*ones(m)'*(X*w - y) + 2*m*b", ""),

@@ -19,8 +19,9 @@ from matcalc.homework.consequence import Wrong, follows, same_value, solves
 from matcalc.homework.form_trees import form_of_tree
 from matcalc.homework.forms import form_of
 from matcalc.homework.grade import Judge, Strictness
+from matcalc.homework.indices import at_some_index, indices_of
 from matcalc.homework.meaning import LOSSES, Context, NoVariable, unreadable
-from matcalc.homework.posing import NAME, is_differential_name, names_in, pose
+from matcalc.homework.posing import NAME, is_differential_name, names_in, pose, with_lines_of_families
 from matcalc.homework.question import Question
 from matcalc.homework.read import Answer, Piece, inlined
 from matcalc.homework.statements import Line, Side
@@ -55,6 +56,8 @@ def judge_lines(
     if problem is None:
         posed = pose(lines, declare, wrt)
         problem, given = posed.problem, posed.given
+    else:
+        problem, given = with_lines_of_families(problem, lines)
     course = Course(problem, tuple(wrt), strictness, structure, seed, given, layout)
     for i, line in enumerate(lines):
         course.take(i, line, lines)
@@ -88,7 +91,7 @@ class Course:
     results: list[Judged] = field(default_factory=list)
     by_second: set[int] = field(default_factory=set)  # results that were found by a second side
     first: Verdict | None = None  # on the first wrong side
-    grounds: dict[tuple[str, ...], Ground] = field(default_factory=dict)
+    grounds: dict[tuple[tuple[str, ...], tuple[str, ...]], Ground] = field(default_factory=dict)
     judges: dict[Term, Judge] = field(default_factory=dict)
     certificates: list[Certificate] = field(default_factory=list)
 
@@ -98,6 +101,10 @@ class Course:
     # ------------------------------------------------------------------------------- lines
     def take(self, i: int, line: Line, lines: Sequence[Line]) -> None:
         """Judge one line."""
+        if line.kind == "family":
+            known = i in self.given
+            self._told(line, "definition" if known else "unreadable", "" if known else "this family cannot be read")
+            return
         if line.kind in ("remark", "declaration", "derive"):
             self._told(line, "definition" if line.kind == "declaration" else "remark")
             return
@@ -369,13 +376,20 @@ class Course:
             question = Question(asked, d.by.data, 1, self.layout, self.structure, self.seed, self.context.derived)
             self.judges[head] = made = Judge(question, self.strictness, self.explains)
             return made
-        ground = self.grounds.get(self.varying)
-        if ground is None:
-            ground = Ground(self.problem, self.seed, self.varying, self.context.derived)
-            self.grounds[self.varying] = ground
+        ground = self._ground()
         hint = self.hint or differential_formula(self.problem, head, self.varying, self.seed)
         question = Question(self.problem, None, derived=self.context.derived, target=head, ground=ground, hint=hint)
         return Judge(question, self.strictness, self.explains)
+
+    def _ground(self) -> Ground:
+        """The points of the open chain; where its lines speak of members at any index, at some index."""
+        assert self.head is not None
+        indices = indices_of(self.problem, self.head, self.context.derived)
+        key = (self.varying, indices)
+        if key not in self.grounds:
+            turned = at_some_index(indices) if indices else None
+            self.grounds[key] = Ground(self.problem, self.seed, self.varying, self.context.derived, turned)
+        return self.grounds[key]
 
     # -------------------------------------------------------------------------------- marks
     def _marked(self, line: Line, side: Side, answer: Answer, verdict: Verdict) -> Judged:

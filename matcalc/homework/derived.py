@@ -21,7 +21,7 @@ from matcalc.language.problem import Definition, Problem
 from matcalc.language.terms import Term, subterms, symbol
 from matcalc.language.terms import replace as replaced
 from matcalc.numeric.derivative import Objective, Structure, all_directions
-from matcalc.numeric.evaluate import Array, Point, extrapolated
+from matcalc.numeric.evaluate import Array, Point, evaluate_all, extrapolated, size_of
 from matcalc.numeric.statements import with_statements
 
 __all__ = [
@@ -75,12 +75,38 @@ def shape_of_derivative(kind: str, body: Shape, by: Shape) -> Shape:
 
 def derived_value(d: Derived, problem: Problem, point: Point) -> Found:
     """The value of a derivative at a point."""
+    if d.by.op == "elem":
+        return _by_member(d, problem, point)
     problem, name = _posed(d, problem)
     point = with_statements(problem, point)
     if d.kind == "hessian":
         return hessian_at(problem, point, name)
     found = jacobian_at(problem, point, name)
     return Found(_read(found.value, d, point.values[name].shape), found.exact)
+
+
+def _by_member(d: Derived, problem: Problem, point: Point) -> Found:
+    """The derivative by one member of a family, by differences; what follows from the member moves along."""
+    if d.kind == "hessian":
+        raise MatcalcError("second derivatives by members of families are not found numerically")
+    family, index = d.by.data
+    k = size_of(index, point.sizes)
+    members = point.values.get(family)
+    if not isinstance(members, Mapping) or k not in members:
+        raise MatcalcError(f"'{d.by}' has no value here")
+    here = np.asarray(members[k])
+
+    def value(move: Array) -> Array:
+        moved = with_statements(problem, point, {family: {k: move}})
+        return evaluate_all([d.body], moved)[0].reshape(-1, order="F")
+
+    columns = []
+    for i in range(here.size):
+        direction = np.zeros(here.size)
+        direction[i] = 1.0
+        along = direction.reshape(here.shape, order="F")
+        columns.append(extrapolated(lambda h, a=along: value(h * a)))  # type: ignore[misc]
+    return Found(_read(np.stack(columns, axis=1), d, here.shape), False)
 
 
 def _posed(d: Derived, problem: Problem) -> tuple[Problem, str]:

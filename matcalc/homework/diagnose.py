@@ -24,6 +24,7 @@ from matcalc.homework.combined import (
     two_turned,
 )
 from matcalc.homework.compare import Place
+from matcalc.homework.family_slips import in_families
 from matcalc.homework.read import Answer
 from matcalc.homework.search import MOST_FINDINGS, Search
 from matcalc.homework.stages import (
@@ -78,6 +79,7 @@ STAGES = (
     others("reduction"),
     others("factor", "other", "sign"),
     function_left_out,
+    in_families,
     expanded_missing,
     from_the_truth,
     other_convention,

@@ -275,6 +275,16 @@ def _other_name(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
     if here.op != "leaf" or not isinstance(here.item, Term) or here.item.op not in ("sym", "elem"):
         return
     inside = any(at(form, path[:i]).op in POINTS for i in range(len(path)))
+    if here.item.op == "elem":
+        family, index = here.item.data
+        for off in (-1, 1):
+            other_member = terms.element(family, index + off, here.item.shape)
+            yield (
+                "wrong-point",
+                f"{text_of_term(other_member)} is meant, not {text_of_term(here.item)}",
+                leaf(other_member),
+                True,
+            )
     for other in offers.names:
         if other is not here.item:
             kind = "wrong-point" if inside or {other, here.item} & offers.defined else "other"

@@ -20,6 +20,7 @@ from matcalc.homework.background import Background
 from matcalc.homework.compare import ROUNDING, Agreement, Place, agreement, close
 from matcalc.homework.counterexample import clash, counterexample
 from matcalc.homework.diagnose import diagnosis
+from matcalc.homework.families import with_families
 from matcalc.homework.intake import Intake
 from matcalc.homework.meaning import Context, unreadable
 from matcalc.homework.question import LAYOUTS, UP_TO, Question
@@ -102,12 +103,27 @@ class Judge:
             return self._shape_only(text, label)
         given = text if intake is None else intake.given
         try:
+            wider = with_families(self.question.problem, text)
+        except MatcalcError as error:
+            return self.verdict("unreadable", given, message=unreadable(error))
+        if wider is not None:
+            verdict = self._among(wider[0]).check(wider[1])
+            head = text[: text.rindex(wider[1].split("\n")[0])]  # what the correction still needs
+            found = [replace(f, answer=head + f.answer) if f.answer else f for f in verdict.diagnosis]
+            return replace(verdict, answer=given, diagnosis=[replace(f, span=None) for f in found])
+        try:
             answer = read_answer(text, self.context(), self.question.shape)
         except MatcalcError as error:
             return self.verdict("unreadable", given, message=unreadable(_relocated(error, intake)))
         if answer.error is not None:
             _relocated(answer.error, intake)
         return replace(self.judge(answer), answer=given)
+
+    def _among(self, problem: Problem) -> Judge:
+        """The judge of the same question where the problem has more families in it."""
+        q = self.question
+        asked = Question(problem, q.wrt, q.order, q.layout, q.structure, q.seed, like=q)
+        return Judge(asked, self.strictness)
 
     def verdict(self, status: str, text: str, **parts: object) -> Verdict:
         """A verdict with what is the same for all answers."""
@@ -352,9 +368,8 @@ class Judge:
         if shape not in (wanted, wanted.transposed):
             message = f"the answer is {shape}, but {self.question.label} is {wanted}"
             return [Finding("shape", message + (f"; it is {text}" if text else ""), text)]
-        return (
-            [Finding("other", f"no small change makes it right; {self.question.label} is {text}", text)] if text else []
-        )
+        truth = f"; {self.question.label} is {text}" if text else ""
+        return [Finding("other", f"no small change makes it right{truth}", text)]
 
     def _counterexample(self, answer: Answer, findings: list[Finding] | None) -> Counterexample | None:
         assert answer.term is not None

@@ -65,6 +65,7 @@ class Question:
         varying: Sequence[str] = (),
         ground: Ground | None = None,
         hint: Term | None = None,
+        like: Question | None = None,
     ) -> None:
         self.problem = problem
         self.wrt = wrt
@@ -76,6 +77,7 @@ class Question:
         self.target = problem.objective if target is None else target
         self.ground = Ground(problem, seed, varying, self.derived) if ground is None else ground
         self.hint = hint
+        self.like = like  # the same question of a smaller problem, whose formula is this one's
         self._found: WeakKeyDictionary[Place, tuple[list[Expectation], bool, float]] = WeakKeyDictionary()
         if wrt is not None:
             problem.variable(wrt)
@@ -258,6 +260,8 @@ class Question:
         return found
 
     def _derived(self) -> Term | None:
+        if self.like is not None:
+            return self.like.formula
         if self.wrt is None:
             return self.target if self.hint is None else self.hint
         bodies = (self.problem.objective, *(d.term for d in self.problem.definitions))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from matcalc.errors import MatcalcError, Span
+from matcalc.homework.families import Family, families_in, is_block_head
 from matcalc.homework.meaning import without_fractions
 from matcalc.homework.read import sides, statements
 from matcalc.language.program import KNOWN
@@ -67,14 +68,15 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One statement. ``kind``: equation, expression, declaration or derive. ``continues``: it begins with an equals
-    sign."""
+    """One statement. ``kind``: equation, expression, declaration, derive or family. ``continues``: it begins with an
+    equals sign."""
 
     number: int
     text: str
     kind: str
     sides: tuple[Side, ...] = ()
     continues: bool = False
+    family: Family | None = None  # what the line says of members of a family
 
 
 def plain_lines(text: str | Sequence[str]) -> tuple[str, list[Line]]:
@@ -113,8 +115,14 @@ def arguments(text: str) -> tuple[str, ...]:
 
 
 def _lines(whole: str, plain: str) -> Iterator[Line]:
+    members = {f.place.start: f for f in families_in(plain)[0]}
     for given in statements(plain):
         span = _without_stop(plain, given)
+        family = next((f for start, f in members.items() if span.start <= start < span.end), None)
+        if family is not None or is_block_head(plain[span.start : span.end]):
+            kind = "remark" if family is None else "family"
+            yield Line(whole.count("\n", 0, span.start) + 1, whole[span.start : span.end], kind, family=family)
+            continue
         number = whole.count("\n", 0, span.start) + 1
         begin = _after_words(plain, span)
         shown = whole[span.start : span.end]
