@@ -15,7 +15,7 @@ from matcalc.homework.compare import close
 from matcalc.homework.edits import Edit, edits_everywhere, linear, slips_of
 from matcalc.homework.form_building import build
 from matcalc.homework.form_text import text_of
-from matcalc.homework.forms import Form, at, call, form_of, leaf, put, with_args
+from matcalc.homework.forms import Form, at, call, form_of, leaf, part, put, with_args
 from matcalc.homework.read import Answer, Piece
 from matcalc.homework.scalars import ratio
 from matcalc.homework.search import Search, Stage, sentence
@@ -158,10 +158,12 @@ def two_places(s: Search) -> None:
         (a, i, _), (b, k, _) = found[one], found[two]
         if i != k or a.path[: len(b.path)] == b.path or b.path[: len(a.path)] == a.path:
             continue
+        form = _with_both(a, b)
+        if form is None:
+            continue
         try:
-            form = put(a.form, b.path, at(b.form, b.path))
             term = s.answer.edited(i, form)
-        except (MatcalcError, IndexError):
+        except MatcalcError:
             continue
         if s.right(term)[0]:
             both = Edit(a.kind, f"{sentence(a)}; and {sentence(b)}", form, a.path)
@@ -196,7 +198,7 @@ def two_misfits(s: Search) -> None:
             edits = [e for e in slips_of(form, (kind,)) if e.after is not None and e.before is not None]
             if kind == "transpose":
                 edits = [e for e in edits if e.before is not None and e.after == turned(e.before)]
-            s.try_edits(_both([e for e in edits if at(e.form, e.path) == e.after][:MOST_TURNED]), i)
+            s.try_edits(_both([e for e in edits if part(e.form, e.path) == e.after][:MOST_TURNED]), i)
 
 
 def two_turned(s: Search) -> None:
@@ -206,7 +208,7 @@ def two_turned(s: Search) -> None:
     for i, form in s.each_piece():
         by_product: dict[Path, list[Edit]] = {}
         for edit in slips_of(form, ("transpose",)):
-            if edit.path and _turned_name(edit) is not None and at(edit.form, edit.path) == edit.after:
+            if edit.path and _turned_name(edit) is not None and part(edit.form, edit.path) == edit.after:
                 by_product.setdefault(edit.path[:-1], []).append(edit)
         for edits in by_product.values():
             s.try_edits(_both(edits[:MOST_FACTORS]), i)
@@ -215,8 +217,17 @@ def two_turned(s: Search) -> None:
 def _both(edits: list[Edit]) -> Iterator[Edit]:
     for a, b in combinations(edits, 2):
         if a.path[: len(b.path)] != b.path and b.path[: len(a.path)] != a.path:
-            says = f"{sentence(a)}; and {sentence(b)}"
-            yield Edit(a.kind, says, put(a.form, b.path, at(b.form, b.path)), a.path)
+            form = _with_both(a, b)
+            if form is not None:
+                yield Edit(a.kind, f"{sentence(a)}; and {sentence(b)}", form, a.path)
+
+
+def _with_both(a: Edit, b: Edit) -> Form | None:
+    """The form after both changes; None where the first one has moved the place of the second."""
+    new, there = part(b.form, b.path), part(a.form, b.path)
+    if new is None or there is None or (b.before is not None and there != b.before):
+        return None
+    return put(a.form, b.path, new)
 
 
 def resized(s: Search) -> None:

@@ -18,7 +18,9 @@ from matcalc.language.named_loss import function_of
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Path, Term
 
-__all__ = ["FLAT", "NAMED", "SIGNS", "Form", "applied", "at", "call", "form_of", "leaf", "places", "put", "with_args"]
+__all__ = [
+    "FLAT", "NAMED", "SIGNS", "Form", "applied", "at", "call", "form_of", "leaf", "part", "places", "put", "with_args",
+]  # fmt: skip
 
 FLAT = frozenset(("add", "mul", "had"))
 SIGNS = {"mul": "*", "had": ".*", "div": "/", "hdiv": "./"}
@@ -89,6 +91,15 @@ def applied(form: Form) -> tuple[str, int]:
 # ------------------------------------------------------------------------------------- editing
 def at(form: Form, path: Path) -> Form:
     for i in path:
+        form = form.args[i]
+    return form
+
+
+def part(form: Form, path: Path) -> Form | None:
+    """What stands at a path; None where there is nothing, because sums and products were made flat."""
+    for i in path:
+        if i >= len(form.args):
+            return None
         form = form.args[i]
     return form
 
