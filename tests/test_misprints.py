@@ -80,6 +80,7 @@ PLANTED: list[tuple[str, str, str, str]] = [
     ("rnn.tex", r"W^T \delta_t", r"W \delta_t", "transpose"),
     ("rnn.tex", r"U^T \delta_t", r"W^T \delta_t", "other"),
     ("rnn.tex", r"\sum_{t=1}^T \delta_t \bh_{t-1}^T", r"-\sum_{t=1}^T \delta_t \bh_{t-1}^T", "sign"),
+    ("rnn.tex", r"\sum_{t=1}^T \delta_t \bh_{t-1}^T", r"\sum_{t=1}^T \delta_t \bh_t^T", "other"),
     ("rnn.tex", r"\sum_{t=1}^T \delta_t \bx_t^T", r"\sum_{t=1}^T \bx_t \delta_t^T", "transpose"),
     ("rnn.tex", r"(1 - \bh_t^2) \odot", r"(1 - \bh_{t-1}^2) \odot", "other"),
 ]

@@ -391,6 +391,13 @@ class Course:
             self.grounds[key] = Ground(self.problem, self.seed, self.varying, self.context.derived, turned)
         return self.grounds[key]
 
+    def agrees(self, side: Side) -> bool:
+        """Whether a side is right for the chain that is open. Raises MatcalcError for what cannot be read."""
+        if self.head is None:
+            return False
+        term = self._read(side)
+        return Judge(self._judge().question, self.strictness, False).is_right(term)
+
     # -------------------------------------------------------------------------------- marks
     def _marked(self, line: Line, side: Side, answer: Answer, verdict: Verdict) -> Judged:
         if verdict.certificate is not None:

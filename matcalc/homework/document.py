@@ -12,21 +12,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from matcalc.errors import MatcalcError, Span
 from matcalc.homework.derivation import Course
 from matcalc.homework.grade import Strictness
-from matcalc.homework.intake import lines_of_chain
+from matcalc.homework.intake import EQUALITIES, lines_of_chain
 from matcalc.homework.notebook import Notebook
 from matcalc.homework.passage import Passage, posed
 from matcalc.homework.readings import Way, ways
-from matcalc.homework.statements import Line
+from matcalc.homework.repairs import Repair, repairs
+from matcalc.homework.statements import Line, Side
 from matcalc.homework.verdict import Finding, Judged
 from matcalc.interop.documents import DocumentChain, chains, formulas, kind_of, line_at, line_starts
 from matcalc.interop.latex_plain import write_plain
 from matcalc.interop.prose import told
+from matcalc.language.syntax import Node
 
 __all__ = ["Found", "Report", "check_document", "told_document"]
 
@@ -45,6 +48,8 @@ SAYING = {
 }
 SYMMETRIC = frozenset("Sigma Lambda Omega K".split())  # letters of covariances, precisions and kernels
 ELSEWHERE = ("wrong-point", "symmetric")  # findings that may only mean that a name means something else here
+OPEN_REPAIRS = (*ELSEWHERE, "extra-term")
+MOST_REPAIRS = 150
 OPEN = (*ELSEWHERE, "extra-term", "other")  # the same where not everything is defined
 
 
@@ -244,11 +249,46 @@ def _judged(
     sure = not any(f.assumed and f.kind == "value" and f.name != "loss" for f in problem.functions.values())
     sure = sure and len(passage.losses) < 2
     closed = not _asks_for_a_top(passage, lines)
-    return [
-        _found(sheet, j, sure and (closed or k in course.by_second), passage, way)
-        for k, j in enumerate(course.results)
-        if j.mark != "remark"
+    found = [
+        _found(sheet, j, sure and (closed or k in course.by_second), passage, way) for k, j in enumerate(course.results)
     ]
+    if explains and sure and closed and len(found) == len(lines):
+        written = [s for d in group for s in _written(d)]
+        found = [_rewritten(sheet, f, written[k], course, passage, way, place) for k, f in enumerate(found)]
+    return [f for f, j in zip(found, course.results, strict=True) if j.mark != "remark"]
+
+
+def _written(d: DocumentChain) -> list[Node | None]:
+    """The side that each line of a chain ends with, as the document has it."""
+    sides = [s.tree for s in d.chain.sides if s.relation in EQUALITIES]
+    return sides if d.chain.continues or len(sides) < 2 else sides[1:]
+
+
+def _rewritten(
+    sheet: _Sheet, f: Found, written: Node | None, course: Course, passage: Passage, way: Way, place: int
+) -> Found:
+    """A line with the slip in it as the document writes it, where one is found that makes it right."""
+    open_ended = f.mark == "not understood" and (f.message.startswith(DIFFERS) or "do not fit" in f.message)
+    if written is None or not (f.mark == "wrong" or (open_ended and way.members is not None)):
+        return f
+    own = sheet.book.plainly(written)
+    if f.mark == "wrong" and way.members is None and own == sheet.book.resolved(own, place):
+        return f
+    for repair in islice(repairs(own), MOST_REPAIRS):
+        if _fits(repair, course, way) and repair.kind not in (ELSEWHERE if passage.settled else OPEN_REPAIRS):
+            text = write_plain(repair.tree).text
+            message = f"would be correct if written {text}: {repair.says}"
+            return replace(f, mark="wrong", message=message, correction=text)
+    return f
+
+
+def _fits(repair: Repair, course: Course, way: Way) -> bool:
+    """Whether a formula is equal to what its chain is about."""
+    try:
+        text = write_plain(way.changed(repair.tree)).text
+        return course.agrees(Side(text, 0, len(text)))
+    except MatcalcError:
+        return False
 
 
 def _asks_for_a_top(passage: Passage, lines: Sequence[Line]) -> bool:

@@ -160,6 +160,14 @@ class Judge:
             return self._undecided(answer, found.reason)
         return self._wrong(answer, found)
 
+    def is_right(self, term: Term) -> bool:
+        """Whether a term is right, in a convention that is forgiven."""
+        try:
+            convention, found = self._compared(term)
+        except CannotSample:
+            return False
+        return found.outcome == "agree" and self.strictness.forgives(convention)
+
     def _repeats_the_question(self, term: Term) -> bool:
         """Whether the derivative that is asked for stands in the answer by name."""
         q = self.question
