@@ -20,7 +20,8 @@ from matcalc.errors import MatcalcError, Span
 from matcalc.homework.derivation import Course
 from matcalc.homework.grade import Strictness
 from matcalc.homework.intake import EQUALITIES, lines_of_chain
-from matcalc.homework.notebook import Notebook
+from matcalc.homework.listings import Listing, listings
+from matcalc.homework.notebook import Group, Notebook
 from matcalc.homework.passage import Passage, posed
 from matcalc.homework.readings import Way, ways
 from matcalc.homework.repairs import Repair, repairs
@@ -50,6 +51,7 @@ SYMMETRIC = frozenset("Sigma Lambda Omega K".split())  # letters of covariances,
 ELSEWHERE = ("wrong-point", "symmetric")  # findings that may only mean that a name means something else here
 OPEN_REPAIRS = (*ELSEWHERE, "extra-term")
 MOST_REPAIRS = 150
+MOST_LISTINGS = 3  # readings of a listing in which a slip is looked for
 OPEN = (*ELSEWHERE, "extra-term", "other")  # the same where not everything is defined
 
 
@@ -109,6 +111,9 @@ def check_document(text: str, name: str = "", declare: Iterable[str] | None = No
     passages = [(group, _tried(sheet, group)) for group in _groups(found)]
     worked = Counter(t.way.key for _, tries in passages for t in tries for _ in range(t.fine))
     out = [f for group, tries in passages for f in _best(sheet, group, tries, worked)]
+    for listing in listings(book):
+        told_of = _listed(sheet, listing, worked)
+        out = [f for f in out if (f.number, f.text) not in {(t.number, t.text) for t in told_of}] + told_of
     return Report(name, tuple(sorted(out, key=lambda f: f.number)))
 
 
@@ -145,7 +150,7 @@ class _Sheet:
     seed: int
 
 
-def _tried(sheet: _Sheet, group: Sequence[DocumentChain]) -> list[_Try]:
+def _tried(sheet: _Sheet, group: Group) -> list[_Try]:
     """A passage in its readings, up to one in which all is right."""
     if _is_update(group):
         return []
@@ -160,9 +165,7 @@ def _tried(sheet: _Sheet, group: Sequence[DocumentChain]) -> list[_Try]:
     return out
 
 
-def _best(
-    sheet: _Sheet, group: Sequence[DocumentChain], tries: Sequence[_Try], worked: Counter[tuple[object, ...]]
-) -> list[Found]:
+def _best(sheet: _Sheet, group: Group, tries: Sequence[_Try], worked: Counter[tuple[object, ...]]) -> list[Found]:
     """The lines of a passage in the reading in which most is right.
 
     Mistakes are looked for in a few readings: of those with most lines right the plainest, those that worked for the
@@ -183,28 +186,67 @@ def _best(
     return best
 
 
-def _is_update(group: Sequence[DocumentChain]) -> bool:
+def _listed(sheet: _Sheet, listing: Listing, worked: Counter[tuple[object, ...]]) -> list[Found]:
+    """What is said of the updates of a listing: they lead to the next gradient, or would with one slip undone."""
+    where = [_place_of(sheet, u.chain) for u in listing.updates]
+    for activation in listing.activations(sheet.text):
+        sheet.book.activation = activation
+        try:
+            for group in listing.groups():
+                tries = _tried(sheet, group)
+                if tries and tries[-1].done:
+                    return [Found(n, w, "fine") for n, w in where]
+                slip = _slip(sheet, listing, group, sorted(tries, key=lambda t: (-worked[t.way.key], -t.read)))
+                if slip is not None:
+                    k, repair = slip
+                    text = write_plain(repair.tree).text
+                    message = f"would be correct if written {text}: {repair.says}"
+                    marks = [Found(n, w, "fine") for n, w in where]
+                    marks[k] = Found(*where[k], "wrong", message, text)
+                    return marks
+        finally:
+            sheet.book.activation = ""
+    return []
+
+
+def _slip(sheet: _Sheet, listing: Listing, group: Group, tries: Sequence[_Try]) -> tuple[int, Repair] | None:
+    """The one change of one update with which a listing is right."""
+    for t in tries[:MOST_LISTINGS]:
+        course = _course(sheet, group, _lines(sheet, group, t.way), t.way)
+        for k, u in enumerate(listing.updates) if course is not None else ():
+            for repair in islice(repairs(u.body), MOST_REPAIRS):
+                changed = replace(repair, tree=listing.composed(k, repair.tree))
+                if course is not None and repair.kind not in ELSEWHERE and _fits(changed, course, t.way):
+                    return k, repair
+    return None
+
+
+def _place_of(sheet: _Sheet, d: DocumentChain) -> tuple[int, str]:
+    sides = d.chain.sides
+    words = " ".join(sheet.text[sides[0].span.start : sides[1].span.end].split())
+    return line_at(sheet.starts, sides[0].span.start), words
+
+
+def _is_update(group: Group) -> bool:
     """Whether a passage gives a name a new value made from the old one: ``g = g*W`` is no equality."""
-    left, *rest = [s.tree for d in group for s in d.chain.sides]
-    if left is None or left.kind not in ("name", "index") or group[0].chain.continues:
+    left, *rest = [s.tree for d in group.chains for s in d.chain.sides]
+    if left is None or left.kind not in ("name", "index") or group.chains[0].chain.continues:
         return False
     written = write_plain(left).text
     return any(t is not None and written in {write_plain(n).text for n in t.walk()} for t in rest[:1])
 
 
-def _updates(sheet: _Sheet, group: Sequence[DocumentChain]) -> list[Found]:
+def _updates(sheet: _Sheet, group: Group) -> list[Found]:
     if not _is_update(group):
         return []
-    sides = group[0].chain.sides
-    words = " ".join(sheet.text[sides[0].span.start : sides[1].span.end].split())
-    return [Found(line_at(sheet.starts, sides[0].span.start), words, "definition", "a new value for an old name")]
+    return [Found(*_place_of(sheet, group.chains[0]), "definition", "a new value for an old name")]
 
 
-def _lines(sheet: _Sheet, group: Sequence[DocumentChain], way: Way) -> list[Line]:
+def _lines(sheet: _Sheet, group: Group, way: Way) -> list[Line]:
     def number(span: Span) -> int:
         return line_at(sheet.starts, span.start)
 
-    return [line for d in group for line in lines_of_chain(d.chain, sheet.text, number, way.changed, True)]
+    return [line for d in group.chains for line in lines_of_chain(d.chain, sheet.text, number, way.changed, True)]
 
 
 def _understood(lines: list[Found]) -> tuple[int, int]:
@@ -213,31 +255,51 @@ def _understood(lines: list[Found]) -> tuple[int, int]:
     return fine, fine + sum(f.mark in ("wrong", "follows") or f.message.startswith(DIFFERS) for f in lines)
 
 
-def _groups(found: Sequence[DocumentChain]) -> Iterator[list[DocumentChain]]:
+def _groups(found: Sequence[DocumentChain]) -> Iterator[Group]:
     """A chain with those that go on from it."""
     group: list[DocumentChain] = []
-    for d in found:
+    start = 0
+    for place, d in enumerate(found):
         if d.chain.continues and group:
             group.append(d)
             continue
         if group:
-            yield group
-        group = [d]
+            yield Group(tuple(group), start)
+        group, start = [d], place
     if group:
-        yield group
+        yield Group(tuple(group), start)
 
 
-def _judged(
-    sheet: _Sheet, group: Sequence[DocumentChain], lines: Sequence[Line], way: Way, explains: bool = True
-) -> list[Found]:
-    book = sheet.book
-    place = book.found.index(group[0])
+def _judged(sheet: _Sheet, group: Group, lines: Sequence[Line], way: Way, explains: bool = True) -> list[Found]:
     try:
-        passage = posed(book, lines, place, way, sheet.declare)
+        passage = posed(sheet.book, lines, group.place, way, sheet.declare)
     except MatcalcError as error:
         return [_not_understood(line, error.message) for line in lines if line.kind == "equation"]
+    course = _taken(sheet, passage, lines, explains)
+    functions = passage.problem.functions.values()
+    sure = not any(f.assumed and f.kind == "value" and f.name != "loss" for f in functions)
+    sure = sure and len(passage.losses) < 2
+    closed = not _asks_for_a_top(passage, lines)
+    found = [
+        _found(sheet, j, sure and (closed or k in course.by_second), passage, way) for k, j in enumerate(course.results)
+    ]
+    if explains and sure and closed and len(found) == len(lines):
+        written = [s for d in group.chains for s in _written(d)]
+        found = [_rewritten(sheet, f, written[k], course, passage, way, group.place) for k, f in enumerate(found)]
+    return [f for f, j in zip(found, course.results, strict=True) if j.mark != "remark"]
+
+
+def _course(sheet: _Sheet, group: Group, lines: Sequence[Line], way: Way) -> Course | None:
+    """A passage in one reading, gone through without looking for mistakes."""
+    try:
+        return _taken(sheet, posed(sheet.book, lines, group.place, way, sheet.declare), lines, False)
+    except MatcalcError:
+        return None
+
+
+def _taken(sheet: _Sheet, passage: Passage, lines: Sequence[Line], explains: bool) -> Course:
     problem = passage.problem
-    guesses = (*book.functions.get(problem.objective_name, ()), *VARIABLES)
+    guesses = (*sheet.book.functions.get(problem.objective_name, ()), *VARIABLES)
     asked = tuple(n for n in guesses if n in problem.symbols and problem.symbols[n].index is None)[:1]
     course = Course(problem, (), Strictness(), "projected", sheet.seed, passage.given, lenient=True, explains=explains)
     course.context.asked = asked
@@ -246,16 +308,7 @@ def _judged(
         course.context.define(name, body)
     for i, line in enumerate(lines):
         course.take(i, line, lines)
-    sure = not any(f.assumed and f.kind == "value" and f.name != "loss" for f in problem.functions.values())
-    sure = sure and len(passage.losses) < 2
-    closed = not _asks_for_a_top(passage, lines)
-    found = [
-        _found(sheet, j, sure and (closed or k in course.by_second), passage, way) for k, j in enumerate(course.results)
-    ]
-    if explains and sure and closed and len(found) == len(lines):
-        written = [s for d in group for s in _written(d)]
-        found = [_rewritten(sheet, f, written[k], course, passage, way, place) for k, f in enumerate(found)]
-    return [f for f, j in zip(found, course.results, strict=True) if j.mark != "remark"]
+    return course
 
 
 def _written(d: DocumentChain) -> list[Node | None]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from matcalc.errors import MatcalcError
+from matcalc.errors import MatcalcError, Span
 from matcalc.language.syntax import Node
 
 __all__ = ["MANY", "Members", "NoMembers", "free_letters", "shifted", "with_indices"]
@@ -87,6 +87,21 @@ class Members:
         """Whether a member lies among those that have definitions."""
         low, high = (1, MANY) if self.written_out else self.span
         return low <= place[1] <= high
+
+    def named(self, base: str) -> list[str]:
+        """The names of the members of a family that have definitions."""
+        low, high = (1, MANY) if self.written_out else self.span
+        letter = "" if self.written_out else self.letter
+        nowhere = Span(0, 0)
+        out = []
+        for k in range(low, high + 1):
+            number = Node("num", nowhere, data=(abs(k), False))
+            index = number
+            if letter:
+                name = Node("name", nowhere, data=letter)
+                index = Node("sum", nowhere, (name, number), ("+", "-" if k < 0 else "+")) if k else name
+            out.append(str(self.flat(Node("index", nowhere, (index,), base)).data))
+        return out
 
     def widen(self) -> None:
         """Take the members met so far for those that have definitions."""

@@ -21,7 +21,7 @@ from matcalc.interop.prose import Told
 from matcalc.language.program import KNOWN
 from matcalc.language.syntax import Node
 
-__all__ = ["Defined", "Notebook", "is_derivative", "names_of"]
+__all__ = ["Defined", "Group", "Notebook", "is_derivative", "names_of"]
 
 NEAR = 4  # formulas: a definition that follows ("where u = W*x") is not far
 DEEPEST = 12  # definitions inside definitions
@@ -35,6 +35,14 @@ class Defined:
     place: int
     body: Node | None
     index: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Chains that belong together, and the place of the first among the chains of the document."""
+
+    chains: tuple[DocumentChain, ...]
+    place: int
 
 
 @dataclass(slots=True)
@@ -53,6 +61,7 @@ class Notebook:
     shapes: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     properties: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()  # defined by something that cannot be read
+    activation: str = ""  # what a rectifier in the definitions is read as, where the text speaks of another function
 
     def __post_init__(self) -> None:
         self.values = _differentiated_alone(self.found)
@@ -146,6 +155,8 @@ class Notebook:
         else:
             one = _counting(self.definitions.get(name, []), place)
             found = one.body if one is not None else None
+        if found is not None and self.activation:
+            found = with_activation(found, self.activation)
         return found if found is None or members is None else members.flat(self.resolved(found, place))
 
     def _of_member(self, base: str, index: Node, place: int, derivatives: bool = False) -> Node | None:
@@ -205,6 +216,16 @@ class Notebook:
             elif shape and shapes:
                 out.append(f"{name} : {shape}")
         return out
+
+
+def with_activation(tree: Node, name: str) -> Node:
+    """The tree with another function in the place of a rectifier."""
+    args = tuple(with_activation(a, name) for a in tree.args)
+    if tree.kind == "call" and tree.data[0] == "relu" and not tree.data[1]:
+        return replace(tree, args=args, data=(name, 0))
+    if tree.kind == "call" and tree.data[0] == "max" and len(args) == 2 and args[0].kind == "num":
+        return replace(tree, args=args[1:], data=(name, 0))
+    return replace(tree, args=args) if args else tree
 
 
 # ------------------------------------------------------------------------------- definitions

@@ -62,9 +62,15 @@ def posed(book: Notebook, lines: Sequence[Line], place: int, way: Way, declare: 
     own = _own_definitions(lines)
     used = _names_of(lines)
     needed = _closure(book, [n for n in used if n not in own], place, set(own), way)
+    for name in _out_of_reach(lines, needed):
+        del needed[name]
     losses = _losses(lines, {*needed, *own})
     bodies = {**needed, **{n: body for n, (_, body) in own.items()}}
-    tops = {loss: _outermost(variables, bodies, members) for loss, variables in losses.items()}
+    tops: dict[str, list[str]] = {}
+    for loss, variables in losses.items():
+        tops[loss] = _outermost(variables, bodies, members)
+        if len(tops[loss]) > 1:
+            tops[loss] = _users(book, tops[loss], bodies, place, way)
     bodies.update({loss: f"loss({', '.join(above)})" for loss, above in tops.items() if above})
     seeds = in_order([Seed(n, body, own[n][0] if n in own else -1) for n, body in bodies.items()])
     sides = [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
@@ -189,22 +195,60 @@ def _standing(tree: Node) -> Iterator[Node]:
     yield from names.variables.values()
 
 
+def _out_of_reach(lines: Sequence[Line], definitions: Mapping[str, str]) -> list[str]:
+    """The names whose definitions do not depend on anything they are differentiated by: they are taken for losses."""
+    losses = _losses(lines, set())
+    out = []
+    for f, variables in losses.items():
+        below = _below(f, definitions)
+        if f in definitions and below.isdisjoint(losses) and not any(v == f or v in below for v in variables):
+            out.append(f)
+    return out
+
+
+def _below(name: str, definitions: Mapping[str, str], seen: frozenset[str] = frozenset()) -> set[str]:
+    """What a name depends on, by the definitions."""
+    body = definitions.get(name)
+    if body is None or name in seen:
+        return set()
+    inner = set(names_in(body))
+    return inner | {d for n in inner for d in _below(n, definitions, seen | {name})}
+
+
 def _outermost(variables: Sequence[str], definitions: Mapping[str, str], members: Members | None) -> list[str]:
     """The variables that none of the others depends on; of a family that is written out, all members."""
-
-    def below(name: str, seen: frozenset[str] = frozenset()) -> set[str]:
-        body = definitions.get(name)
-        if body is None or name in seen:
-            return set()
-        inner = set(names_in(body))
-        return inner | {d for n in inner for d in below(n, seen | {name})}
-
-    tops = [v for v in variables if not any(v in below(u) for u in variables if u != v)]
+    tops = [v for v in variables if not any(v in _below(u, definitions) for u in variables if u != v)]
     if members is not None and members.written_out:
         bases = dict.fromkeys(members.names[t][0] for t in tops if t in members.names)
         alone = [t for t in tops if t not in members.names]
         return [*(f"{b}_{k}" for b in bases for k in range(1, MANY + 1)), *alone]
     return tops
+
+
+def _users(book: Notebook, tops: list[str], bodies: dict[str, str], place: int, way: Way) -> list[str]:
+    """What several variables come together in, by the definitions of the document; the variables where there is no
+    one thing."""
+    candidates = [n for n in book.definitions if n not in tops]
+    if way.members is not None:
+        for base in book.members:
+            candidates += way.members.named(base)
+    using = [c for c in candidates if _names_one(book, c, tops, place, way)]
+    more = _closure(book, using, place, set(bodies), way)
+    known = {**bodies, **more}
+    found = _outermost([*tops, *(u for u in using if u in known)], known, None)
+    if len(found) != 1 or found[0] in tops:
+        return tops
+    bodies.update(_closure(book, found, place, set(bodies), way))
+    return found
+
+
+def _names_one(book: Notebook, candidate: str, tops: Sequence[str], place: int, way: Way) -> bool:
+    """Whether the definition of a candidate speaks of one of the variables."""
+    try:
+        tree = book.nearest(candidate, place, way.members)
+    except MatcalcError:
+        return False
+    return tree is not None and not is_derivative(tree) and not set(tops).isdisjoint(names_in(write_plain(tree).text))
 
 
 def _later(problem: Problem, objective: str) -> dict[str, Term]:

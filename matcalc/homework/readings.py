@@ -14,8 +14,7 @@ from functools import partial
 
 from matcalc.homework.intake import gradients_as_rows
 from matcalc.homework.members import Members, NoMembers, free_letters
-from matcalc.homework.notebook import Notebook
-from matcalc.interop.documents import DocumentChain
+from matcalc.homework.notebook import Group, Notebook
 from matcalc.language.syntax import Node
 
 __all__ = ["Way", "ways"]
@@ -36,10 +35,10 @@ class Way:
     key: tuple[object, ...] = ()  # the same for the same way of reading another passage
 
 
-def ways(book: Notebook, group: Sequence[DocumentChain], text: str) -> Iterator[Way]:
+def ways(book: Notebook, group: Group, text: str) -> Iterator[Way]:
     """The ways to read the chains of one passage."""
-    place = book.found.index(group[0])
-    trees = [book.plainly(s.tree) for d in group for s in d.chain.sides if s.tree is not None]
+    place = group.place
+    trees = [book.plainly(s.tree) for d in group.chains for s in d.chain.sides if s.tree is not None]
     resolved = [book.resolved(t, place) for t in trees]
     several = _members(book, resolved)
     rows = gradients_as_rows(text)
