@@ -181,6 +181,8 @@ def _best(sheet: _Sheet, group: Group, tries: Sequence[_Try], worked: Counter[tu
     for order in dict.fromkeys(t.order for t in (*usual[:2], *good[:1], *read[:2])):
         way = tries[order].way
         judged = _judged(sheet, group, _lines(sheet, group, way), way)
+        if way.losses and not worked[way.key]:  # a fact that nothing else confirms is no ground to call a line wrong
+            judged = [replace(f, mark="not understood", message=DIFFERS) if f.mark == "wrong" else f for f in judged]
         if not best or _understood(judged) > _understood(best):
             best = judged
     return best
@@ -369,9 +371,22 @@ def _found(sheet: _Sheet, j: Judged, sure: bool, passage: Passage, way: Way) -> 
         first.message if first is not None and mark == "wrong" else j.message.partition("\n")[0].removeprefix("error: ")
     )
     answer = first.answer if first is not None and mark == "wrong" else ""
-    if way.members is not None:
-        message, answer = way.members.shown(message), way.members.shown(answer)
+    message, answer = _as_written(message, passage, way), _as_written(answer, passage, way)
     return Found(j.number, j.text, mark, message, answer, j.equal_up_to)
+
+
+def _as_written(text: str, passage: Passage, way: Way) -> str:
+    """A text with losses and members by the names that the document has for them."""
+    for loss, tops in passage.losses.items():
+        arguments = ", ".join(tops)
+        for k, top in enumerate(tops, 1):
+            gradient = f"grad_{k}(loss)({arguments})" if len(tops) > 1 else f"grad(loss, {top})"
+            text = text.replace(gradient, f"grad({loss}, {top})")
+    if way.members is not None:
+        text = way.members.shown(text)
+    for name, meaning in way.names.items():
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", meaning, text)
+    return text
 
 
 def _is_believed(finding: Finding, j: Judged, passage: Passage, way: Way) -> bool:

@@ -16,12 +16,13 @@ from matcalc.errors import Span
 from matcalc.homework.members import Members, NoMembers, free_letters, shifted, with_indices
 from matcalc.homework.posing import NAME
 from matcalc.interop.documents import DocumentChain
+from matcalc.interop.latex import Side
 from matcalc.interop.latex_plain import write_plain
 from matcalc.interop.prose import Told
 from matcalc.language.program import KNOWN
 from matcalc.language.syntax import Node
 
-__all__ = ["Defined", "Group", "Notebook", "is_derivative", "names_of"]
+__all__ = ["Defined", "Fact", "Group", "Notebook", "facts", "formal", "is_derivative", "names_of"]
 
 NEAR = 4  # formulas: a definition that follows ("where u = W*x") is not far
 DEEPEST = 12  # definitions inside definitions
@@ -43,6 +44,17 @@ class Group:
 
     chains: tuple[DocumentChain, ...]
     place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A gradient by a name, as the document has found it: ``grad(loss, by) = value``, with other gradients in it."""
+
+    place: int
+    loss: str
+    by: str
+    value: Node
+    others: frozenset[str]  # what the loss is differentiated by in the value
 
 
 @dataclass(slots=True)
@@ -226,6 +238,54 @@ def with_activation(tree: Node, name: str) -> Node:
     if tree.kind == "call" and tree.data[0] == "max" and len(args) == 2 and args[0].kind == "num":
         return replace(tree, args=args[1:], data=(name, 0))
     return replace(tree, args=args) if args else tree
+
+
+def facts(book: Notebook) -> list[Fact]:
+    """The gradients of losses that are nowhere defined, as the document finds them."""
+    out = []
+    for place, group in _chains_with_continuations(book.found):
+        head = group[0].tree
+        loss, by = _gradient(head) if head is not None else ("", "")
+        if not loss or loss in book.definitions:
+            continue
+        for side in group[1:]:
+            if side.tree is None or side.relation not in DEFINING:
+                continue
+            others = {b for n in side.tree.walk() for f, b in (_gradient(n),) if f == loss}
+            if others and by not in others:
+                out.append(Fact(place, loss, by, book.plainly(side.tree), frozenset(others)))
+            break
+    return out
+
+
+def _chains_with_continuations(found: Sequence[DocumentChain]) -> Iterator[tuple[int, list[Side]]]:
+    sides: list[Side] = []
+    start = 0
+    for place, d in enumerate(found):
+        if d.chain.continues and sides:
+            sides += d.chain.sides
+            continue
+        if sides:
+            yield start, sides
+        sides, start = list(d.chain.sides), place
+    if sides:
+        yield start, sides
+
+
+def _gradient(n: Node) -> tuple[str, str]:
+    """The names f and x of ``grad(f, x)``; empty ones for anything else."""
+    plain = n.kind == "call" and n.data[0] in ("grad", "jac") and len(n.args) == 2
+    if not plain or n.args[0].kind != "name" or n.args[1].kind != "name":
+        return "", ""
+    return str(n.args[0].data), str(n.args[1].data)
+
+
+def formal(tree: Node, loss: str, names: frozenset[str]) -> Node:
+    """The tree with the gradients of a loss by some names as names of their own."""
+    f, by = _gradient(tree)
+    if f == loss and by in names:
+        return Node("name", tree.span, data=f"{'G' if by[:1].isupper() else 'g'}_{loss}_{by}")
+    return replace(tree, args=tuple(formal(a, loss, names) for a in tree.args)) if tree.args else tree
 
 
 # ------------------------------------------------------------------------------- definitions

@@ -64,7 +64,10 @@ def posed(book: Notebook, lines: Sequence[Line], place: int, way: Way, declare: 
     needed = _closure(book, [n for n in used if n not in own], place, set(own), way)
     for name in _out_of_reach(lines, needed):
         del needed[name]
-    losses = _losses(lines, {*needed, *own})
+    losses = {f: by for f, by in _losses(lines, {*needed, *own}).items() if f not in way.losses}
+    inside = [n for body in way.losses.values() for n in names_in(body)]
+    needed.update(_closure(book, [n for n in inside if n not in needed], place, {*own, *needed}, way))
+    needed.update(way.losses)
     bodies = {**needed, **{n: body for n, (_, body) in own.items()}}
     tops: dict[str, list[str]] = {}
     for loss, variables in losses.items():
@@ -75,7 +78,7 @@ def posed(book: Notebook, lines: Sequence[Line], place: int, way: Way, declare: 
     seeds = in_order([Seed(n, body, own[n][0] if n in own else -1) for n, body in bodies.items()])
     sides = [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
     names = list(dict.fromkeys([*used, *needed, *(n for body in bodies.values() for n in names_in(body))]))
-    declarations = [*declare, *book.declarations(names, place, members, way.shapes)]
+    declarations = [*declare, *way.declared, *book.declarations(names, place, members, way.shapes)]
     read = grown if way.careful else _all
     kept, problem = read(seeds, sides, declarations)
     more = list(unknown_sides([_without_own(line, own) for line in lines], problem, MOST_SEEDS))

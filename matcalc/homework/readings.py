@@ -8,13 +8,15 @@ Invariant: a later reading is looked at only where an earlier one leaves somethi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from matcalc.homework.intake import gradients_as_rows
 from matcalc.homework.members import Members, NoMembers, free_letters
-from matcalc.homework.notebook import Group, Notebook
+from matcalc.homework.moments import covariances, speaks_of_covariance, with_moments
+from matcalc.homework.notebook import Fact, Group, Notebook, facts, formal
+from matcalc.interop.latex_plain import write_plain
 from matcalc.language.syntax import Node
 
 __all__ = ["Way", "ways"]
@@ -33,6 +35,9 @@ class Way:
     shapes: bool = True
     careful: bool = True  # no side makes sizes equal
     key: tuple[object, ...] = ()  # the same for the same way of reading another passage
+    losses: Mapping[str, str] = field(default_factory=dict)  # what is known of a loss that is nowhere defined
+    declared: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)  # names that stand for something, and how it is written
 
 
 def ways(book: Notebook, group: Group, text: str) -> Iterator[Way]:
@@ -51,14 +56,50 @@ def ways(book: Notebook, group: Group, text: str) -> Iterator[Way]:
         extra["entry by entry"] = _entrywise
     if _uses_softmax(book, trees):
         extra = {axis: partial(_along, axis=axis) for axis in ("rowwise", "colwise")}
+    declared: tuple[str, ...] = ()
+    names: dict[str, str] = {}
+    if speaks_of_covariance(resolved):
+        extra = {"moments": lambda t: _entrywise(with_moments(t, resolved))}
+        declared = tuple(covariances(resolved))
+        names = {(n := d.partition(" ")[0]): f"cov({n.partition('_')[2]})" for d in declared}
     for called, more in extra.items():
         for members in several:
             for by_rows in (False, True):
                 changed = _in_turn(base, more, rows if by_rows else _same, members)
                 key = (called, members is None or members.written_out, by_rows)
                 for shapes in (True, False) if book.shapes else (True,):
-                    yield Way(changed, more, members, shapes, key=(*key, shapes))
+                    yield Way(changed, more, members, shapes, key=(*key, shapes), declared=declared, names=names)
                 yield Way(changed, more, members, careful=False, key=(*key, "loose"))
+    yield from _by_facts(book, place, resolved, base, extra)
+
+
+def _by_facts(
+    book: Notebook, place: int, trees: Sequence[Node], base: Change, extra: Mapping[str, Change]
+) -> Iterator[Way]:
+    """A gradient by the help of another one that the document has found before: the loss is what has that gradient."""
+    for fact in facts(book):
+        spoken = {str(n.args[1].data) for t in trees for n in t.walk() if _is_gradient(n, fact.loss)}
+        body = book.nearest(fact.by, place)
+        if fact.place >= place or fact.by in spoken or not spoken & fact.others or body is None:
+            continue
+        for called, more in extra.items():
+            value = write_plain(more(formal(fact.value, fact.loss, fact.others))).text
+
+            def changed(tree: Node, fact: Fact = fact, more: Change = more) -> Node:
+                return more(formal(base(tree), fact.loss, fact.others))
+
+            losses = {fact.loss: f"tr(stop({value})'*({fact.by}))"}
+            names = {f"{_letter(x)}_{fact.loss}_{x}": f"grad({fact.loss}, {x})" for x in fact.others}
+            yield Way(changed, more, key=("fact", fact.place, called), losses=losses, names=names)
+
+
+def _letter(by: str) -> str:
+    return "G" if by[:1].isupper() else "g"
+
+
+def _is_gradient(n: Node, loss: str) -> bool:
+    named = n.kind == "call" and n.data[0] in ("grad", "jac") and len(n.args) == 2 and n.args[0].kind == "name"
+    return named and n.args[0].data == loss and n.args[1].kind == "name"
 
 
 def _same(tree: Node) -> Node:
