@@ -14,11 +14,12 @@ from dataclasses import replace
 from matcalc.calculus.adjoint import reverse
 from matcalc.calculus.chain import Chain, Equation
 from matcalc.calculus.chain_moves import Backward, chain_move, is_collected, raw_cotangents
-from matcalc.calculus.conventions import conventions_of
+from matcalc.calculus.conventions import absent, conventions_of
 from matcalc.calculus.cotangents import OBJECTIVE, leaf_differentials
 from matcalc.calculus.differential import Tables
 from matcalc.calculus.folding import folded
 from matcalc.calculus.indices import Range
+from matcalc.calculus.joining import joined, joined_lines, with_products
 from matcalc.calculus.methods import Question
 from matcalc.calculus.moves import move
 from matcalc.calculus.passes import Lines, Pass, Told, opened_lines
@@ -124,7 +125,7 @@ class _Telling:
                     made = self.cotangent(c, s)
                     lines.append(made)
                     final[c.name, s.range] = made.term
-        statements = tuple(statements_of(self.system, lambda c, s: final[c.name, s.range]))
+        statements = joined(statements_of(self.system, lambda c, s: final[c.name, s.range]))
         own, families = self.gradients()
         used = {n for s in (*statements, *(t for f in families.values() for t in f)) for n in _free(s)}
         used |= {n for steps in own.values() for n in steps[-1].after.free}
@@ -256,10 +257,14 @@ class _Telling:
         return steps, steps[-1].after if steps else put
 
     def presented(self, t: Term, label: str) -> list[Step]:
-        new, parts = present(t, self.setting.facts, {}, self.known)
-        if new is t or cost(new) > cost(t) - BETTER:
+        plain = with_products(t)
+        new, parts = present(plain, self.setting.facts, {}, self.known)
+        if new is plain or cost(new) > cost(plain) - BETTER:
+            new, parts = plain, ()
+        if new is t:
             return []
-        inner = tuple(replace(p, level=2) for p in parts)
+        first = (Step("simplify", t, plain, "a scalar product of columns is a product"),) if plain is not t else ()
+        inner = tuple(replace(p, level=2) for p in (*first, *parts))
         if len(inner) == 1:
             return [replace(inner[0], label=label, level=1)]
         reason = "; ".join(dict.fromkeys(p.reason for p in inner))
@@ -318,12 +323,15 @@ class _Telling:
             starts.append(start)
             told.append(Lines(label, term, tuple(steps), g.index, s.range, self.setting))
         target = terms.element(name, dim(g.index), g.variable.shape)
+        together = joined_lines(told, g.index)
+        ranges = [t.range for t in together if t.range is not None]
         statements = tuple(
-            at_range(target, t.term, g.index, s.range, False) for t, s in zip(told, g.segments, strict=True)
+            at_range(target, t.term, g.index, where, False) for t, where in zip(together, ranges, strict=True)
         )
         found = [i for i, s in enumerate(g.segments) if s.parts] or [0]
         i = next((i for i in found if not g.segments[i].range.is_point), found[0])
-        self.members[g.name] = (told[i], *told[:i], *told[i + 1 :])
+        first = next(t for t in together if t.label == told[i].label)
+        self.members[g.name] = (first, *(t for t in together if t is not first))
         if any(e.name == g.name for e in self.chain.equations):
             change = differential(self.at(g.variable, g.index, g.segments[i].range))
             line = terms.inner(starts[i], change)
@@ -394,17 +402,6 @@ class _Telling:
         zeros = dict.fromkeys(str(z) for c in self.raw for z in c.zeros)
         told = f", with {', '.join(f'{z} = 0' for z in zeros)}" if zeros else ""
         return f"what is paired with the change of the same member is added{told}"
-
-
-def absent(problem: Problem, name: str) -> str:
-    """That a name does not occur in what the objective depends on, or only where it is held constant."""
-    bodies = [problem.objective, *(line.term for s in problem.statements for line in _lines_of(s))]
-    objective = problem.objective_name
-    if any(t.op == "stop" and name in t.free for body in bodies for t in terms.subterms(body)):
-        return f"{name} occurs in {objective} only in copies that are held constant"
-    if any(name in body.free for body in bodies):
-        return f"{objective} does not depend on {name}"
-    return f"{name} does not occur in {objective}"
 
 
 def _introduced(e: Equation) -> Statement:

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from matcalc.calculus.methods import Question
 from matcalc.calculus.moves import move
 from matcalc.language.functions import FUNCTIONS
+from matcalc.language.problem import Block, Problem
 from matcalc.language.terms import Term, make, neg, number, subterms, transpose
 from matcalc.rewriting.normal import equal
 from matcalc.rewriting.steps import Step
 
-__all__ = ["absence", "conventions_of", "everything", "kind_of_structure", "remarks", "structured"]
+__all__ = ["absence", "absent", "conventions_of", "everything", "kind_of_structure", "remarks", "structured"]
 
 _KINDS = {"diagonal": "diagonal", "symmetric": "symmetric", "posdef": "symmetric", "skew": "skew"}
 
@@ -144,6 +145,18 @@ def remarks(q: Question) -> tuple[str, ...]:
     if q.setting.constant(q.objective):
         out.append(f"{absence(q)}: the derivative is zero")
     return tuple(out)
+
+
+def absent(problem: Problem, name: str) -> str:
+    """That a name does not occur in what the objective depends on, or only where it is held constant."""
+    lines = [line for s in problem.statements for line in (s.body if isinstance(s, Block) else (s,))]
+    bodies = [problem.objective, *(line.term for line in lines)]
+    objective = problem.objective_name
+    if any(t.op == "stop" and name in t.free for body in bodies for t in subterms(body)):
+        return f"{name} occurs in {objective} only in copies that are held constant"
+    if any(name in body.free for body in bodies):
+        return f"{objective} does not depend on {name}"
+    return f"{name} does not occur in {objective}"
 
 
 def absence(q: Question) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from weakref import WeakKeyDictionary
 
+from matcalc.language.binders import lowered
 from matcalc.language.operations import node_operations
 from matcalc.language.terms import Term, bottom_up, neg
 
@@ -26,7 +27,8 @@ IDENTITY_IN_FACTOR = 1.0  # A*X + A as A*(X + I)
 SCALED_IDENTITY = 0.8  # c*x + A*x as (c*I + A)*x
 REPEATED_SUMMAND = 1.2  # E + E is 2*E
 POWER_OF_SIZE = 2.0  # det(2*A) is not 2^n*det(A)
-NUMBER_INSIDE = 0.2  # x.*(2*y) is 2*(x.*y)
+NUMBER_INSIDE = 0.2  # x.*(2*y) is 2*(x.*y); sum(i, c*x[i]) is c*sum(i, x[i])
+SCALAR_BEHIND = 0.1  # A*c*x is c*A*x
 ONES_IN_FACTOR = -0.2  # v.*(1 - s) reads better than v - v.*s
 TURNED_ONES = 0.05  # t.^2 - 1 for 1 - t.^2
 REPEATED_FACTOR = 0.1  # lambda*lambda is lambda^2
@@ -60,8 +62,10 @@ def _cost(t: Term) -> tuple[float, float]:
                 # I + K of a commutation matrix is one matrix to a reader
                 own += 0.0 if any(b.op == "commutation" for b in a.args) else max(_identity(b) for b in a.args)
             nested += SUM_IN_SUM
-    if t.op == "sumover" and (t.args[0].op == "neg" or (t.args[0].op == "mul" and t.args[0].args[0].op == "num")):
-        own += NUMBER_INSIDE
+    if t.op == "sumover":
+        own += NUMBER_INSIDE * _has_constant(t.args[0])
+    if t.op == "mul":
+        own += SCALAR_BEHIND * _scalars_behind(t)
     if t.op in ("mul", "had"):
         own += REPEATED_FACTOR * _repeats(t) + OPPOSITE_SUMS * _opposites(t)
         logistic = {a.args[0] for a in t.args if a.op == "fn" and a.data == ("sigmoid", 0)}
@@ -122,3 +126,20 @@ def _identity(t: Term) -> float:
         inner = max(_identity(a) for a in t.args)
         return inner + SCALED_IDENTITY * (inner > 0 and t.op != "neg")
     return 0.0
+
+
+def _has_constant(body: Term) -> bool:
+    """Whether a factor that does not change with the index stands under a sum."""
+    if body.op == "neg":
+        return True
+    factors = body.args if body.op in ("mul", "div") else ()
+    outer = [f for f in factors if f.is_scalar] + [f for f in (*factors[:1], *factors[-1:]) if body.op == "mul"]
+    return any(f.op == "num" or lowered(f) is not None for f in outer)
+
+
+def _scalars_behind(t: Term) -> int:
+    """The scalar factors of a product of matrices that stand behind a matrix."""
+    if t.is_scalar:
+        return 0
+    first = next((i for i, a in enumerate(t.args) if not a.is_scalar), len(t.args))
+    return sum(a.is_scalar for a in t.args[first:])

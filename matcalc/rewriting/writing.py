@@ -440,9 +440,10 @@ def _rank(t: Term) -> tuple[float, Any]:
 
 
 def _scalar_rank(t: Term) -> tuple[int, int, Any]:
-    """Numbers, sizes, names, then longer scalars."""
-    kinds = {"num": 0, "const": 1, "size": 2, "sym": 3, "elem": 3}
-    return (kinds.get(t.op, 4), t.size, order(t))
+    """Numbers, sizes, names, then longer scalars; members of families, which change with an index, come last."""
+    kinds = {"num": 0, "const": 1, "size": 2, "sym": 3}
+    moving = any(s.op == "elem" for s in T.subterms(t))
+    return (kinds.get(t.op, 4) + 2 * moving, t.size, order(t))
 
 
 def _entry_rank(t: Term) -> Any:
