@@ -110,7 +110,8 @@ class _Telling:
         self.chain: Chain = system.chain
         self.forms: dict[str, dict[Term, Term]] = {"put-in-cotangents": {}, "fold-members": {}, "unroll": {}}
         base = system.setting
-        self.setting = Backward(base.facts, base.varying, base.definitions, system, self.forms)
+        bodies = {d.name: d.term for d in problem.intermediates}
+        self.setting = Backward(base.facts, base.varying, bodies, system, self.forms)
         self.members: dict[str, tuple[Lines, ...]] = {}
         self.known = (problem.objective, *(e.term for e in self.chain.equations))
         self.raw = raw_cotangents(system) if system.cotangents else []
@@ -258,7 +259,7 @@ class _Telling:
 
     def presented(self, t: Term, label: str) -> list[Step]:
         plain = with_products(t)
-        new, parts = present(plain, self.setting.facts, {}, self.known)
+        new, parts = present(plain, self.setting.facts, self.setting.definitions, self.known)
         if new is plain or cost(new) > cost(plain) - BETTER:
             new, parts = plain, ()
         if new is t:
