@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -373,6 +374,52 @@ def test_a_contradicted_derivation_is_never_an_answer(monkeypatch: pytest.Monkey
     monkeypatch.setattr(backward, "formula", lambda s, like, index: mul(number(2), plain(s, like, index)))
     with pytest.raises(FailedCertificate):
         matcalc.derive(RNN)
+
+
+# ------------------------------------------------------------------------- how formulas are written
+WRITTEN = {
+    "the step of a method is in front of the sum": (
+        "dt : scalar; x[0] = x0\nfor k in 1..N:\n    x[k] = x[k-1] + dt*(A*f(x[k-1]) + b)\nL = norm2(x[N] - z)^2\nderive L wrt A, b, dt",
+        {
+            "grad(L, A)": "dt*sum(i in 1..N, delta[i]*f(x[i-1])')",
+            "grad(L, b)": "dt*sum(i in 1..N, delta[i])",
+            "grad(L, dt)": "sum(i in 1..N, delta[i]'*(A*f(x[i-1]) + b))",
+        },
+    ),
+    "numbers stand before members": (
+        "b : scalar; v[0] = v0; v0 : scalar; r[t] : scalar\nfor t in 1..T:\n    v[t] = b*v[t-1] + r[t]^2\nL = sum(t in 1..T, log(v[t]))\nderive L wrt b",
+        {"delta[t]": "1/v[t] + b*delta[t+1]", "grad(L, b)": "sum(t in 1..T, delta[t]*v[t-1])"},
+    ),
+    "a boundary that is an equation is part of the recurrence": (
+        "A : n×n; a[1] = p.*b[1]\nfor t in 2..T:\n    a[t] = (A'*a[t-1]).*b[t]\nL = log(sum(a[T]))\nderive L wrt p, b",
+        {"delta[t]": "A*(b[t+1].*delta[t+1])", "grad(L, p)": "b[1].*delta[1]", "grad(L, b[1])": "p.*delta[1]"},
+    ),
+    "a matrix that scales a transition": (
+        "P : n×n; alpha : scalar; r[0] = r0\nfor k in 1..K:\n    r[k] = alpha*P*r[k-1]\nL = loss(r[K])\nderive L wrt P, alpha",
+        {"grad(L, P)": "alpha*sum(k in 1..K, delta[k]*r[k-1]')", "grad(L, alpha)": "sum(k in 1..K, delta[k]'*P*r[k-1])"},
+    ),
+    "definitions by name": (
+        "s[i] : m; mu = sum(i in 1..n, s[i])/n\nfor i in 1..n:\n    c[i] = tanh(s[i] - mu)\nw = sum(i in 1..n, exp(c[i]))\nL = loss(w./mu)\nderive L wrt mu",
+        {},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_formulas_are_written_as_people_do(name: str) -> None:
+    program, expected = WRITTEN[name]
+    told = matcalc.derive(program)
+    assert told.certificate.status == "verified" and replayed(told)
+    text = told.report("text", steps="none")
+    assert "inner(" not in text
+    for label, formula in expected.items():
+        assert re.search(rf"^{re.escape(label)} += {re.escape(formula)}( |$)", text, re.MULTILINE), (label, text)
+
+
+def test_neighbours_of_a_range_with_its_formula_are_told_with_it() -> None:
+    program = "A : n×n; a[1] = logp + logB[1]\nfor t in 2..T:\n    a[t] = log(A*exp(a[t-1])) + logB[t]\nL = logsumexp(a[T])\nderive L wrt A, logp, logB"
+    text = matcalc.derive(program).report("text", steps="none")
+    assert "grad(L, logB[i]) = delta_a[i]   for i = 1, ..., T\n" in text and "grad(L, logB[1])" not in text
 
 
 # ------------------------------------------------------------------------------- refusals

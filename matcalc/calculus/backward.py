@@ -262,6 +262,9 @@ class _Telling:
         new, parts = present(plain, self.setting.facts, self.setting.definitions, self.known)
         if new is plain or cost(new) > cost(plain) - BETTER:
             new, parts = plain, ()
+        elif self.setting.definitions:  # names may stand for what the first writing brought together
+            shorter, more = present(new, self.setting.facts, self.setting.definitions, self.known)
+            new, parts = shorter, (*parts, *more)
         if new is t:
             return []
         first = (Step("simplify", t, plain, "a scalar product of columns is a product"),) if plain is not t else ()
@@ -277,8 +280,10 @@ class _Telling:
         lines: dict[str, tuple[Step, ...]] = {}
         families: dict[str, tuple[Statement, ...]] = {}
         last = shared[-1].after
+        defined = {e.name for e in self.chain.equations}
+        inputs = [name for name in self.system.gradients if name not in defined]
         for name, g in self.system.gradients.items():
-            first = shared if not lines else ()
+            first = shared if name in inputs[:1] else ()  # d(L) is told in the changes of what is no definition
             if g.index:
                 steps, families[name] = self.by_members(g, last)
             else:
@@ -325,7 +330,7 @@ class _Telling:
             told.append(Lines(label, term, tuple(steps), g.index, s.range, self.setting))
         target = terms.element(name, dim(g.index), g.variable.shape)
         together = joined_lines(told, g.index)
-        ranges = [t.range for t in together if t.range is not None]
+        ranges = [where for t in together if (where := t.whole or t.range) is not None]
         statements = tuple(
             at_range(target, t.term, g.index, where, False) for t, where in zip(together, ranges, strict=True)
         )

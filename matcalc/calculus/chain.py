@@ -86,7 +86,7 @@ LETTERS = ("i", "j", "k", "l", "r", "s", "t", "u", "v", "w")
 def opened(t: Term, taken: set[str]) -> tuple[Binder, Term]:
     """A sum over an index as a binder and its body; the index has a name that is not taken."""
     used = taken | free_indices(t) | t.free
-    ends = [n.lower() for n in t.data[1].names() if len(n) == 1 and n.isupper()]
+    ends = [n.lower() for n in t.data[1].names() if len(n) == 1 and n.isupper() and n != "D"]
     several = (c + (str(n) if n else "") for n in range(len(used) + 2) for c in (*ends, *LETTERS))
     name = next(c for c in several if c not in used)
     return Binder(name, *t.data), instantiate(t, dim(name))

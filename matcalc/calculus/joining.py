@@ -1,7 +1,7 @@
-"""Formulas that are the same on neighbouring ranges told once, and scalar products of columns told as products.
+"""Formulas that are the same on neighbouring ranges told once, and scalar products told as products.
 
-A boundary that is an equation by itself (``a[1] = p``) has a cotangent by itself, and members at the ends of a range have
-gradients by themselves, though their formula is often that of all the others.
+A boundary that is an equation by itself (``a[1] = p``) has a cotangent by itself, and members at the ends of a range
+have gradients by themselves, though their formula is often that of all the others.
 
 Invariant: what is joined is one formula with the index put in.
 """
@@ -64,14 +64,12 @@ def joined_lines(told: Sequence[Lines], index: str) -> list[Lines]:
 
 def _as_one(a: Lines, b: Lines, index: str) -> Lines | None:
     """A range and the one member beside it, where that has the formula of the range."""
-    if a.range is None or b.range is None or a.range.high + 1 is not b.range.low:
+    low, high = a.whole or a.range, b.whole or b.range
+    if low is None or high is None or low.high + 1 is not high.low or low.is_point == high.is_point:
         return None
-    if a.range.is_point == b.range.is_point:
-        return None
-    general, at = (a, b.range.low) if b.range.is_point else (b, a.range.low)
-    special = b if general is a else a
+    general, special, at = (a, b, high.low) if high.is_point else (b, a, low.low)
     same = _at(general.term, index, at) is special.term
-    return replace(general, range=Range(a.range.low, b.range.high)) if same else None
+    return replace(general, whole=Range(low.low, high.high)) if same else None
 
 
 def with_products(t: Term) -> Term:

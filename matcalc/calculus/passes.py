@@ -26,6 +26,7 @@ class Lines:
     range: Range | None = None
     setting: Backward = field(default_factory=Backward)
     local: str = ""  # the name that alone varies, in the lines of a graph
+    whole: Range | None = None  # where the formula holds, if that is more than the range it was derived for
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ def decimal_text(value: Fraction) -> str:
 def bound_letter(written: str, high: Dim | None = None) -> str:
     """A letter for a bound index that does not occur in the text yet: ``t`` for one that runs up to ``T``."""
     used = set(NAME.findall(written))
-    ends = [n.lower() for n in high.names() if len(n) == 1 and n.isascii() and n.isupper()] if high is not None else []
+    names = high.names() if high is not None else []
+    ends = [n.lower() for n in names if len(n) == 1 and n.isascii() and n.isupper() and n != "D"]  # d is a differential
     first = ends if len(ends) == 1 else []
     letters = (c + (str(k) if k else "") for k in range(len(used) + 1) for c in (*first, *LETTERS))
     return next(c for c in letters if c not in used)

@@ -84,8 +84,8 @@ def answer_rows(derivation: Any, name: str, notation: Notation) -> list[Row]:
         return [Row(notation.label(label), notation.term(answer), name=label, term=answer)]
     out: list[Row] = []
     for m in back.members[name]:
-        point = m.range is None or m.range.is_point
-        indices = "" if point else notation.indices(m.index, m.range.low, m.range.high, False)
+        where = m.whole or m.range
+        indices = "" if where is None or where.is_point else notation.indices(m.index, where.low, where.high, False)
         out.append(Row(notation.label(m.label), _value(m.term, notation), indices, name=m.label, term=m.term))
     return out
 

@@ -132,8 +132,9 @@ def _has_constant(body: Term) -> bool:
     """Whether a factor that does not change with the index stands under a sum."""
     if body.op == "neg":
         return True
-    factors = body.args if body.op in ("mul", "div") else ()
-    outer = [f for f in factors if f.is_scalar] + [f for f in (*factors[:1], *factors[-1:]) if body.op == "mul"]
+    factors = body.args if body.op in ("mul", "div", "had", "hdiv") else ()
+    ends = (*factors[:1], *factors[-1:]) if body.op == "mul" else factors
+    outer = [f for f in (*factors, *ends) if f.is_scalar or f in ends]
     return any(f.op == "num" or lowered(f) is not None for f in outer)
 
 

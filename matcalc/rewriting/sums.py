@@ -75,10 +75,29 @@ def _outer_factors(word: Word) -> tuple[Word, Word, Word]:
     return tuple(left), tuple(middle), tuple(right)
 
 
+def _outer_entries(n: Normalizer, f: Term) -> tuple[dict[Term, Fraction], dict[Term, Fraction]]:
+    """The entrywise factors that do not depend on the index, as they are written outside, and the others."""
+    outside: dict[Term, Fraction] = {}
+    inside: dict[Term, Fraction] = {}
+    for b, e in n.elements(f).items():
+        fixed = lowered(b)
+        if fixed is None:
+            inside[b] = e
+        else:
+            outside[fixed] = e
+    return outside, inside
+
+
 def _monomial(n: Normalizer, m: Monomial, ends: Range, shape: Shape) -> Poly:
     """The sum of one monomial."""
     fixed, moving = _apart(m[0])
     left, middle, right = _outer_factors(m[1])
+    if not left and not right and len(middle) == 1 and not shape.is_scalar and not shape.is_row:
+        outside, inside = _outer_entries(n, middle[0])
+        if outside and inside:
+            core = _atom(n, n.write((moving, n.word_of(n.vector(inside, shape))), F1), ends)
+            factor = n.unit(n.word_of(n.vector(outside, shape)), shape)
+            return n.with_scalars(n.entrywise([factor, core], shape), fixed)
     if middle or moving:
         core = _atom(n, n.write((moving, middle), F1), ends)
     else:
