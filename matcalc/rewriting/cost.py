@@ -129,13 +129,12 @@ def _identity(t: Term) -> float:
 
 
 def _has_constant(body: Term) -> bool:
-    """Whether a factor that does not change with the index stands under a sum."""
+    """Whether a number, or a factor of the entries, that does not change with the index stands under a sum."""
     if body.op == "neg":
         return True
-    factors = body.args if body.op in ("mul", "div", "had", "hdiv") else ()
-    ends = (*factors[:1], *factors[-1:]) if body.op == "mul" else factors
-    outer = [f for f in (*factors, *ends) if f.is_scalar or f in ends]
-    return any(f.op == "num" or lowered(f) is not None for f in outer)
+    entries = body.op in ("had", "hdiv")
+    factors = [f for f in body.args if entries or f.is_scalar] if entries or body.op in ("mul", "div") else []
+    return any(f.op == "num" or lowered(f) is not None for f in factors)
 
 
 def _scalars_behind(t: Term) -> int:
