@@ -19,6 +19,7 @@ from matcalc.homework.intake import FORMS, answer_text, lines_of, variable_of
 from matcalc.homework.labels import labelled
 from matcalc.homework.meaning import unreadable
 from matcalc.homework.numpy_answers import numpy_answers
+from matcalc.homework.programs import check_program, is_program
 from matcalc.homework.question import LAYOUTS
 from matcalc.homework.read import Answer
 from matcalc.homework.verdict import Judged, Verdict
@@ -121,6 +122,8 @@ def _keyed(names: Sequence[str], answers: Sequence[Any]) -> dict[str | None, Any
 def _checked(
     problem: Problem, name: str | None, answer: Any, form: str, options: dict[str, Any], several: Sequence[str]
 ) -> Verdict:
+    if name is not None and form in ("auto", "plain") and is_program(str(answer), problem):
+        return check_program(problem, name, str(answer), options["seed"])
     judge = Judge.of(problem, name, **options)
     verdict = checked_text(judge, str(answer), form, several)
     if (
@@ -237,6 +240,9 @@ def check_lines(
     whole = text_or_lines if isinstance(text_or_lines, str) else "\n".join(map(str, text_or_lines))
     try:
         asked = None if problem is None else posed_problem(problem, declare, names or None)
+        by = names or (asked.wrt if asked is not None else ())
+        if asked is not None and len(by) == 1 and form in ("auto", "plain") and is_program(whole, asked):
+            return check_program(asked, by[0], whole, seed)
         _, lines = lines_of(text_or_lines, asked, form)
         require_lines(lines)
         names = names or (variable_of(whole) if asked is None else ())
