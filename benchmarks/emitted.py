@@ -156,6 +156,106 @@ def log_determinant(X: Array) -> Any:
     return value, G
 
 
+def recurrent(h0: Array, W: Array, U: Array, x: Array, b: Array, y: Array) -> Any:
+    """``h[t] = tanh(W*h[t-1] + U*x[t] + b)``: all inputs in one product, all weights' gradients in one each."""
+    T, n = y.shape
+    h = np.empty((T + 1, n))
+    h[0] = h0
+    A = x @ U.T
+    A += b
+    for t in range(T):
+        z = W @ h[t]
+        z += A[t]
+        np.tanh(z, out=h[t + 1])
+    R = h[1:] - y
+    value = np.vdot(R, R)
+    R *= 2
+    S = 1 - h[1:] ** 2
+    D = np.empty((T, n))
+    d = R[-1] * S[-1]
+    D[-1] = d
+    for t in range(T - 2, -1, -1):
+        d = d @ W
+        d += R[t]
+        d *= S[t]
+        D[t] = d
+    return value, (D.T @ h[:-1], D.T @ x, D.sum(axis=0))
+
+
+def deep(W: list[Array], x0: Array, y: Array) -> Any:
+    """A network of tanh layers with its residual's square as the loss."""
+    x = [x0]
+    for w in W:
+        x.append(np.tanh(w @ x[-1]))
+    r = x[-1] - y
+    value = r @ r
+    d = 2 * r
+    gradients = [None] * len(W)
+    for i in range(len(W) - 1, -1, -1):
+        d = d * (1 - x[i + 1] ** 2)
+        gradients[i] = np.outer(d, x[i])
+        d = d @ W[i]
+    return value, gradients
+
+
+def batch_norm(X: Array, gamma: Array, beta: Array, eps: float) -> Any:
+    m = len(X)
+    C = X - X.sum(axis=0) / m
+    r = 1 / np.sqrt(np.einsum("ij,ij->j", C, C) / m + eps)
+    C *= r
+    Y = C * gamma
+    Y += beta
+    G = Y
+    gb = G.sum(axis=0)
+    gg = np.einsum("ij,ij->j", G, C)
+    D = C * (gg / -m)
+    D += G
+    D -= gb / m
+    D *= gamma * r
+    return Y, (D, gg, gb)
+
+
+def attention(Q: Array, K: Array, V: Array) -> Any:
+    d = Q.shape[1]
+    S = Q @ K.T
+    S /= np.sqrt(d)
+    S -= S.max(axis=1, keepdims=True)
+    np.exp(S, out=S)
+    S /= S.sum(axis=1, keepdims=True)
+    Y = S @ V
+    G = Y
+    gV = S.T @ G
+    D = G @ V.T
+    D -= np.einsum("ij,ij->i", G, Y)[:, None]
+    D *= S
+    gQ, gK = D @ K, D.T @ Q
+    gQ /= np.sqrt(d)
+    gK /= np.sqrt(d)
+    return Y, (gQ, gK, gV)
+
+
+def summed(y: Array, x: Array, w: Array) -> Any:
+    return logistic(y, x, w)
+
+
+NORMALIZED = """
+mu = mean(X, rows)
+Xhat = (X - ones(m)*mu')./(ones(m)*sqrt(mean((X - ones(m)*mu').^2, rows) + eps)')
+L = loss(Xhat.*(ones(m)*gamma') + ones(m)*beta')
+"""
+RNN = """
+h[0] = h0
+for t in 1..T:
+    h[t] = tanh(W*h[t-1] + U*x[t] + b)
+L = sum(t in 1..T, norm2(h[t] - y[t])^2)
+"""
+LAYERS = """
+x[0] = x0
+for i in 1..k:
+    x[i] = tanh(W[i]*x[i-1])
+L = norm2(x[k] - y)^2
+"""
+
 WORKLOADS = [
     Workload("least squares", "norm2(A*x - b)^2", ["x"], {"A": "mn", "x": "n", "b": "m"}, least_squares),
     Workload(
@@ -212,7 +312,42 @@ WORKLOADS = [
         order=2,
         function="hessian",
     ),
+    Workload(
+        "batch norm, backward",
+        NORMALIZED,
+        ["X", "gamma", "beta"],
+        {"X": "mn", "gamma": "n", "beta": "n", "eps": ""},
+        batch_norm,
+        "X : m×n; gamma : n; beta : n; eps : scalar positive",
+        function="backward",
+    ),
+    Workload(
+        "attention, backward",
+        "loss(softmax(Q*K'/sqrt(d), rowwise)*V)",
+        ["Q", "K", "V"],
+        {"Q": "mn", "K": "mn", "V": "mn"},
+        attention,
+        "Q : n×d; K : m×d; V : m×p",
+        function="backward",
+    ),
+    Workload(
+        "logistic, as a sum",
+        "sum(i in 1..N, log(1 + exp(-y[i]*(w'*x[i]))))",
+        ["w"],
+        {"y": "m", "x": "mn", "w": "n"},
+        summed,
+        "y[i] : scalar; x[i] : d; w : d",
+    ),
+    Workload(
+        "recurrent network",
+        RNN,
+        ["W", "U", "b"],
+        {"h0": "n", "W": "nn", "U": "nk", "x": "mk", "b": "n", "y": "mn"},
+        recurrent,
+    ),
+    Workload("deep network", LAYERS, ["W"], {"W": "*nn", "x0": "n", "y": "n"}, deep, "W[i] : m[i]×m[i-1]"),
 ]
+DEPTH = 6  # of a list of arrays, written with a star
 
 
 def arguments(workload: Workload, sizes: tuple[int, int, int]) -> dict[str, Any]:
@@ -221,6 +356,10 @@ def arguments(workload: Workload, sizes: tuple[int, int, int]) -> dict[str, Any]
     size = dict(zip("mnk", sizes, strict=True))
     out: dict[str, Any] = {}
     for name, letters in workload.shapes.items():
+        if letters.startswith("*"):
+            shape = [size[c] for c in letters[1:]]
+            out[name] = [rng.standard_normal(shape) / np.sqrt(size["n"]) for _ in range(DEPTH)]
+            continue
         value = rng.standard_normal([size[c] for c in letters]) / np.sqrt(size["n"])
         if letters == "nn" and "posdef" in workload.declare:
             value = value @ value.T + np.eye(size["n"])
@@ -253,7 +392,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 
 def agree(a: Any, b: Any) -> bool:
-    if isinstance(a, tuple):
+    if isinstance(a, (tuple, list)):
         return all(agree(x, y) for x, y in zip(a, b, strict=True))
     return bool(np.allclose(a, b, rtol=1e-8, atol=1e-8 * (1 + np.max(np.abs(b)))))
 
