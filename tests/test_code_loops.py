@@ -491,3 +491,21 @@ def test_arguments_that_do_not_fit_are_named() -> None:
             module.value(**{**right, **change})
     with pytest.raises(ValueError, match="T: expected a positive number"):
         module_of(PROGRAMS["no length"]).value(np.ones(2), np.ones((2, 2)), np.ones(2), 0)
+
+
+TWO_STEPS = "h[0] = h0\nh[1] = h1\nfor t in 2..T:\n    h[t] = A*h[t-1] + B*h[t-2]\nL = norm2(h[T])^2\nderive L wrt A"
+
+
+def test_a_recurrence_that_is_too_short_is_refused_by_its_length() -> None:
+    text = "h[0] = h0\nfor t in 1..T:\n    h[t] = tanh(W*h[t-1] + x[t])\nL = norm2(h[T])^2\nderive L wrt W"
+    with pytest.raises(ValueError, match="T is 0: expected at least 1"):
+        module_of(text).value_and_grad(h0=np.ones(2), W=np.eye(2), x=np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="T: expected a number of at least 3, got 2"):
+        module_of(TWO_STEPS).value(h0=np.ones(2), h1=np.ones(2), A=np.eye(2), B=np.eye(2), T=2)
+
+
+def test_a_sum_of_nothing_is_zero() -> None:
+    module = module_of("L = sum(i in 1..N, (y[i] - w'*x[i])^2)\nderive L wrt w")
+    value, gradient = module.value_and_grad(y=np.zeros(0), w=np.ones(2), x=np.zeros((0, 2)))
+    assert value == 0
+    assert np.array_equal(gradient, np.zeros(2))

@@ -16,7 +16,6 @@ from matcalc.code.functions import Function, Module, function
 from matcalc.code.names import Namer
 from matcalc.code.nodes import dims_of
 from matcalc.code.program import Input
-from matcalc.errors import CannotDerive
 from matcalc.language import terms as T
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, replace, subterms
@@ -33,16 +32,12 @@ class Copies:
     inputs: tuple[Input, ...]  # upstream gradients first
 
 
-def find_copies(
-    module: Module, problem: Problem, bodies: Mapping[str, Term], loss: Loss | None, order: int
-) -> Copies | None:
+def find_copies(module: Module, problem: Problem, bodies: Mapping[str, Term], loss: Loss | None) -> Copies | None:
     """The constant copies of a problem, None where there are none."""
     whole = expanded(problem.objective if loss is None else loss.objective, bodies)
     found = _outermost(whole)
     if not found:
         return None
-    if order == 2:
-        raise CannotDerive("there is no code for second derivatives with constant copies")
     namer = Namer(module.taken | {i.name for i in (loss.inputs if loss is not None else ())})
     names = [namer.exact("copy" if len(found) == 1 else f"copy_{k}") for k in range(1, len(found) + 1)]
     symbols = {t: T.symbol(n, *t.shape) for t, n in zip(found, names, strict=True)}

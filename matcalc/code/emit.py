@@ -112,7 +112,7 @@ def _made(module: Module, task: _Task, bodies: Mapping[str, Term], loss: Loss | 
     """The functions of a module, and whether constant copies are among what the check holds."""
     problem, answers = task.problem, task.answers
     functions = loss_functions(module, problem, answers, loss) if loss is not None else _functions(module, task)
-    copies = find_copies(module, problem, bodies, loss, task.order)
+    copies = find_copies(module, problem, bodies, loss)
     return functions + (copies_functions(module, problem, copies) if copies is not None else []), copies is not None
 
 

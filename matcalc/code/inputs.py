@@ -109,7 +109,7 @@ def check_lines(
     """
     out: list[str] = []
     for i in inputs:
-        out += count_lines(i.name, misfit) if i.symbol in counts else [as_array(i.name, i.dims, np, real)]
+        out += count_lines(i.name) if i.symbol in counts else [as_array(i.name, i.dims, np, real)]
     known: dict[str, str] = dict.fromkeys(counts, "the argument")  # size -> the input it was read from
     waiting = [i for i in inputs if i.symbol not in counts]
     while waiting:
@@ -124,9 +124,11 @@ def check_lines(
     return [line for k, line in enumerate(lines) if not _is_idle(line, lines[k + 1 :])]
 
 
-def count_lines(name: str, misfit: str) -> list[str]:
+def count_lines(name: str, least: int = 1) -> list[str]:
     """The check of an argument that is a size."""
-    return [f"{name} = int({name})", f"if {name} < 1:", f'    raise {misfit}("{name}", "a positive number", {name})']
+    wanted = "a positive number" if least == 1 else f"a number of at least {least}"
+    misfit = f'    raise ValueError(f"{name}: expected {wanted}, got {{{name}}}")'
+    return [f"{name} = int({name})", f"if {name} < {least}:", misfit]
 
 
 def _is_idle(line: str, later: Sequence[str]) -> bool:

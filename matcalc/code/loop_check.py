@@ -12,6 +12,7 @@ from matcalc.code.loop_shapes import point_lines
 from matcalc.code.names import Namer
 from matcalc.code.selfcheck import (
     AROUND,
+    MOVED,
     Check,
     Parts,
     by_entries,
@@ -47,6 +48,7 @@ def check_of_loops(
     """The check of a module: of value and gradient, of forward and backward, of a Jacobian or a Hessian."""
     np, own = module.np, module.names
     turned = turned_for(layout, kind)
+    has_gradient = has_gradient and not copies  # the gradient moves the copies
     lists = bool(arguments.lists) and kind == "gradient"
     position = {i.symbol: k for k, i in enumerate(module.inputs)}
     structures = {x: structure_of(problem, x) if x not in arguments.stores else "" for x in names}
@@ -58,7 +60,8 @@ def check_of_loops(
     if copies:
         upstream = "" if told is None else "upstream, " if len(told.outputs) == 1 else "*upstream, "
         call = f"{own['held']}(point, {upstream}{AROUND})"
-        text = f'{np}.ravel({call}, order="F")' if kind == "jacobian" else call
+        table = {"jacobian": f'{np}.ravel({call}, order="F")', "hessian": text}
+        text = table.get(kind, call)
     if kinds and structure == "entries":
         predicted = by_entries(np, turned)
     rows = [f'({position[x]}, "{s}")' if kinds else str(position[x]) for x, s in structures.items()]
@@ -83,6 +86,7 @@ def check_of_loops(
         after=tuple(after),
         tolerance="1e-6" if kind != "hessian" or has_gradient else "1e-4",
         by_values=kind == "hessian" and not has_gradient,
+        valued=f"{own['held']}(point, {MOVED})" if copies else f"value({MOVED})",
         is_matrix=kind in ("jacobian", "hessian"),
         doubt="1e-5" if kind != "hessian" or has_gradient else "1e-3",
         variables=f"({', '.join(rows)}{',' if len(names) == 1 else ''})",

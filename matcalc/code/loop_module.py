@@ -77,7 +77,7 @@ def emit_loops(derivation: Looping) -> str:
         copies is not None,
     )
     text = header(derivation, plan.program, plan.arguments, m.functions)
-    return rendered(m, functions, text, check, argument_lines(m, plan.arguments))
+    return rendered(m, functions, text, check, argument_lines(m, plan.arguments, plan.lengths, plan.least))
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,11 @@ class Plan:
     stores: Mapping[str, Store]
     least: int  # for shorter loops the backward pass does not hold
 
+    @property
+    def lengths(self) -> list[str]:
+        """The sizes that recurrences run to."""
+        return names_in(s.high for s in self.program if isinstance(s, Block))
+
 
 # --------------------------------------------------------------------------------- statements
 def terms_of(s: Statement) -> list[Term]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from matcalc.code.functions import Module
-from matcalc.code.inputs import as_array, check_lines, size_text
+from matcalc.code.inputs import as_array, check_lines, count_lines, size_text
 from matcalc.code.loop_inputs import Arguments, indexed, names_in, read_from_lists
 from matcalc.code.loop_text import axes
 from matcalc.code.modules import wrapped_functions
@@ -27,15 +27,19 @@ __all__ = ["argument_lines", "point_lines"]
 READ = re.compile(r"len\(\w+\)( [-+] \d+)?|\w+(\[0\])?\.shape\[\d\]")
 
 
-def argument_lines(module: Module, arguments: Arguments) -> list[str]:
-    """The body of the function that turns arguments into arrays of floats that fit together."""
-    return _Checks(module, arguments).lines()
+def argument_lines(module: Module, arguments: Arguments, lengths: Sequence[str], least: int) -> list[str]:
+    """The body of the function that turns arguments into arrays of floats that fit together.
+
+    ``lengths`` are the sizes that loops run to; the code holds for those of at least ``least``.
+    """
+    return _Checks(module, arguments, lengths, least).lines()
 
 
 class _Checks:
     """The lines of the check, as they are written."""
 
-    def __init__(self, module: Module, arguments: Arguments) -> None:
+    def __init__(self, module: Module, arguments: Arguments, lengths: Sequence[str], least: int) -> None:
+        self.lengths, self.least = lengths, least
         self.module, self.arguments = module, arguments
         self.sizes, self.np, self.real = module.sizes, module.np, module.real
         self.misfit = module.names["misfit"]
@@ -50,14 +54,17 @@ class _Checks:
         out: list[str] = []
         for i in arguments.inputs:
             if i.symbol in arguments.counts:
-                out += [f"{i.name} = int({i.name})", f"if {i.name} < 1:"]
-                out += [f'    raise {self.misfit}("{i.name}", "a positive number", {i.name})']
+                out += count_lines(i.name, self.least if i.symbol in self.lengths else 1)
         out += check_lines(arguments.arrays, self.sizes, self.np, self.real, self.misfit)
         rest = [f"{name} = {{}}" for name in self.shapes.values()]
         rest += [line for i in arguments.lists for line in self.of_list(i)]
         rest += [line for i in arguments.members for line in self.of_array(i)]
         known = [n for n in self.sizes if n in arguments.counts or arguments.readable(n, self.sizes)]
         rest += wrapped_functions(self.module, known)
+        for n in (n for n in self.lengths if n not in arguments.counts):
+            own = self.sizes[n]
+            rest += [f"if {own} < {self.least}:"]
+            rest += [f'    raise ValueError(f"{own} is {{{own}}}: expected at least {self.least}")']
         made = {n for line in (*out, *rest) if " = " in line for n in line.strip().split(" = ")[0].split(", ")}
         unread = [n for n, own in self.sizes.items() if own in used_names([own], rest) and own not in made]
         read = arguments.size_lines([n for n in unread if n not in arguments.counts], self.sizes)

@@ -13,12 +13,12 @@ from matcalc.code.nodes import Dims
 from matcalc.code.opaque import sample_functions
 from matcalc.code.program import Input
 from matcalc.code.text import bracketed, signature
-from matcalc.errors import CannotDerive
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term
 
 __all__ = [
     "AROUND",
+    "MOVED",
     "Check",
     "Parts",
     "by_entries",
@@ -45,6 +45,7 @@ class Check:
     tolerance: str
     doubt: str  # how far differences of two step sizes may differ at a usable point
     by_values: bool  # whether gradients have to come from values
+    valued: str  # the value at a point with x moved to y
     is_matrix: bool  # whether the derivatives are Jacobians or Hessians
     variables: str
     structures: tuple[str, ...]
@@ -59,6 +60,7 @@ class Check:
 
 Parts = tuple[list[str], str, str, list[str]]  # before, function, predicted, after: see Check
 
+MOVED = "*point[:i], y, *point[i + 1 :]"
 AROUND = "*point[:i], x, *point[i + 1 :]"
 
 
@@ -75,9 +77,8 @@ def check_of(
 ) -> Check:
     """The check of a module of the given kind: gradient, jacobian, hessian or backward."""
     np, single = module.np, len(answers) == 1
+    has_gradient = has_gradient and not copies  # the gradient moves the copies
     turned = turned_for(layout, kind)
-    if kind == "hessian" and any(structure_of(problem, x) for x in answers):
-        raise CannotDerive("there is no code for second derivatives by a structured matrix")
     parts = parts_of(module, kind, has_gradient, single, turned, loss)
     before, function, predicted, after = _holding(module, kind, loss, parts) if copies else parts
     position = {i.symbol: k for k, i in enumerate(module.inputs)}
@@ -105,6 +106,9 @@ def check_of(
         after=tuple(after),
         tolerance="1e-6" if kind != "hessian" or has_gradient else "1e-4",
         by_values=kind == "hessian" and not has_gradient,
+        valued=f"{module.names['held']}((*{module.names['copies']}(*point),), {MOVED})"
+        if copies
+        else f"value({MOVED})",
         is_matrix=kind in ("jacobian", "hessian"),
         doubt="1e-5" if kind != "hessian" or has_gradient else "1e-3",
         variables=f"({', '.join(rows)}{',' if len(rows) == 1 else ''})",
@@ -234,7 +238,9 @@ def _backward(module: Module, single: bool, turned: str, loss: Loss | None) -> P
 
 def _holding(module: Module, kind: str, loss: Loss | None, parts: Parts) -> Parts:
     """The same with constant copies held where they are."""
-    before, _, predicted, after = parts
+    before, function, predicted, after = parts
+    if kind == "hessian":
+        return before, function, predicted, after
     upstream = "" if loss is None else "upstream, " if len(loss.inputs) == 1 else "*upstream, "
     before = [*before, f"given = ({upstream}*{module.names['copies']}(*point),)"]
     function = f"{module.names['held']}(given, {AROUND})"
