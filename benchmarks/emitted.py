@@ -240,7 +240,8 @@ def summed(y: Array, x: Array, w: Array) -> Any:
 
 NORMALIZED = """
 mu = mean(X, rows)
-Xhat = (X - ones(m)*mu')./(ones(m)*sqrt(mean((X - ones(m)*mu').^2, rows) + eps)')
+s = sqrt(mean((X - ones(m)*mu').^2, rows) + eps)
+Xhat = (X - ones(m)*mu')./(ones(m)*s')
 L = loss(Xhat.*(ones(m)*gamma') + ones(m)*beta')
 """
 RNN = """

@@ -386,3 +386,12 @@ def test_a_long_chain_is_ordered_in_linear_time() -> None:
     a, x = symbol("A", "n", "n"), symbol("x", "n")
     code = "\n".join(lines_of([mul(*[a] * 800, x)]))
     assert code.count("@") == 800 and "A @ A" not in code
+
+
+def test_the_column_sums_of_a_centred_matrix_are_zero() -> None:
+    X = symbol("X", "m", "n")
+    mean_ = parse_expression("X'*ones(m)/m", {"X": X.shape})
+    centred = parse_expression("X - ones(m)*(X'*ones(m)/m)'", {"X": X.shape})
+    total = mul(transpose(centred), parse_expression("ones(m)", {"X": X.shape}))
+    assert lines_of([total]) == ["return np.zeros(n),"]
+    assert lines_of([mean_]) == ["return X.sum(axis=0) / m,"]

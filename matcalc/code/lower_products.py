@@ -148,7 +148,18 @@ def _sums(g: Graph, x: Node, axis: int) -> Node:
     halves = None if x in g.plan.formed else _halves(g, x)
     if halves is not None:
         return g.node("rowdot", halves, axis, dims, same=(2,))
+    if x.op == "add" and is_zero(add(g, [_part_sums(g, a, axis) for a in x.args])):
+        return g.zeros(dims)  # of a matrix that is centred
     return g.node("sumaxis", (x,), axis, dims)
+
+
+def _part_sums(g: Graph, x: Node, axis: int) -> Node:
+    """The sums along an axis of a summand."""
+    outside, core = scaled(g, x)
+    repeated = core.op == ("brow" if axis == 0 else "bcol")
+    return rescaled(
+        g, outside, prod(g, 1, [g.size(core.dims[axis]), core.args[0]]) if repeated else _sums(g, core, axis)
+    )
 
 
 def total(g: Graph, x: Node) -> Node:
