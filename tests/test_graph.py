@@ -209,9 +209,39 @@ def test_edges_lead_downward(name: str) -> None:
     drawing = drawing_of(derived(DRAWN[name]))
     layout = lay_out(drawing, dict.fromkeys(drawing.boxes, (60.0, 30.0)))
     for e, route in layout.routes.items():
-        if not e.member:
+        if not e.is_back:
             assert layout.places[e.source].y < layout.places[e.target].y
             assert all(a[1] <= b[1] for a, b in pairwise(route))
+
+
+LSTM = """h[0] = h0; c[0] = c0
+for t in 1..T:
+    i[t] = sigmoid(Wi*h[t-1] + Ui*x[t])
+    f[t] = sigmoid(Wf*h[t-1] + Uf*x[t])
+    g[t] = tanh(Wg*h[t-1] + Ug*x[t])
+    c[t] = f[t].*c[t-1] + i[t].*g[t]
+    h[t] = i[t].*tanh(c[t])
+L = sum(t in 1..T, loss(h[t], y[t]))
+derive L wrt Wi"""
+
+
+def test_edges_from_earlier_steps_go_round_the_boxes() -> None:
+    drawing = drawing_of(derived(LSTM))
+    assert {(e.source, e.target) for e in drawing.edges if e.is_back} == {("c", "c"), *(("h", n) for n in "ifg")}
+    layout = lay_out(drawing, dict.fromkeys(drawing.boxes, (80.0, 40.0)))
+    for e in (e for e in drawing.edges if e.is_back):
+        for (x0, y0), (x1, y1) in pairwise(layout.routes[e]):
+            for p in layout.places.values():
+                inside = min(x0, x1) < p.x + p.width / 2 and max(x0, x1) > p.x - p.width / 2
+                assert not (inside and min(y0, y1) < p.y + p.height and max(y0, y1) > p.y), (e, p)
+
+
+def test_the_last_state_leads_to_the_loss() -> None:
+    drawing = drawing_of(
+        derived("x[0] = x0\nfor i in 1..k:\n    x[i] = tanh(W[i]*x[i-1])\nL = loss(x[k])\nderive L wrt W")
+    )
+    labels = {(e.source, e.target): (e.label, e.is_back) for e in drawing.edges}
+    assert labels["x", "L"] == ("x[k], n", False) and labels["x", "x"] == ("x[i−1], n", True)
 
 
 def test_shapes_stand_on_the_edges() -> None:

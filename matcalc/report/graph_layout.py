@@ -44,7 +44,7 @@ class Layout:
 
 def lay_out(drawing: Drawing, sizes: Mapping[str, tuple[float, float]]) -> Layout:
     """Where everything stands; ``sizes`` are the widths and heights of the boxes."""
-    forward = [e for e in drawing.edges if not _is_back(e)]
+    forward = [e for e in drawing.edges if not e.is_back]
     row_of = _rows(drawing, forward)
     rows, chains = _with_joints(drawing, forward, row_of)
     links = [(a, b) for chain in chains.values() for a, b in pairwise(chain)]
@@ -65,8 +65,9 @@ def lay_out(drawing: Drawing, sizes: Mapping[str, tuple[float, float]]) -> Layou
         if n not in sizes
     }
     routes = {e: _route(chain, places, joints, bottoms[row_of[e.source]]) for e, chain in chains.items()}
-    for lane, e in enumerate(e for e in drawing.edges if _is_back(e)):
-        routes[e] = _back(places[e.source], places[e.target], places, lane)
+    back = [e for e in drawing.edges if e.is_back]
+    for lane, e in enumerate(back):
+        routes[e] = _back(places[e.source], places[e.target], places, bottoms[row_of[e.source]], lane, len(back))
     width = max(p.x + p.width / 2 for p in places.values())
     height = max(p.y + p.height for p in places.values())
     return Layout(places, _spread(routes, places), width, height)
@@ -220,21 +221,29 @@ def _route(
     return ((first.x, first.y + first.height), (first.x, bottom), *through, (last.x, last.y))
 
 
-def _back(source: Place, target: Place, places: Mapping[str, Place], lane: int) -> tuple[Point, ...]:
-    """A dashed edge: out of the right side of the source, up or down beside everything, into the target's."""
+def _back(
+    source: Place, target: Place, places: Mapping[str, Place], bottom: float, lane: int, lanes: int
+) -> tuple[Point, ...]:
+    """A dashed edge: beside its box, or through the gap below its row, up beside everything, and in from above."""
     low, high = sorted((source.y, target.y))
     beside = [p.x + p.width / 2 for p in places.values() if low <= p.y <= high]
+    own = source.x + source.width / 2
+    if source is target and own >= max(beside):
+        right = own + GAP
+        start, end = source.y + source.height * 0.75, source.y + source.height * 0.25
+        return ((own, start), (right, start), (right, end), (own, end))
     right = max(beside) + GAP * (1 + 0.6 * lane)
-    inward = 0.0 if source is target else 0.1 * (lane % 3)
-    start = (source.x + source.width / 2, source.y + source.height * (0.75 - inward))
-    end = (target.x + target.width / 2, target.y + target.height * (0.25 + inward))
-    return (start, (right, start[1]), (right, end[1]), end)
+    part = 0.6 * (lane + 1) / (lanes + 1)
+    leave, enter = source.x + source.width * (0.1 + part / 2), target.x + target.width * (0.42 - 0.3 * part)
+    below, above = bottom + ROW_GAP * (0.1 + part / 3), target.y - ROW_GAP * (0.1 + part / 3)
+    through = ((leave, below), (right, below), (right, above), (enter, above))
+    return ((leave, source.y + source.height), *through, (enter, target.y))
 
 
 def _spread(routes: Mapping[Edge, tuple[Point, ...]], places: Mapping[str, Place]) -> dict[Edge, tuple[Point, ...]]:
     """Edges that begin or end at one box are spread along its side, in the order in which they leave."""
     out = dict(routes)
-    plain = [e for e in routes if not _is_back(e)]
+    plain = [e for e in routes if not e.is_back]
     for name, place in places.items():
         leaving = sorted((e for e in plain if e.source == name), key=lambda e: routes[e][2])
         for k, e in enumerate(leaving):
@@ -245,7 +254,3 @@ def _spread(routes: Mapping[Edge, tuple[Point, ...]], places: Mapping[str, Place
             at = place.x + place.width * 0.7 * ((k + 1) / (len(coming) + 1) - 0.5)
             out[e] = (*out[e][:-1], (at, out[e][-1][1]))
     return out
-
-
-def _is_back(e: Edge) -> bool:
-    return bool(e.member) or e.source == e.target

@@ -1,15 +1,17 @@
 """The graph of a program as it is drawn: boxes with formulas, edges with shapes, gradients where they are asked for.
 
 Families are one box for all their members: an edge that comes from another index than its own says so, and is drawn
-dashed.  Everything here is text; how it is laid out is decided elsewhere.
+dashed where it goes round in a circle, from one step of a recurrence to a later one.  Everything here is text; how it
+is laid out is decided elsewhere.
 
 Invariant: boxes are in the order of the program, so that without the dashed edges there is no cycle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from matcalc.language.problem import Block, Boundary, Definition, Problem
@@ -41,6 +43,7 @@ class Edge:
     target: str
     shape: str
     member: str = ""  # which member is used, where it is not the one at the same index
+    is_back: bool = False  # from another index, and part of a circle: from an earlier step of a recurrence
 
     @property
     def label(self) -> str:
@@ -85,7 +88,22 @@ def drawing_of(derivation: Any, gradients: bool = False) -> Drawing:
     boxes[last] = Box(last, objective.title, "objective", _short(UNICODE.term(problem.objective)))
     edges = [e for line in (*lines, objective) for e in _edges(line, boxes)]
     used = {e.source for e in edges} | {e.target for e in edges} | {last}
-    return Drawing({n: b for n, b in boxes.items() if n in used}, tuple(dict.fromkeys(edges)))
+    return Drawing({n: b for n, b in boxes.items() if n in used}, tuple(_marked(list(dict.fromkeys(edges)))))
+
+
+def _marked(edges: Sequence[Edge]) -> Iterator[Edge]:
+    """The edges, those that come from another step of a recurrence marked."""
+    after: dict[str, set[str]] = {}
+    for e in edges:
+        after.setdefault(e.source, set()).add(e.target)
+    for e in edges:
+        reached, waiting = {e.target}, [e.target]
+        while waiting:
+            new = after.get(waiting.pop(), set()) - reached
+            reached |= new
+            waiting += new
+        circle = e.source in reached
+        yield replace(e, is_back=circle and (bool(e.member) or e.source == e.target))
 
 
 def _objective_name(problem: Problem, boxes: Mapping[str, Box]) -> str:
@@ -134,7 +152,7 @@ def _edges(line: _Line, boxes: Mapping[str, Box]) -> Iterator[Edge]:
 def _shape(t: Term) -> str:
     if t.is_scalar:
         return "scalar"
-    return str(t.shape.rows) if t.shape.is_vector else str(t.shape)
+    return re.sub(r" ([+-]) (?=[^\[]*\])", r"\1", str(t.shape.rows) if t.shape.is_vector else str(t.shape))
 
 
 def _gradients(derivation: Any) -> dict[str, str]:

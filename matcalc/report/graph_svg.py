@@ -54,7 +54,7 @@ def svg(drawing: Drawing) -> str:
 
 def _room(drawing: Drawing) -> float:
     """Room on the right for the labels of dashed edges."""
-    return max((len(e.label) * SMALL * LETTER + 8 for e in drawing.edges if e.member), default=0.0)
+    return max((len(e.label) * SMALL * LETTER + 8 for e in drawing.edges if e.is_back), default=0.0)
 
 
 # ------------------------------------------------------------------------------- boxes
@@ -103,9 +103,8 @@ def _box(b: Box, lines: Sequence[tuple[str, str]], place: Place) -> list[str]:
 # ------------------------------------------------------------------------------- edges
 def _edge(e: Edge, route: Sequence[Point]) -> str:
     """A smooth line through the points of a route; a dashed one turns round corners."""
-    is_back = bool(e.member) or e.source == e.target
-    path = _cornered(route) if is_back else _smooth(route)
-    return f'<path class="edge{" later" if is_back else ""}" d="{path}" marker-end="url(#arrow)"/>'
+    path = _cornered(route) if e.is_back else _smooth(route)
+    return f'<path class="edge{" later" if e.is_back else ""}" d="{path}" marker-end="url(#arrow)"/>'
 
 
 def _smooth(route: Sequence[Point]) -> str:
@@ -117,13 +116,20 @@ def _smooth(route: Sequence[Point]) -> str:
 
 
 def _cornered(route: Sequence[Point]) -> str:
-    (x0, y0), (right, _), _, (x1, y1) = route
-    turn = min(CORNER, abs(y1 - y0) / 2)
-    down = turn if y1 > y0 else -turn
-    return (
-        f"M {x0:.1f} {y0:.1f} H {right - turn:.1f} Q {right:.1f} {y0:.1f}, {right:.1f} {y0 + down:.1f} "
-        f"V {y1 - down:.1f} Q {right:.1f} {y1:.1f}, {right - turn:.1f} {y1:.1f} H {x1:.1f}"
-    )
+    """Straight lines with round corners."""
+    path = f"M {route[0][0]:.1f} {route[0][1]:.1f}"
+    for before, here, after in zip(route, route[1:], route[2:], strict=False):
+        (x0, y0), (x1, y1) = _towards(here, before), _towards(here, after)
+        path += f" L {x0:.1f} {y0:.1f} Q {here[0]:.1f} {here[1]:.1f}, {x1:.1f} {y1:.1f}"
+    return f"{path} L {route[-1][0]:.1f} {route[-1][1]:.1f}"
+
+
+def _towards(corner: Point, end: Point) -> Point:
+    """The point on the way from a corner at which its rounding begins."""
+    (x, y), (a, b) = corner, end
+    length = abs(a - x) + abs(b - y)
+    part = min(CORNER, length / 2) / length if length else 0.0
+    return x + (a - x) * part, y + (b - y) * part
 
 
 def _labels(drawing: Drawing, layout: Layout) -> list[str]:
@@ -133,8 +139,9 @@ def _labels(drawing: Drawing, layout: Layout) -> list[str]:
     for e in drawing.edges:
         route = layout.routes[e]
         half = len(e.label) * SMALL * LETTER / 2
-        if e.member or e.source == e.target:
-            x, y = route[1][0] + half + 4, (route[1][1] + route[2][1]) / 2
+        if e.is_back:
+            (x0, y0), (_, y1) = route[len(route) // 2 - 1 : len(route) // 2 + 1]
+            x, y = x0 + half + 4, (y0 + y1) / 2
         else:
             (x0, y0), (x1, y1) = route[1], route[2]
             x, y = (3 * x0 + x1) / 4, y0 + (y1 - y0) * 0.38

@@ -19,7 +19,7 @@ def dot(drawing: Drawing) -> str:
         label = "\\n".join(_escaped(line) for line in _text(b))
         out.append(f'    "{_escaped(b.name)}" [label="{label}", fillcolor="{FILL[b.kind]}"];')
     for e in drawing.edges:
-        style = ", style=dashed, constraint=false" if e.member else ""
+        style = ", style=dashed, constraint=false" if e.is_back else ""
         out.append(f'    "{_escaped(e.source)}" -> "{_escaped(e.target)}" [label="{_escaped(e.label)}"{style}];')
     return "\n".join([*out, "}"]) + "\n"
 
@@ -36,7 +36,7 @@ def mermaid(drawing: Drawing) -> str:
         label = "<br/>".join(_entities(line) for line in _text(b))
         out.append(f'    {names[b.name]}["{label}"]:::{b.kind}')
     for e in drawing.edges:
-        arrow = "-.->" if e.member else "-->"
+        arrow = "-.->" if e.is_back else "-->"
         out.append(f'    {names[e.source]} {arrow}|"{_entities(e.label)}"| {names[e.target]}')
     out += [f"    classDef {kind} fill:{fill},stroke:#555,color:#111" for kind, fill in FILL.items()]
     return "\n".join(out) + "\n"
