@@ -231,7 +231,12 @@ class Course:
             self._told(line, "unreadable", unreadable(error), span)
             return None
         if not body.tangent:
-            self.context.define(name, body)
+            try:
+                self.context.define(name, body)
+            except MatcalcError as error:
+                self._break()
+                self._told(line, "unreadable", error.message)
+                return None
         self._start(body, i, lines)
         self.before = self.hint = body
         if len(sides) == 2:

@@ -27,6 +27,7 @@ HEAD = re.compile(r"\s*for\s+(\w+)\s+in\s+([^:\n]+?)\s*\.\.\s*([^:\n]+?)\s*:\s*"
 DOTS = r"(?:\.\.|,\s*(?:\.\.\.|…|\\dots|\\ldots)\s*,|to)"
 SUFFIX = re.compile(rf",?\s*\b(?:for|∀)\s+(\w+)\s*(?:in|=|∈)\s*([^\s,.]+)\s*{DOTS}\s*(\S+)\s*$")
 NAME = re.compile(r"[^\W\d]\w*")
+LONGEST = 1_000  # of a range of whole numbers
 ZERO = re.compile(r"\s*0(?:\.0*)?\s*")
 
 
@@ -134,6 +135,7 @@ def with_families(problem: Problem, text: str) -> tuple[Problem, str] | None:
     found, others = families_in(text)
     if not found or not others:
         return None
+    _require_short(found)
     last = max(f.place.start for f in found)
     before = [s for s in others if s.start < last]
     rest = "\n".join(text[s.start : s.end] for s in others if s.start > last)
@@ -160,6 +162,14 @@ def with_statements_of(problem: Problem, found: Sequence[Family], definitions: S
         return replace(read, text=problem.text, objective_name=problem.objective_name, notes=problem.notes)
     assert first is not None
     raise first
+
+
+def _require_short(found: Sequence[Family]) -> None:
+    """Refuse ranges that would take forever."""
+    for f in found:
+        for end in f.ranges[1:] if f.ranges is not None else ():
+            if end.isdigit() and int(end) > LONGEST:
+                raise ParseError(f"a range of more than {LONGEST} members is too long to evaluate")
 
 
 def _require_known(read: Problem, problem: Problem, found: Sequence[Family]) -> None:

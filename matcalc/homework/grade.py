@@ -42,6 +42,7 @@ __all__ = ["Judge", "Strictness", "certificate_of"]
 LARGEST_PROVED = 1_500  # nodes of terms whose normal forms are compared
 METHODS = {True: "complex step", False: "central differences"}
 FIRST_POINTS = 8
+LARGEST_ANSWER = 20_000  # nodes, with its own names written out
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,8 @@ class Judge:
         """
         if answer.term is None:
             return self._ill_shaped(answer)
+        if answer.term.size > LARGEST_ANSWER:
+            return self.verdict("undecided", answer.text, message="the answer is too long when its names are written out")
         if not repeats and self._repeats_the_question(answer.term):
             return self.verdict("unreadable", answer.text, message="the answer repeats the question")
         if answer.term.tangent and self.question.wrt is not None:

@@ -35,6 +35,7 @@ QUOTIENT = re.compile(r"d([^\W\d_]\w*?)_{1,3}d([^\W\d_]\w*)")
 OF_VARIABLE = (re.compile(r"(?:grad|nabla)_?(\w+)"), re.compile(r"(\w+)_grad"), re.compile(r"[dg](\w+)"))
 UPSTREAM = frozenset("G dout grad_out grad_output upstream delta gout dloss g Gy GY".split())
 LOSSES = frozenset("L J E l f loss cost C Loss".split())  # names for the objective that nobody needs to declare
+LARGEST_WRITTEN_OUT = 20_000  # nodes
 CONSTANTS = frozenset(("I", "e", "pi", "π", "ones", "eye"))
 
 
@@ -75,7 +76,9 @@ class Context:
             return self._named(name)
 
     def define(self, name: str, body: Term) -> None:
-        """Remember a definition of the answer."""
+        """Remember a definition of the answer. Raises ParseError where it is too long to be written out."""
+        if body.size > LARGEST_WRITTEN_OUT:
+            raise ParseError(f"'{name}' is too long when the names in it are written out")
         self.own[name] = body
 
     def is_known(self, name: str) -> bool:
