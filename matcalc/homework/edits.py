@@ -272,6 +272,10 @@ def _over_columns(form: Form) -> Form:
 
 def _other_name(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
     """Another name of the problem, or an argument of a function of it, in the place of a name."""
+    if _is_ones(here) and here.op == "leaf" and isinstance(here.item, Term) and here.item.shape.is_vector:
+        for v in offers.scales:
+            if v.shape == here.item.shape:
+                yield "factor", f"the factor {v.data} is missing", leaf(v), False
     if here.op != "leaf" or not isinstance(here.item, Term) or here.item.op not in ("sym", "elem"):
         return
     inside = any(at(form, path[:i]).op in POINTS for i in range(len(path)))

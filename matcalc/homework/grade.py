@@ -148,7 +148,9 @@ class Judge:
         if answer.term is None:
             return self._ill_shaped(answer)
         if answer.term.size > LARGEST_ANSWER:
-            return self.verdict("undecided", answer.text, message="the answer is too long when its names are written out")
+            return self.verdict(
+                "undecided", answer.text, message="the answer is too long when its names are written out"
+            )
         if not repeats and self._repeats_the_question(answer.term):
             return self.verdict("unreadable", answer.text, message="the answer repeats the question")
         if answer.term.tangent and self.question.wrt is not None:

@@ -21,6 +21,7 @@ __all__ = ["Rewrite", "rewrites"]
 MOST_REWRITES = 400
 LARGEST_CODE = 4_000
 REDUCTIONS = ("sum", "mean")
+AXES = (*REDUCTIONS, "norm")  # functions with an axis
 MODULES = ("np", "numpy", "jnp")
 
 
@@ -46,11 +47,12 @@ def rewrites(code: str) -> Iterator[Rewrite]:
         return
     places = Places(code, indent)
     nodes = [n for n in ast.walk(tree) if isinstance(n, ast.expr)]
-    reduced = {id(part) for n in nodes if isinstance(n, ast.Call) and _called(n) in REDUCTIONS for part in _reduces(n)}
+    inside = (part for n in nodes for part in _untransposed(n))
+    kept = {id(below) for part in inside for below in ast.walk(part)}
     many = 0
     for make in (_transposed, _signs, _ordered, _products, _axes, _means):
         for node in nodes:
-            if make is _transposed and id(node) in reduced:  # the axis is what is wrong there
+            if make is _transposed and id(node) in kept:
                 continue
             for kind, says, new in make(node):
                 span = places.of(node)
@@ -103,18 +105,13 @@ def _products(node: ast.expr) -> Made:
 
 
 def _axes(node: ast.expr) -> Made:
-    if isinstance(node, ast.Call) and _called(node) in REDUCTIONS:
+    if isinstance(node, ast.Call) and _called(node) in AXES:
         axis = next((k.value for k in node.keywords if k.arg == "axis"), None)
         value = axis.value if isinstance(axis, ast.Constant) else None
         for new in (0, 1):
             for kept in (False, True):
                 if (value, _keeps(node)) != (new, kept) and not (value is None and _has_axis(node)):
-                    says = (
-                        "the reduction runs over the wrong axis"
-                        if axis is not None
-                        else "the reduction is over one axis"
-                    )
-                    yield "reduction", says, _reduced(node, new, kept)
+                    yield "reduction", _about_axis(value, new, _has_axis(node)), _reduced(node, new, kept)
         if axis is not None:
             yield "reduction", "the reduction is over all entries", _reduced(node, None, False)
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) and len(node.slice.elts) == 2:
@@ -122,6 +119,12 @@ def _axes(node: ast.expr) -> Made:
         if any(isinstance(e, ast.Constant) and e.value is None for e in (first, second)):
             turned = ast.Tuple([second, first], ast.Load())
             yield "reduction", "the other axis is meant", ast.Subscript(node.value, turned, ast.Load())
+
+
+def _about_axis(value: object, new: int, has_axis: bool) -> str:
+    if value == new:
+        return "the axis is to be kept, or not"
+    return "the reduction runs over the wrong axis" if has_axis else "the reduction is over one axis"
 
 
 def _means(node: ast.expr) -> Made:
@@ -139,9 +142,13 @@ def _called(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else ""
 
 
-def _reduces(node: ast.Call) -> list[ast.expr]:
-    """What a reduction sums."""
-    return [*node.args[:1], *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
+def _untransposed(node: ast.expr) -> list[ast.expr]:
+    """The parts in which another axis is meant, not a transpose: what is reduced, whose shape is asked for."""
+    if isinstance(node, ast.Attribute) and node.attr == "shape":
+        return [node.value]
+    if isinstance(node, ast.Call) and _called(node) in AXES:
+        return [*node.args[:1], *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
+    return []
 
 
 def _has_axis(node: ast.Call) -> bool:
