@@ -6,6 +6,7 @@ Invariant: both changes are needed; what one of them makes right was found befor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from itertools import combinations, islice, product
 
 import numpy as np
@@ -29,6 +30,7 @@ from matcalc.numeric.evaluate import Array
 
 __all__ = [
     "everywhere",
+    "factor_and_missing",
     "misfit_and_more",
     "resized",
     "summand_exchanged",
@@ -42,6 +44,7 @@ __all__ = [
 IDENTITY = parse_tree("I")
 MOST_SEVERAL = 200  # choices of changes in several statements
 MOST_MISFITS = 40  # slips that make the shapes fit and are looked at further
+FACTORS = (Fraction(2), Fraction(1, 2), Fraction(-1), Fraction(-2), Fraction(-1, 2), Fraction(4), Fraction(1, 4))
 MOST_FACTORS = 6  # of a product that are transposed in pairs
 MOST_TURNED = 24  # slips that are tried in pairs
 LARGEST_WHOLE = 300  # nodes of an answer in several statements that is changed as a whole
@@ -109,6 +112,30 @@ def two_changes(s: Search) -> None:
         if second is not None:
             says, whole = second
             s.found(edit.kind, f"{sentence(edit)}; and {says}", str(whole), edit)
+
+
+def factor_and_missing(s: Search) -> None:
+    """A number that is missing in the whole, and besides a term."""
+    if s.value is None or s.answer.term is None:
+        return
+    expected = s.targets[0][1]
+    if expected.shape != s.value.shape:
+        return
+    for c in FACTORS:
+        rest = expected - float(c) * s.value
+        for t in (*s.background.summands, *s.background.expanded_summands):
+            factor = terms.number(c)
+            form = call("add", multiplied(factor, s.answer.pieces[s.last].form), form_of(t))
+            if not has_value(s, t, rest):
+                continue
+            try:
+                term = s.answer.edited(s.last, form)
+            except MatcalcError:
+                continue
+            if s.right(term)[0]:
+                kind, says = about_factor(factor, "the derivative")
+                s.found(kind, f"{says}; and the term {t} is missing", s.answer.written(s.last, text_of(form)))
+                return
 
 
 def misfit_and_more(s: Search) -> None:

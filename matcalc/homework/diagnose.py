@@ -14,6 +14,7 @@ from matcalc.homework.assumptions import is_likely, saving
 from matcalc.homework.background import Background
 from matcalc.homework.combined import (
     everywhere,
+    factor_and_missing,
     misfit_and_more,
     resized,
     summand_exchanged,
@@ -85,6 +86,7 @@ STAGES = (
     other_convention,
     two_turned,
     two_factors,
+    factor_and_missing,
     two_changes,
     two_places,
     two_misfits,

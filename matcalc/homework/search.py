@@ -181,7 +181,8 @@ class Search:
         if self.answer.reread is None:
             return
         for r in self.rewrites:
-            if r.kind not in kinds or len(self.findings) >= MOST_FINDINGS:
+            told = any(f.span == r.span for f in self.findings)
+            if r.kind not in kinds or told or len(self.findings) >= MOST_FINDINGS:
                 continue
             try:
                 term = self.answer.reread(r.code)
