@@ -22,6 +22,7 @@ from matcalc.homework.numpy_answers import numpy_answers
 from matcalc.homework.programs import check_program, is_program
 from matcalc.homework.question import LAYOUTS
 from matcalc.homework.read import Answer
+from matcalc.homework.statements import Line
 from matcalc.homework.verdict import Judged, Verdict
 from matcalc.interop.from_sympy import declarations, from_sympy, is_sympy
 from matcalc.interop.latex import read_problem
@@ -33,6 +34,10 @@ __all__ = ["check", "check_lines", "checked_text", "posed_problem", "together"]
 
 Declare = Mapping[str, str] | Iterable[str] | str | None
 Wrt = str | Sequence[str] | None
+LATEX_SIGNS = (
+    "side by side", "'{' is not a sign", "unknown function 'T'", "is a variable and is not applied",
+    "'(' cannot stand here",
+)  # fmt: skip
 SEVERITY = ("wrong", "unreadable", "undecided", "correct")
 
 
@@ -189,14 +194,19 @@ def _checked_formula(judge: Judge, text: str, form: str) -> Verdict:
     except MatcalcError as error:
         return judge.verdict("unreadable", text, message=unreadable(error))
     verdict = judge.check(intake.plain, intake)
-    if verdict.status != "unreadable" or form != "auto" or "side by side" not in verdict.message:
+    if verdict.status != "unreadable" or form != "auto" or not _may_be_latex(verdict.message):
         return verdict
-    try:  # factors side by side, as in LaTeX without a backslash: 2A'(Ax - b)
+    try:  # LaTeX without a backslash: 2A'(Ax - b), X^{-1}
         again = answer_text(text, problem, "latex")
     except MatcalcError:
         return verdict
     other = judge.check(again.plain, again)
     return verdict if other.status == "unreadable" else other
+
+
+def _may_be_latex(message: str) -> bool:
+    """Whether a text was refused for what is at home in LaTeX: factors side by side, braces, X^T before a bracket."""
+    return any(sign in message for sign in LATEX_SIGNS)
 
 
 def together(found: Mapping[str | None, Verdict]) -> Verdict:
@@ -246,20 +256,29 @@ def check_lines(
         _, lines = lines_of(text_or_lines, asked, form)
         require_lines(lines)
         names = names or (variable_of(whole) if asked is None else ())
-        return judge_lines(
-            whole,
-            lines,
-            asked,
-            names,
-            _declarations(declare),
-            Strictness(strict, layout is not None),
-            structure,
-            seed,
-            layout,
-        )
+
+        def judged(read: Sequence[Line]) -> Verdict:
+            given = Strictness(strict, layout is not None)
+            return judge_lines(whole, read, asked, names, _declarations(declare), given, structure, seed, layout)
+
+        verdict = judged(lines)
+        if form != "auto" or not any(j.mark == "unreadable" and _may_be_latex(j.message) for j in verdict.lines):
+            return verdict
+        return _fewer_unreadable(verdict, lambda: judged(lines_of(text_or_lines, asked, "latex")[1]))
     except (ParseError, ShapeError) as error:
         shown = problem.text if isinstance(problem, Problem) else str(problem or "")
         return Verdict("unreadable", message=unreadable(error), problem=shown, answer=whole)
+
+
+def _fewer_unreadable(first: Verdict, again: Callable[[], Verdict]) -> Verdict:
+    """Of two readings of a derivation the one that understands more lines."""
+    try:
+        second = again()
+    except (ParseError, ShapeError):
+        return first
+    dark = [sum(j.mark == "unreadable" for j in v.lines) for v in (first, second)]
+    bright = [sum(j.mark not in ("unreadable", "remark") for j in v.lines) for v in (first, second)]
+    return second if dark[1] < dark[0] and bright[1] >= bright[0] else first
 
 
 def _declarations(declare: Declare) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import combinations
 
 from matcalc.homework.form_building import shape_of
 from matcalc.homework.form_text import text_of, text_of_term
@@ -217,6 +218,13 @@ def _reduction(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         inside = here.args[0]
         yield "reduction", "the sum runs over the rows only", _over_rows(inside), True
         yield "reduction", "the sum runs over the columns only", _over_columns(inside), True
+    if here.op == "div" and here.args[1].op == "sum":
+        over, by = here.args[0], here.args[1].args[0]
+        rows, columns = _over_columns(by), _over_rows(by)
+        spread = call("mul", rows, call("transpose", _ones_like(over, "cols")))
+        yield "reduction", "every row is divided by its own sum", call("hdiv", over, spread), True
+        spread = call("mul", _ones_like(over, "rows"), call("transpose", columns))
+        yield "reduction", "every column is divided by its own sum", call("hdiv", over, spread), True
     if shape is None or shape.is_scalar or (here.op == "leaf" and path):
         return
     if shape.is_matrix or not path:
@@ -258,6 +266,10 @@ def _other_axis(here: Form) -> Made:
 def _is_ones(form: Form) -> bool:
     inner = form.args[0] if form.op == "transpose" else form
     return inner.op == "leaf" and isinstance(inner.item, Term) and inner.item.op == "ones"
+
+
+def _ones_like(form: Form, side: str) -> Form:
+    return Form("word", (Form("word", (form,), (side, 0)),), ("ones", 0))
 
 
 def _over_rows(form: Form) -> Form:
@@ -367,6 +379,10 @@ def _fewer(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         for i, a in enumerate(here.args):
             rest = call(here.op, *here.args[:i], *here.args[i + 1 :])
             yield "factor", f"the factor {text_of(a)} is too many", rest, False
+        for i, j in combinations(range(len(here.args)), 2) if len(here.args) > 2 else ():
+            rest = call(here.op, *(a for k, a in enumerate(here.args) if k not in (i, j)))
+            says = f"the factors {text_of(here.args[i])} and {text_of(here.args[j])} are too many"
+            yield "factor", says, rest, False
         if len(here.args) == 2:
             a, b = here.args
             yield "sign", f"a minus sign is missing before {text_of(b)}", call("add", a, call("neg", b)), True

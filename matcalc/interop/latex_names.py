@@ -13,6 +13,7 @@ from typing import Literal
 from matcalc.language.calls import known_names
 from matcalc.language.dims import SCALAR, Shape
 from matcalc.language.problem import Block, Definition, Function, Problem, Symbol
+from matcalc.language.terms import subterms
 from matcalc.language.unicode import GREEK
 
 __all__ = ["ACCENTS", "Known", "Name", "Role", "greek", "known_of", "spelled"]
@@ -59,6 +60,7 @@ class Known:
     differentials: bool = True
     objective: str = "L"
     variable: str = ""
+    length: str = ""  # of the sums of the problem, where they have one; what a sum without limits runs up to
 
     def is_known(self, name: str) -> bool:
         return name in self.roles
@@ -116,7 +118,17 @@ def known_of(
             roles[objective], shapes[objective] = "symbol", source.objective.shape
     for name in sizes:
         roles.setdefault(name, "size")
-    return Known(roles, shapes, differentials, objective, variable)
+    length = _length(source) if isinstance(source, Problem) else ""
+    if length:
+        roles.setdefault(length, "size")
+    return Known(roles, shapes, differentials, objective, variable, length)
+
+
+def _length(problem: Problem) -> str:
+    """The name of the end of the problem's sums, where they all have one."""
+    bodies = (problem.objective, *(d.term for d in problem.definitions))
+    found = {str(s.data[1]) for b in bodies for s in subterms(b) if s.op == "sumover"}
+    return next(iter(found)) if len(found) == 1 and next(iter(found)).isidentifier() else ""
 
 
 # --------------------------------------------------------------------- spelling

@@ -92,4 +92,4 @@ def _all(g: Grammar, index: Token) -> str:
     versal = index.value.upper()
     if g.known.roles.get(versal) == "size" and versal != index.value:
         return versal
-    return "N"
+    return g.known.length or "N"
