@@ -580,3 +580,26 @@ def test_boundaries_may_hold_for_a_part_of_a_block() -> None:
     held = replace(block, body=(replace(line, low=dim("T"), high=dim("T")),))
     found = run([held], Point({"u": {k: np.array([[float(k)]]) for k in range(1, 6)}}, {"T": 5}))
     assert list(found.values["h"]) == [5]
+
+
+# ----------------------------------------------------------------- conventions of the answers
+DESCENT = (
+    "A : n×n {}; x[0] = x0\nfor k in 1..K:\n    x[k] = x[k-1] - eta*(A*x[k-1] - b)\nL = loss(x[K])\nderive L wrt A, x0"
+)
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "skew", "diagonal", "posdef"])
+@pytest.mark.parametrize("structure", ["projected", "entries"])
+def test_a_structured_variable_in_a_recurrence(kind: str, structure: str) -> None:
+    told = matcalc.derive(DESCENT.format(kind), structure=structure)
+    assert told.certificate.status == "verified" and replayed(told)
+    assert set(told.alternatives) == {"A"} and told.alternatives["A"][structure] is told.answers["A"]
+    assert any(kind.replace("posdef", "symmetric") in c for c in told.conventions)
+
+
+def test_numerator_layout_through_a_recurrence() -> None:
+    plain, turned = (matcalc.derive(DESCENT.format(""), layout=layout) for layout in ("gradient", "numerator"))
+    assert turned.certificate.status == "verified" and replayed(turned)
+    assert turned.answers["x0"].shape == plain.answers["x0"].shape.transposed
+    with pytest.raises(CannotDerive, match="members of x"):
+        matcalc.derive(RNN, wrt="x", layout="numerator")

@@ -8,7 +8,7 @@ Invariants: the statements are in the order in which they can be run; what holds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from matcalc.calculus.adjoint import reverse
@@ -40,6 +40,7 @@ from matcalc.rewriting.steps import Step
 __all__ = ["defined_shapes", "needs_backward", "through_recurrences"]
 
 BETTER = 0.05  # cheaper than this a form must be to be written instead of the one that came out
+Finish = Callable[[str, Step], tuple[Step, ...]]
 FEW = 2  # equations: the lines of larger programs are told as parts of one line
 
 
@@ -54,11 +55,13 @@ def through_recurrences(
     names: Sequence[str],
     book: Tables,
     order: int,
-    layout: str,
+    finish: Finish,
     sums: str = "kept",
     unroll: bool = False,
+    layout: str = "gradient",
+    structure: str = "projected",
 ) -> Told:
-    """The derivation of the gradients by some names."""
+    """The derivation of the gradients by some names. ``finish`` leads on to the layout and convention asked for."""
     if not problem.objective.is_scalar:
         raise CannotDerive(
             f"{problem.objective_name} is {problem.objective.shape}, not a number: through recurrences and by families "
@@ -67,16 +70,20 @@ def through_recurrences(
         )
     if order == 2:
         raise CannotDerive("second derivatives through recurrences and by families are not derived")
-    if layout != "gradient":
-        raise CannotDerive("gradients through recurrences and by families are in the shape of the variable only")
-    for n in names:
+    system = system_of(problem, names, book)
+    for n in (n for n in names if n in system.chain.families):
+        if layout != "gradient":
+            raise CannotDerive(f"gradients by the members of {n} are in the shape of the variable only")
         if not problem.facts.get(n, frozenset()).isdisjoint(("symmetric", "skew", "diagonal", "posdef")):
-            raise CannotDerive(f"gradients by a structured variable ({n}) through recurrences are not derived")
-    told = _Telling(problem, system_of(problem, names, book), book, sums, unroll).told()
-    return replace(told, conventions=tuple(dict.fromkeys(_conventions(problem, names, book, told))))
+            raise CannotDerive(f"gradients by structured members ({n}) are not derived")
+    told = _Telling(problem, system, book, sums, unroll, finish).told()
+    told_of = _conventions(problem, names, book, told, layout, structure)
+    return replace(told, conventions=tuple(dict.fromkeys(told_of)))
 
 
-def _conventions(problem: Problem, names: Sequence[str], book: Tables, told: Told) -> Iterator[str]:
+def _conventions(
+    problem: Problem, names: Sequence[str], book: Tables, told: Told, layout: str, structure: str
+) -> Iterator[str]:
     bodies = [problem.objective, *(e.term for e in told.back.setting.known.chain.equations)]
     shapes = defined_shapes(problem)
     for n in names:
@@ -85,7 +92,7 @@ def _conventions(problem: Problem, names: Sequence[str], book: Tables, told: Tol
         variable = terms.symbol(name, *(shapes[n] if s is None else s.shape))
         for body in bodies:
             q = Question(problem.objective_name, body, variable, told.back.setting, book)
-            yield from conventions_of(q, "gradient", "gradient", "projected")
+            yield from conventions_of(q, "gradient", layout, structure)
 
 
 def defined_shapes(problem: Problem) -> dict[str, Shape]:
@@ -101,8 +108,9 @@ def defined_shapes(problem: Problem) -> dict[str, Shape]:
 class _Telling:
     """The lines of one system, made one after the other."""
 
-    def __init__(self, problem: Problem, system: System, book: Tables, sums: str, unroll: bool) -> None:
+    def __init__(self, problem: Problem, system: System, book: Tables, sums: str, unroll: bool, finish: Finish) -> None:
         self.problem = problem
+        self.finish = finish
         self.sums = sums
         self.unroll = unroll
         self.system = system
@@ -288,6 +296,7 @@ class _Telling:
                 steps, families[name] = self.by_members(g, last)
             else:
                 steps = self.by_symbol(g, last)
+                steps += self.finish(name, steps[-1])
             lines[name] = (*first, *steps)
         return lines, families
 

@@ -28,7 +28,7 @@ from matcalc.calculus.sums import FORMS, folded_back, rewritten, with_named_rows
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.dims import Dim
 from matcalc.language.problem import Definition, Problem
-from matcalc.language.terms import Term, zeros
+from matcalc.language.terms import Term, symbol, zeros
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.replay import check_chain, replay
 from matcalc.rewriting.rules import RuleBook, rule_book
@@ -250,14 +250,26 @@ def _with_rows(asked: _Asked, q: Question, last: Step) -> tuple[Step, ...]:
 def _through_recurrences(asked: _Asked, names: tuple[str, ...], unrolled: bool) -> Derivation:
     """The gradients of a program with recurrences, or by families."""
     problem = asked.problem
-    told = through_recurrences(problem, names, asked.book, asked.order, asked.layout, asked.sums, unrolled)
+    alternatives: dict[str, dict[str, Term]] = {}
+    shapes = defined_shapes(problem)
+
+    def finish(name: str, last: Step) -> tuple[Step, ...]:
+        variable = symbol(name, *(shapes[name] if name in shapes else problem.symbols[name].shape))
+        q = Question(problem.objective_name, problem.objective, variable, Setting(problem.facts), asked.book)
+        return _finished(asked, q, last, alternatives)
+
+    told = through_recurrences(
+        problem, names, asked.book, asked.order, finish, asked.sums, unrolled, asked.layout, asked.structure
+    )
     return Derivation(
         problem=problem,
         lines=told.lines,
         method=asked.method,
         methods=dict.fromkeys(names, "backward"),
+        layout=asked.layout,
         structure=asked.structure,
         conventions=told.conventions,
+        alternatives=alternatives,
         notes=(*problem.notes, *told.notes),
         rules=asked.book.rules,
         settings=dict.fromkeys(names, told.back.setting),
@@ -276,12 +288,7 @@ def _through_graph(asked: _Asked, names: tuple[str, ...]) -> Derivation:
     alternatives: dict[str, dict[str, Term]] = {}
 
     def finish(name: str, last: Step) -> tuple[Step, ...]:
-        q = questions[name]
-        final, found = _structured(asked, q, last.after, "gradient")
-        if found:
-            alternatives[name] = found
-        last = final[-1] if final else last
-        return (*final, *_layout(asked, q, last, "gradient"))
+        return _finished(asked, questions[name], last, alternatives)
 
     for q in questions.values():
         _require_problem_forms(q)
@@ -311,6 +318,15 @@ def _through_graph(asked: _Asked, names: tuple[str, ...]) -> Derivation:
         settings={n: replace(settings[n], varying=frozenset((n,))) for n in names},
         back=back,
     )
+
+
+def _finished(asked: _Asked, q: Question, last: Step, alternatives: dict[str, dict[str, Term]]) -> tuple[Step, ...]:
+    """From a gradient to the convention and the layout asked for; what it is in others goes into ``alternatives``."""
+    final, found = _structured(asked, q, last.after, "gradient")
+    if found:
+        alternatives[q.variable.data] = found
+    last = final[-1] if final else last
+    return (*final, *_layout(asked, q, last, "gradient"))
 
 
 def _setting(problem: Problem, name: str) -> Setting:
