@@ -21,6 +21,7 @@ from matcalc.interop.from_sympy import declarations, from_sympy, is_sympy
 from matcalc.interop.latex_tokens import is_latex
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.operations import operations
+from matcalc.language.parts import split_names
 from matcalc.language.problem import Problem
 from matcalc.rewriting.rules import RuleBook, rule_book
 from matcalc.rewriting.steps import Step
@@ -172,7 +173,7 @@ def _names(wrt: Any) -> list[str] | None:
     if wrt is None:
         return None
     if isinstance(wrt, str):
-        return [name.strip() for name in wrt.split(",")]
+        return split_names(wrt)
     several = [wrt] if is_sympy(wrt) else list(wrt)
     return [w if isinstance(w, str) else str(w.name) for w in several]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-METHODS = ("auto", "differential", "linear", "expand", "graph")
+METHODS = ("auto", "differential", "linear", "expand", "graph", "entries")
 LAYOUTS = ("gradient", "numerator", "denominator")
 FORMATS = ("text", "unicode", "latex", "markdown", "html", "json", "dot", "mermaid", "svg")
 SEED = click.IntRange(min=0)
@@ -74,7 +74,9 @@ class Program(click.Group):
 
 def _names(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[str]:
     """``--wrt X --wrt Y`` and ``--wrt X,Y`` are the same."""
-    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+    from matcalc.language.parts import split_names
+
+    return [name.strip() for value in values for name in split_names(value) if name]
 
 
 def _problem_options(command: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from matcalc.calculus.derive import ALL_READINGS, Derivation
 from matcalc.calculus.passes import Lines, Pass
 from matcalc.errors import CannotDerive, FailedCertificate, MatcalcError
+from matcalc.language.parts import base_of
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, inner, make, mul, replace, transpose
 from matcalc.numeric.certify import Certificate, certify, check_steps
@@ -95,6 +96,7 @@ def _checked(derivation: Derivation, name: str, seed: int) -> tuple[float | None
     """The errors of the lines of one variable."""
     back = derivation.back
     steps = derivation.lines[name]
+    name = base_of(name)
     if back is None:
         inline = {d.symbol: d.term for d in derivation.introduced}
         return _errors(derivation.problem, steps, (name,), seed, inline)
@@ -104,7 +106,7 @@ def _checked(derivation: Derivation, name: str, seed: int) -> tuple[float | None
     label = f"d({problem.objective_name})"
     shared = [s for s in steps if s.label == label]  # these speak of the changes of all variables
     own = [s for s in steps if s.label != label]
-    moving = tuple(n for n in derivation.answers if n in problem.symbols)  # what is defined moves along
+    moving = tuple(n for n in map(base_of, derivation.answers) if n in problem.symbols)  # what is defined moves along
     out = _errors(problem, shared, moving, seed, shortest=back.least)
     if name in back.members:
         return (*out, *_checked_members(derivation, back.members[name][0], own, seed))
@@ -179,6 +181,16 @@ def _plain_claim(step: Step) -> _Equation | None:
     change = step.bindings.get("d")
     if step.rule == "weigh":
         return _Equation(inner(step.bindings["g"], before), after)
+    if step.rule == "read-part-of":
+        sides = step.bindings
+        return _Equation(mul(*(s for s in (sides.get("left"), before, sides.get("right")) if s is not None)), after)
+    if step.rule == "read-entry":
+        given = step.bindings
+        one = mul(*(given[k] if k == "row" else transpose(given[k]) for k in ("row", "col") if k in given))
+        return _Equation(replace(before, {given["d"]: one}), after)
+    if step.rule == "stack-entries":
+        side, unit = next(iter(step.bindings.items()))
+        return _Equation(before, mul(transpose(unit), after) if side == "row" else mul(after, unit))
     if step.rule == "layout":
         return _Equation(transpose(before), after)
     if change is None:

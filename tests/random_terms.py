@@ -19,6 +19,7 @@ from matcalc.language.dims import ONE, SCALAR, Dim, Shape, dim, shape
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.ops import OPS
 from matcalc.language.problem import Function
+from matcalc.language.selections import entry
 from matcalc.language.terms import (
     Term,
     add,
@@ -43,6 +44,7 @@ from matcalc.language.terms import (
     subterms,
     symbol,
     transpose,
+    unit,
     zeros,
 )
 from matcalc.numeric.evaluate import Array, size_of
@@ -121,6 +123,8 @@ class _Growth:
             return zeros(*s)
         if roll < 0.3 and "eye" in self.ops and s.is_square and not s.is_scalar:
             return eye(s.rows)
+        if 0.3 < roll < 0.36 and "unit" in self.ops and s.is_vector:
+            return unit(self.rng.choice((1, 2)), s.rows)
         if roll < 0.5 and s.is_scalar and "num" in self.ops:
             return self.number()
         t = symbol(self.rng.choice(symbols_of(s)), *s)
@@ -156,6 +160,8 @@ class _Growth:
         if self.scalars_ok:
             yield "div", lambda s, d: div(self.term(s, d), self.term(SCALAR, d))
             yield "mul", self.scaled
+        if ONE in s:
+            yield "unit", self.picked
         if s.is_scalar:
             yield from self.scalar_productions()
             return
@@ -251,6 +257,17 @@ class _Growth:
             inside = [self.dim(wide=False) for _ in range(self.rng.choice((1, 1, 2)))]
         sizes = [s.rows, *inside, s.cols]
         return mul(*(self.term(Shape(a, b), depth) for a, b in pairwise(sizes)))
+
+    def picked(self, s: Shape, depth: int) -> Term:
+        """An entry, a row or a column. Every size is at least two."""
+        row, col = (dim(self.rng.choice((1, 2))) for _ in range(2))
+        if s.is_scalar and self.rng.random() < 0.5:
+            return entry(self.term(Shape(self.dim(), ONE), depth), row, None)
+        rows = self.dim() if s.rows is ONE else s.rows
+        cols = self.dim(wide=False) if s.cols is ONE else s.cols
+        return entry(
+            self.term(Shape(rows, cols), depth), row if s.rows is ONE else None, col if s.cols is ONE else None
+        )
 
     def kronecker(self, s: Shape, depth: int) -> Term:
         (a, b), (c, d) = _factors(s.rows) or (s.rows, ONE), _factors(s.cols) or (s.cols, ONE)

@@ -39,6 +39,7 @@ DIRECT: dict[str, list[tuple[Term, Array]]] = {
     "eye": [(terms.eye("k"), np.eye(4))],
     "ones": [(terms.ones("m", "k"), np.ones((3, 4)))],
     "zeros": [(terms.zeros("k"), np.zeros((4, 1)))],
+    "unit": [(terms.unit(2, "m"), np.eye(3)[:, [1]]), (terms.unit(1, "n"), np.eye(2)[:, [0]])],
     "commutation": [(mul(terms.commutation("m", "n"), make("vec", A)), V["A"].T.reshape(-1, 1, order="F"))],
     "add": [(terms.add(A, B, A), 2 * V["A"] + V["B"])],
     "neg": [(terms.neg(A), -V["A"])],

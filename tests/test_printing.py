@@ -16,6 +16,7 @@ from matcalc.language.latex import name_latex
 from matcalc.language.ops import OPS
 from matcalc.language.printing import latex, text, unicode
 from matcalc.language.problem import Symbol
+from matcalc.language.selections import entry
 from matcalc.language.terms import (
     Term,
     add,
@@ -41,6 +42,7 @@ from matcalc.language.terms import (
     sub,
     symbol,
     transpose,
+    unit,
     zeros,
 )
 
@@ -124,6 +126,10 @@ LOOKS: list[tuple[Term, str, str, str]] = [
     (ones("n"), "ones(n)", "ones(n)", r"\mathbf{1}_{n}"),
     (ones("m", "n"), "ones(m, n)", "ones(m, n)", r"\mathbf{1}_{m \times n}"),
     (zeros("m", "n"), "zeros(m, n)", "zeros(m, n)", r"\mathbf{0}_{m \times n}"),
+    (unit("i", "n"), "unit(i, n)", "unit(i, n)", r"\mathrm{e}_{i, n}"),
+    (entry(A, dim("i"), dim("j")), "A[i,j]", "A[i,j]", "A_{i, j}"),
+    (entry(A, dim("i"), None), "A[i,:]", "A[i,:]", "A_{i, :}"),
+    (transpose(entry(A, None, dim(2))), "A[:,2]'", "A[:,2]ᵀ", r"A_{:, 2}^{\top}"),
     (commutation("m", "n"), "commutation(m, n)", "commutation(m, n)", "K_{m, n}"),
     (inner(A, B), "inner(A, B)", "⟨A, B⟩", r"\left\langle A, B \right\rangle"),
     (make("kron", A, B, A), "kron(A, B, A)", "kron(A, B, A)", r"A \otimes B \otimes A"),

@@ -12,11 +12,11 @@ import pytest
 import matcalc
 from matcalc.calculus.chain import chain_of
 from matcalc.calculus.derive import replayed
-from matcalc.calculus.indices import Binder, Order, Range, Undecided, extremes
 from matcalc.errors import CannotDerive, FailedCertificate, MatcalcError, ParseError
 from matcalc.language.binders import substitute_index
 from matcalc.language.dims import Dim, dim
 from matcalc.language.elaborate import parse_problem
+from matcalc.language.indices import Binder, Order, Range, Undecided, extremes
 from matcalc.language.problem import Block, Boundary, Definition, Statement
 from matcalc.language.terms import Term, mul, neg, number, subterms
 from matcalc.language.terms import replace as replace_terms

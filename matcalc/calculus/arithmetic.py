@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from matcalc.language import terms
+from matcalc.language.dims import ONE as ONE_DIM
 from matcalc.language.terms import Term, make
 
 __all__ = ["tidy"]
@@ -178,9 +179,26 @@ def _transpose(a: Term, turn: bool) -> Term:
         return terms.div(_transpose(a.args[0], turn), a.args[1])
     if turn and a.op == "mul":
         scalars = [f for f in a.args if f.is_scalar]
-        chain = [_transpose(f, turn) for f in reversed(a.args) if not f.is_scalar]
+        chain = [f for part in reversed(_parts([f for f in a.args if not f.is_scalar])) for f in _turned(part, turn)]
         return _product(a, scalars + chain)
     return terms.transpose(a)
+
+
+def _parts(factors: Sequence[Term]) -> list[list[Term]]:
+    """A chain cut at its inner sizes 1."""
+    out: list[list[Term]] = []
+    for f in factors:
+        if not out or f.shape.rows is ONE_DIM:
+            out.append([])
+        out[-1].append(f)
+    return out
+
+
+def _turned(part: Sequence[Term], turn: bool) -> list[Term]:
+    """The transpose of a part; a number such as ``X[i,j]`` stays as it is written."""
+    if part[0].shape.rows is ONE_DIM and part[-1].shape.cols is ONE_DIM:
+        return list(part)
+    return [_transpose(f, turn) for f in reversed(part)]
 
 
 def _inner(node: Term, args: list[Term]) -> Term:

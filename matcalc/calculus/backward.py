@@ -18,7 +18,6 @@ from matcalc.calculus.conventions import absent, conventions_of
 from matcalc.calculus.cotangents import OBJECTIVE, leaf_differentials
 from matcalc.calculus.differential import Tables
 from matcalc.calculus.folding import folded
-from matcalc.calculus.indices import Range
 from matcalc.calculus.joining import joined, joined_lines, with_products
 from matcalc.calculus.methods import Question
 from matcalc.calculus.moves import move
@@ -31,6 +30,7 @@ from matcalc.errors import CannotDerive
 from matcalc.language import terms
 from matcalc.language.binders import substitute_index
 from matcalc.language.dims import Shape, dim
+from matcalc.language.indices import Range
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement
 from matcalc.language.terms import Term, differential
 from matcalc.rewriting.cost import cost

@@ -14,11 +14,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from matcalc.calculus.indices import Binder, Order, Range, Undecided, extremes
 from matcalc.errors import CannotDerive, Span
 from matcalc.language import terms
 from matcalc.language.binders import BINDERS, free_indices, instantiate, substitute_index
 from matcalc.language.dims import Dim, IndexedName, Shape, dim
+from matcalc.language.indices import Binder, Order, Range, Undecided, extremes
 from matcalc.language.problem import Block, Boundary, Definition, Problem
 from matcalc.language.terms import Term
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 from matcalc.calculus.chain import Chain
 from matcalc.calculus.cotangents import OBJECTIVE, Part, contributions, solved
-from matcalc.calculus.indices import Binder, Range
 from matcalc.calculus.recurrence import System, formula
 from matcalc.calculus.segments import Cotangent, Segment, cotangent_of
 from matcalc.language import terms
 from matcalc.language.binders import bind, instantiate, substitute_index
 from matcalc.language.dims import dim
+from matcalc.language.indices import Binder, Range
 from matcalc.language.terms import Path, Term, differential, put, subterms
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.steps import Step

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from matcalc.calculus.adjoint import reverse
 from matcalc.calculus.chain import Chain, Equation, opened
 from matcalc.calculus.differential import Tables
-from matcalc.calculus.indices import Binder, Order, Range, coefficient
 from matcalc.calculus.moves import move
 from matcalc.errors import CannotDerive
 from matcalc.language import terms
 from matcalc.language.binders import BINDERS, bind, free_indices, substitute_index
 from matcalc.language.dims import Dim, dim
+from matcalc.language.indices import Binder, Order, Range, coefficient
 from matcalc.language.terms import Term, differential, subterms
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.steps import Step

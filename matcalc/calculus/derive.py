@@ -14,19 +14,30 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from matcalc.calculus.backward import defined_shapes, needs_backward, through_recurrences
+from matcalc.calculus.by_parts import by_parts
 from matcalc.calculus.chain_moves import CHAIN_MOVES, CHAIN_READINGS
 from matcalc.calculus.conventions import absence, conventions_of, everything, kind_of_structure, remarks, structured
 from matcalc.calculus.copies import released
 from matcalc.calculus.differential import Tables, TooLarge, tables
 from matcalc.calculus.facts import with_symmetries
 from matcalc.calculus.graph_telling import through_graph
-from matcalc.calculus.methods import METHODS, Question, chosen, gradient, linear_form, presented, started
+from matcalc.calculus.methods import (
+    METHODS,
+    Question,
+    by_matrices,
+    chosen,
+    gradient,
+    linear_form,
+    presented,
+    started,
+)
 from matcalc.calculus.moves import MOVES, READINGS, move
 from matcalc.calculus.passes import Pass
 from matcalc.calculus.recurrence import member_ranges
 from matcalc.calculus.sums import FORMS, folded_back, rewritten, with_named_rows
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.dims import Dim
+from matcalc.language.parts import base_of, part
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.terms import Term, symbol, zeros
 from matcalc.rewriting.engine import Setting
@@ -109,13 +120,20 @@ def derive(
     names = _names(problem, wrt)
     book = tables(rules if rules is not None else rule_book())
     asked = _Asked(_with_objective(problem), book, method, order, layout, structure, sums)
+    whole = _by_whole(asked, problem, tuple(dict.fromkeys(base_of(n) for n in names)), unrolled)
+    return by_parts(whole, problem, names)
+
+
+def _by_whole(asked: _Asked, problem: Problem, names: tuple[str, ...], unrolled: bool) -> Derivation:
+    """The derivation by whole variables."""
+    method, order = asked.method, asked.order
     if needs_backward(problem, names):
         return _through_recurrences(asked, names, unrolled)
     if method == "graph" and problem.objective.is_scalar and order == 1:
         return _through_graph(asked, names)
     try:
         told = _every(asked, names)
-        named = with_named_rows(problem, (s.after for t in told.values() for s in t.steps), sums)
+        named = with_named_rows(problem, (s.after for t in told.values() for s in t.steps), asked.sums)
         if named is not problem:  # once more, with names for the matrices of rows
             problem, asked = named, replace(asked, problem=_with_objective(named))
             told = _every(asked, names)
@@ -129,14 +147,14 @@ def derive(
         lines={n: t.steps for n, t in told.items()},
         method=method,
         methods={n: t.method for n, t in told.items()},
-        layout=layout,
-        structure=structure,
+        layout=asked.layout,
+        structure=asked.structure,
         order=order,
         conventions=tuple(dict.fromkeys(c for t in told.values() for c in t.conventions)),
         notes=tuple(dict.fromkeys((*problem.notes, *(n for t in told.values() for n in t.notes)))),
         alternatives={n: t.alternatives for n, t in told.items() if t.alternatives},
         introduced=tuple(d for t in told.values() for d in t.introduced),
-        rules=book.rules,
+        rules=asked.book.rules,
         settings={n: t.setting for n, t in told.items()},
     )
 
@@ -223,7 +241,8 @@ def _names(problem: Problem, wrt: str | Sequence[str] | None) -> tuple[str, ...]
             raise MatcalcError("by which variable?", hint=f"say wrt=...; the names of the problem are {listed}")
         names = tuple(free)
     defined = defined_shapes(problem)
-    for n in names:
+    names = tuple(str(part(n)) if "[" in n else n for n in names)
+    for n in map(base_of, names):
         if n not in problem.symbols and n not in defined:
             listed = ", ".join((*problem.symbols, *defined))
             raise MatcalcError(f"there is no {n!r} in the problem", hint=f"its names are {listed}")
@@ -354,12 +373,13 @@ def _told(asked: _Asked, name: str, introduced: Mapping[str, Term]) -> _Told:
     variable = problem.variable(name)
     question = Question(problem.objective_name, problem.objective, variable, setting, asked.book, introduced)
     _require_problem_forms(question)
+    opening, question = by_matrices(question)
     before = _stacked_before(asked, question)
     if before:
         question = replace(question, objective=before[-1].after)
     method = chosen(question, asked.method) if problem.objective.is_scalar else "differential"
     steps, read_as = _first_order(asked, question, method)
-    steps = before + steps
+    steps = (*opening, *before, *steps)
     if asked.order == 2:
         steps += tuple(_second_order(asked, question, steps[-1].after))
         read_as = "hessian"

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from matcalc.calculus.chain import Chain, Equation
 from matcalc.calculus.cotangents import Part
-from matcalc.calculus.indices import Range, extremes
 from matcalc.language import terms
 from matcalc.language.binders import substitute_index
 from matcalc.language.dims import Dim, dim
+from matcalc.language.indices import Range, extremes
 from matcalc.language.terms import Term, subterms
 
 __all__ = ["folded"]

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from matcalc.calculus.indices import Range
 from matcalc.calculus.passes import Lines
 from matcalc.language import terms
 from matcalc.language.binders import substitute_index
 from matcalc.language.dims import ONE, Dim
+from matcalc.language.indices import Range
 from matcalc.language.problem import Block, Boundary, Statement
 from matcalc.language.terms import Term
 

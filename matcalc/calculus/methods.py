@@ -1,9 +1,10 @@
-"""Four ways to tell one derivation: all use the two tables, in another order and with other lines.
+"""Five ways to tell one derivation: all use the two tables, in another order and with other lines.
 
 - ``differential``: take differentials to the end, then bring the change to the right end and read off the gradient;
 - ``linear``: peel ``f(A*X + B)``: differentiate in ``Y = A*X + B``, then carry the gradient back through the linear
   map; where there is no such layer, let the cotangent flow down node by node;
 - ``expand``: multiply out, then term by term;
+- ``entries``: the derivative by one entry, then by a row, then by the whole variable;
 - ``auto``: ``linear`` for a function of one affine layer that is not just a norm, else ``differential``.
 
 A definition is entered when everything that uses it has been worked out, and only once: where its differential stands
@@ -26,7 +27,7 @@ from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.present import present
 from matcalc.rewriting.steps import Step
 
-__all__ = ["METHODS", "Question", "chosen", "gradient", "linear_form"]
+__all__ = ["METHODS", "Question", "by_differential", "chosen", "gradient", "linear_form"]
 
 # Operations that keep a term affine in the variable: every one, where at most one argument varies.
 AFFINE = frozenset(("add", "neg", "mul", "had", "transpose", "sym"))
@@ -142,6 +143,25 @@ def presented(q: Question, last: Step, label: str) -> tuple[Step, ...]:
     return (Step("simplify", last.after, new, reason, label, substeps=inner),)
 
 
+def parts_of(t: Term) -> tuple[Term, ...]:
+    """What a user wrote under the sums over an index of a term, without the sums."""
+    return tuple(s.args[0] for s in subterms(t) if s.op == "sumover")
+
+
+def by_matrices(q: Question) -> tuple[tuple[Step, ...], Question]:
+    """The objective with its sums over entries as products of matrices, and the question about that; as it was if none.
+
+    Nothing is differentiated entry by entry that can be differentiated as a whole.
+    """
+    made = move("gather-entries", q.objective, q.setting)
+    if made is None:
+        return (), q
+    after, shown = present(made.after, q.setting.facts, q.setting.definitions, parts_of(q.objective))
+    parts = (made, *(replace(s, level=2) for s in shown))
+    line = Step(made.rule, q.objective, after, made.reason, q.name, substeps=parts if len(parts) > 1 else ())
+    return (line,), replace(q, objective=after)
+
+
 # -------------------------------------------------------------------- the methods
 def by_differential(q: Question) -> Iterator[Step]:
     first = started(q)
@@ -223,12 +243,23 @@ def by_expanding(q: Question) -> Iterator[Step]:
     yield from by_differential(replace(q, objective=made.after, setting=plain))
 
 
+def by_entry(q: Question) -> Iterator[Step]:
+    """One entry, a row, the whole; where the entries cannot be put together again, by differentials."""
+    from matcalc.calculus.by_entries import by_entries
+
+    try:
+        yield from list(by_entries(q))
+    except CannotDerive:
+        yield from by_differential(q)
+
+
 # "graph" is told by graph_telling for scalar objectives; where it does not apply it is "differential".
 METHODS = {
     "differential": by_differential,
     "linear": by_linear,
     "expand": by_expanding,
     "graph": by_differential,
+    "entries": by_entry,
 }
 
 

@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping
 from matcalc.calculus.arithmetic import is_zero, numeral, tidy
 from matcalc.calculus.jacobian import matrix_of
 from matcalc.language import terms
-from matcalc.language.dims import ONE
+from matcalc.language.binders import substitute_index
+from matcalc.language.dims import ONE, dim
+from matcalc.language.gathering import along, gathered_sums
 from matcalc.language.terms import Path, Term, at, differential, make, put
 from matcalc.rewriting.engine import Setting
 from matcalc.rewriting.normal import normal_form
@@ -126,6 +128,12 @@ def _as_column_function(t: Term, given: Given, setting: Setting) -> Term | None:
         return None
     of_column = make(t.op, terms.transpose(t.args[0]))
     return of_column if t.is_scalar else terms.transpose(of_column)
+
+
+def _gathered(t: Term, given: Given, setting: Setting) -> Term | None:
+    """Sums over the entries of matrices as products and sums of the matrices."""
+    new = gathered_sums(t)
+    return None if new is t else new
 
 
 # -------------------------------------------------------------------------- tidying
@@ -242,6 +250,30 @@ def _weigh(t: Term, given: Given, setting: Setting) -> Term | None:
     return terms.inner(given["g"], t)
 
 
+def _part_of(t: Term, given: Given, setting: Setting) -> Term | None:
+    """The derivative by a part of a variable: rows and columns of that by the whole."""
+    factors = (*([given["left"]] if "left" in given else []), t, *([given["right"]] if "right" in given else []))
+    return terms.mul(*factors)
+
+
+def _read_entry(t: Term, given: Given, setting: Setting) -> Term | None:
+    """The derivative by one entry: the form, where only that entry changes, by one."""
+    change = given["d"]
+    sides = [given[k] if k == "row" else terms.transpose(given[k]) for k in ("row", "col") if k in given]
+    one = terms.mul(*sides)
+    return None if one.shape != change.shape else tidy(terms.replace(t, {change: one}), turn=True)
+
+
+def _stacked_entries(t: Term, given: Given, setting: Setting) -> Term | None:
+    """What holds for every index, for all of them together: entries as a row or a column, rows as a matrix."""
+    side, unit_ = next(iter(given.items()))
+    index, length = unit_.data
+    rows = along(substitute_index(t, str(index), dim("#0")), length)
+    if rows is None:
+        return None
+    return rows if side == "row" else tidy(terms.transpose(rows), turn=True)
+
+
 def _same(t: Term, given: Given, setting: Setting) -> Term | None:
     """A sum as it stands: only the reason is told."""
     return t
@@ -284,6 +316,7 @@ def _skew_entries(t: Term, given: Given, setting: Setting) -> Term | None:
 READINGS = frozenset(
     (
         "differential", "read-off", "read-slope", "read-matrix", "does-not-occur", "layout", "linear-transform",
+        "read-part-of", "read-entry", "stack-entries",
         "pair", "weigh",
         "project-symmetric", "project-skew", "project-diagonal", "entries-symmetric", "entries-skew",
     )
@@ -297,6 +330,7 @@ MOVES: dict[str, Move] = {
     "total-differential": _opaque,
     "power-product": _power_product,
     "row-as-column": _as_column_function,
+    "gather-entries": _gathered,
     "expand": _expand,
     "arithmetic": _arithmetic,
     "transposes": _turning,
@@ -308,6 +342,9 @@ MOVES: dict[str, Move] = {
     "sum-contributions": _same,
     "read-off": _read_off,
     "read-slope": _read_slope,
+    "read-part-of": _part_of,
+    "read-entry": _read_entry,
+    "stack-entries": _stacked_entries,
     "read-matrix": _read_matrix,
     "does-not-occur": _absent,
     "layout": _transposed,
@@ -325,6 +362,7 @@ REASONS: dict[str, str] = {
     "by-name": "what is defined is called by its name",
     "total-differential": "the differential of a function of several arguments has one term for each",
     "row-as-column": "a row is a transposed column",
+    "gather-entries": "sums over the entries are products and sums of the matrices",
     "power-product": "a power is a product",
     "expand": "multiply out and collect",
     "arithmetic": "numbers, signs and zeros",
@@ -336,6 +374,9 @@ REASONS: dict[str, str] = {
     "weigh": "the change is paired with its cotangent",
     "sum-contributions": "what comes back along every edge is added",
     "read-off": "read off the gradient",
+    "read-part-of": "read off the part that is asked for",
+    "read-entry": "one entry changes, and nothing else",
+    "stack-entries": "this holds for every index",
     "read-slope": "divide by the change of the variable",
     "read-matrix": "read off the matrix of the linear map",
     "does-not-occur": "the variable does not occur",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from matcalc.calculus.chain_moves import Backward
 from matcalc.calculus.differential import ROUTINE
-from matcalc.calculus.indices import Range
+from matcalc.language.indices import Range
 from matcalc.language.problem import Statement
 from matcalc.language.terms import Term
 from matcalc.rewriting.steps import Step

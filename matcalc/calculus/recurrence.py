@@ -16,13 +16,13 @@ from typing import TypeVar
 from matcalc.calculus.chain import Chain, Equation, chain_of
 from matcalc.calculus.cotangents import OBJECTIVE, Part, eliminated, parts_of, walked
 from matcalc.calculus.differential import Tables
-from matcalc.calculus.indices import Order, Range, Undecided
 from matcalc.calculus.naming import named_arguments
 from matcalc.calculus.segments import Cotangent, Segment, Sweep, cotangent_of, cut, sweeps
 from matcalc.errors import CannotDerive
 from matcalc.language import terms
 from matcalc.language.binders import substitute_index
 from matcalc.language.dims import Dim, dim
+from matcalc.language.indices import Order, Range, Undecided
 from matcalc.language.problem import Block, Boundary, Definition, Problem, Statement
 from matcalc.language.terms import Term, subterms
 from matcalc.rewriting.engine import Setting

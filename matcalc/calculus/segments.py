@@ -16,10 +16,10 @@ from itertools import pairwise
 
 from matcalc.calculus.chain import Chain, Equation, Family, reads
 from matcalc.calculus.cotangents import OBJECTIVE, Part
-from matcalc.calculus.indices import Binder, Order, Range, Undecided, extremes
 from matcalc.errors import CannotDerive
 from matcalc.language.binders import free_indices, substitute_index
 from matcalc.language.dims import Dim, dim
+from matcalc.language.indices import Binder, Order, Range, Undecided, extremes
 from matcalc.language.terms import Term
 
 __all__ = ["Cotangent", "Segment", "Sweep", "cotangent_of", "cut", "sweeps"]

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from matcalc.calculus.arithmetic import tidy
 from matcalc.calculus.cotangents import Part
 from matcalc.calculus.folding import folded
-from matcalc.calculus.indices import Range
 from matcalc.calculus.jacobian import matrix_of
 from matcalc.calculus.recurrence import System
 from matcalc.calculus.segments import Cotangent, Segment, Sweep
@@ -21,6 +20,7 @@ from matcalc.errors import CannotDerive
 from matcalc.language import terms
 from matcalc.language.binders import bind, free_indices, substitute_index
 from matcalc.language.dims import ONE, Dim, dim
+from matcalc.language.indices import Range
 from matcalc.language.terms import Term
 
 __all__ = ["unrolled"]

@@ -30,7 +30,9 @@ from matcalc.code.text import docstring, plain
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language import terms as T
 from matcalc.language.dims import Dim, Shape
+from matcalc.language.parts import base_of
 from matcalc.language.problem import Definition, Problem
+from matcalc.language.selections import index_names
 from matcalc.language.terms import Term
 
 __all__ = ["Derived", "emit", "emit_module"]
@@ -140,7 +142,9 @@ def _refuse_what_has_no_code(task: _Task) -> None:
         raise CannotDerive("there is no code for recurrences yet")
     for name, answer in task.answers.items():
         if name not in task.problem.symbols:
-            raise CannotDerive(f"there is no code for the derivative by the definition {name}: it is not an input")
+            part = f"there is code for the derivative by all of {base_of(name)}, not for that by {name}"
+            whole = f"there is no code for the derivative by the definition {name}: it is not an input"
+            raise CannotDerive(part if base_of(name) in task.problem.symbols else whole)
         if answer.shape not in _shapes(task, name):
             raise MatcalcError(f"the derivative by {name} is {answer.shape}: not a shape it can have")
 
@@ -273,7 +277,9 @@ def _header(
     inside = {d.name for d in problem.definitions}
     said = {name for t in task.answers.values() for name in t.free}
     where = [f"where {d.name} = {plain(str(d.term))}" for d in definitions if d.name not in inside and d.name in said]
-    arguments = [f"{i.name} {_kind_of_argument(i, module)}" for i in module.inputs]
+    roots = [problem.objective, *(d.term for d in problem.definitions), *task.answers.values()]
+    indices = index_names(roots, (s.shape for s in problem.symbols.values()))
+    arguments = [f"{i.name} {_kind_of_argument(i, module, indices)}" for i in module.inputs]
     lines += [*where, ""]
     lines += [f"Arguments: {', '.join(arguments)}."] if arguments else []
     lines += [f"Functions: {'; '.join(map(described, module.functions))}."] if module.functions else []
@@ -285,5 +291,7 @@ def _header(
     return docstring(lines)
 
 
-def _kind_of_argument(i: Input, module: Module) -> str:
-    return shape_text(i.dims, module.sizes) if i.dims else "a size" if i.symbol in module.counts else "a number"
+def _kind_of_argument(i: Input, module: Module, indices: Sequence[str]) -> str:
+    if i.dims:
+        return shape_text(i.dims, module.sizes)
+    return "a number" if i.symbol not in module.counts else "an index from 1" if i.symbol in indices else "a size"

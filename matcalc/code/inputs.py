@@ -7,12 +7,12 @@ argument, the expected and the given shape.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from matcalc.code.nodes import Dims
 from matcalc.code.program import Input
 from matcalc.errors import CannotDerive
-from matcalc.language.dims import Dim, IndexedName
+from matcalc.language.dims import Dim, IndexedName, dim
 
 __all__ = [
     "Sizes",
@@ -252,7 +252,31 @@ def _joined(lines: Sequence[str], matrices: set[str]) -> list[str]:
 
 
 # -------------------------------------------------------------------------------- points to check
-def test_sizes(names: Sequence[str], fixed: Sequence[int]) -> list[dict[str, int]]:
+def test_sizes(
+    names: Sequence[str], fixed: Sequence[int], units: Sequence[tuple[Dim, Dim]] = (), indices: Collection[str] = ()
+) -> list[dict[str, int]]:
+    """Three choices of pairwise different sizes, in changing order.
+
+    ``units`` are the indices of entries with the lengths they are taken from: ``indices``, which are no sizes, lie
+    inside, and the lengths hold the numbers among them.
+    """
+    sized = [n for n in names if n not in indices]
+    least = {length.as_name: index.value for index, length in units if index.value is not None}
+    out = []
+    for k, chosen in enumerate(_different_sizes(sized, fixed)):
+        for j, (name, value) in enumerate(least.items()):
+            if name in chosen and value is not None and chosen[name] < value:
+                chosen[name] = value + j
+        for j, name in enumerate(n for n in names if n in indices):
+            lengths = [
+                d.substitute({n: dim(v) for n, v in chosen.items()}).value for i, d in units if i.as_name == name
+            ]
+            chosen[name] = 1 + (k + j) % min((v for v in lengths if v is not None), default=1)
+        out.append({n: chosen[n] for n in names})
+    return out
+
+
+def _different_sizes(names: Sequence[str], fixed: Sequence[int]) -> list[dict[str, int]]:
     """Three choices of pairwise different sizes, in changing order."""
     pool = [k for k in (4, 3, 5, 2, 6, 7, 8, 9, 10, 11, 12, 13, 14) if k not in fixed]
     pool += range(15, 15 + len(names))

@@ -30,7 +30,7 @@ WORD = re.compile(r"\w+")
 WIDTH = 76  # longest expression on one line
 LEAVES = frozenset(("input", "num", "const", "size"))
 CLEAR = frozenset(("transpose", "bcol", "brow", "ones", "zeros", "eye", "diag"))  # views and structure: never named
-VIEWS = frozenset(("input", "transpose", "vec", "unvec", "diagvec"))
+VIEWS = frozenset(("input", "transpose", "vec", "unvec", "diagvec", "pick"))
 FRESH = frozenset(("add", "prod", "matmul", "fn", "power", "solve", "kron"))  # what makes a new array
 HINTS = {
     "softmax": "p", "logsumexp": "lse", "inv": "inverse", "norm": "norm", "max": "top", "sum": "total", "dot": "s",

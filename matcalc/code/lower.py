@@ -11,11 +11,12 @@ node, so that code never depends on how the mathematics was cut into names.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from matcalc.code import lower_functions as functions
 from matcalc.code.lower_chains import Factor, chain, product_key
 from matcalc.code.lower_entries import add, diag, diagvec, neg, prod
+from matcalc.code.lower_picks import unit
 from matcalc.code.lower_products import inverse, solved_with, unvec, vec
 from matcalc.code.lower_sums import sum_of, trace, vdot
 from matcalc.code.lower_views import transpose
@@ -28,6 +29,7 @@ from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.dims import SCALAR
 from matcalc.language.elaborate import parse_expression
 from matcalc.language.functions import FUNCTIONS
+from matcalc.language.gathering import gathered_sums
 from matcalc.language.ops import COLWISE, OPS, ROWWISE
 from matcalc.language.terms import Term
 
@@ -89,7 +91,8 @@ class Lowering:
 
 def lower_terms(terms: Iterable[Term], scope: Scope) -> tuple[Graph, list[Node], dict[str, Node]]:
     """The nodes of several terms in one graph, and the nodes of the definitions they use, by name."""
-    wanted = list(terms)
+    wanted = [gathered_sums(t) for t in terms]
+    scope = replace(scope, definitions={n: gathered_sums(t) for n, t in scope.definitions.items()})
     graph = Graph(scope.facts, scope.functions)
     for stage in range(3):
         lowering = Lowering(graph, scope)
@@ -331,6 +334,7 @@ LOWER: dict[str, Row] = {
     "eye": lambda g, t, a: g.eye(t.data),
     "ones": lambda g, t, a: g.ones(dims_of(*t.shape)),
     "zeros": lambda g, t, a: g.zeros(dims_of(*t.shape)),
+    "unit": lambda g, t, a: unit(g, *t.data),
     "commutation": _commutation,
     "add": lambda g, t, a: rectified(g, add(g, a)),
     "neg": lambda g, t, a: neg(g, a[0]),

@@ -320,6 +320,8 @@ def _cost(g: Graph, left: Factor | None, right: Factor | None, a: int, p: int, c
         if f is None:
             continue
         op = f.node.op
+        if op == "unit":  # a row, a column or an entry is there already
+            return 0.0
         if op == "diag":
             return float(min(p * other, a * c))
         if base_of_inverse(g, f.node) is not None:  # a solve from the right costs transposes

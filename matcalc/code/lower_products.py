@@ -8,6 +8,7 @@ Invariants: arguments come without scalar factors; ``inv(A)`` is computed only w
 from __future__ import annotations
 
 from matcalc.code.lower_entries import add, bcol, brow, diag, prod, rescaled, scaled
+from matcalc.code.lower_picks import pick
 from matcalc.code.lower_views import transpose
 from matcalc.code.nodes import ONE_DIM, Dims, Graph, Node, is_zero
 from matcalc.code.ratios import ratio
@@ -95,6 +96,8 @@ def _matvec(g: Graph, a: Node, x: Node, dims: Dims) -> Node:
         return solve(g, base, x)
     if x.op == "ones":
         return _sums(g, a, 1)
+    if x.op == "unit":
+        return pick(g, a, (None, x.data))
     if a.op == "commutation":
         m, n = a.data
         return vec(g, transpose(g, unvec(g, x, m, n)))
@@ -137,6 +140,9 @@ def dot(g: Graph, u: Node, v: Node) -> Node:
     su.times(prod(g, sv.coefficient, sv.numerators, sv.denominators))
     if u.op == "ones" or v.op == "ones":
         return rescaled(g, su, total(g, v if u.op == "ones" else u))
+    if u.op == "unit" or v.op == "unit":
+        picked, of = (u, v) if u.op == "unit" else (v, u)
+        return rescaled(g, su, pick(g, of, (picked.data,)))
     return rescaled(g, su, g.node("dot", (u, v), None, (), same=(2,)))
 
 
@@ -167,6 +173,8 @@ def total(g: Graph, x: Node) -> Node:
     x = x.args[0] if x.op == "transpose" else x
     if x.op == "ones":
         return prod(g, 1, [g.size(d) for d in x.dims])
+    if x.op == "unit":
+        return g.num(1)
     halves = None if x in g.plan.formed else _halves(g, x)
     if halves is not None:
         return g.node("dot" if x.is_vector else "vdot", halves, None, (), same=(2,))

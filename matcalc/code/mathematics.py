@@ -13,6 +13,7 @@ from matcalc.errors import ShapeError
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE, Shape
 from matcalc.language.ops import COLWISE, ROWWISE
+from matcalc.language.selections import entry
 from matcalc.language.terms import Term
 
 __all__ = ["formula"]
@@ -136,6 +137,13 @@ def _softmax(node: Node, args: Sequence[Term]) -> Term | None:
     return T.make(node.op, args[0], data=ROWWISE if node.data == 1 else COLWISE)
 
 
+def _picked(node: Node, args: Sequence[Term]) -> Term:
+    if len(node.data) == 1:
+        return entry(args[0], node.data[0], None)
+    made = entry(args[0], *node.data)
+    return T.transpose(made) if made.shape.is_row else made  # rows are columns here
+
+
 def _made(op: str) -> Callable[[Node, Sequence[Term]], Term]:
     return lambda node, args: T.make(op, *args)
 
@@ -152,6 +160,8 @@ TERMS: dict[str, Callable[[Node, Sequence[Term]], Term | None]] = {
     "ones": lambda node, args: T.ones(*_shape(node)),
     "zeros": lambda node, args: T.zeros(*_shape(node)),
     "commutation": lambda node, args: T.commutation(*node.data),
+    "unit": lambda node, args: T.unit(node.data, node.dims[0]),
+    "pick": _picked,
     "input": lambda node, args: T.symbol(node.data, *_shape(node)),
     "add": _plain(T.add),
     "prod": _prod,

@@ -54,7 +54,7 @@ def _numel(dims: Dims) -> Dim:
 FREE = frozenset(
     (
         *("input", "num", "const", "size", "eye", "ones", "zeros"),
-        *("transpose", "bcol", "brow", "vec", "unvec", "diagvec", "kept"),
+        *("transpose", "bcol", "brow", "vec", "unvec", "diagvec", "kept", "unit", "pick"),
     )
 )
 

@@ -13,7 +13,9 @@ from matcalc.code.nodes import Dims
 from matcalc.code.opaque import sample_functions
 from matcalc.code.program import Input
 from matcalc.code.text import bracketed, signature
+from matcalc.language.dims import Dim
 from matcalc.language.problem import Problem
+from matcalc.language.selections import index_names, units_in
 from matcalc.language.terms import Term
 
 __all__ = [
@@ -89,7 +91,7 @@ def check_of(
     rows = [f'({position[x]}, "{s}")' if kinds else str(position[x]) for x, s in structures.items()]
     names = sizes_drawn(module, [i.dims for i in module.inputs])
     fixed = [d.value for i in module.inputs for d in i.dims if d.value is not None]
-    sizes = [{module.sizes[n]: v for n, v in s.items()} for s in test_sizes(names, fixed)]
+    sizes = [{module.sizes[n]: v for n, v in s.items()} for s in test_sizes(names, fixed, *_entries(problem, answers))]
     taken = Namer(["draw", "rng", "attempt", np, *(module.sizes[n] for n in names)])
     arrays = [i for i in module.inputs if i.symbol not in module.counts]
     local = {i.symbol: taken.exact(i.name) for i in arrays}
@@ -144,6 +146,12 @@ def parts_of(module: Module, kind: str, has_gradient: bool, single: bool, turned
         "backward": _backward,
     }
     return table[kind](module, single, turned, loss)
+
+
+def _entries(problem: Problem, answers: Mapping[str, Term]) -> tuple[list[tuple[Dim, Dim]], list[str]]:
+    """The indices of entries, with lengths, and those among them that are names of their own."""
+    roots = [problem.objective, *(d.term for d in problem.definitions), *answers.values()]
+    return units_in(roots), index_names(roots, (s.shape for s in problem.symbols.values()))
 
 
 def sizes_drawn(module: Module, dims: Sequence[Dims]) -> list[str]:

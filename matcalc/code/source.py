@@ -19,6 +19,7 @@ from matcalc.code.lower_entries import neg
 from matcalc.code.nodes import Node
 from matcalc.code.writer import AT, ATOM, PLUS, POWER, Piece, Row, Writer
 from matcalc.errors import MatcalcError
+from matcalc.language.dims import Dim
 from matcalc.language.functions import FUNCTIONS
 
 __all__ = ["HELPERS", "SCIPY", "SOURCE", "in_place"]
@@ -164,6 +165,23 @@ def _commutation(w: Writer, node: Node) -> Piece:
     return Piece(f"{w.helper('commutation')}({m}, {n})")
 
 
+def _unit(w: Writer, node: Node) -> Piece:
+    n = w.dim(node.dims[0]).text
+    return Piece(f"{w.np}.eye(1, {n}, {_place(w, node.data)})[0]")
+
+
+def _pick(w: Writer, node: Node) -> Piece:
+    sides = [":" if d is None else _place(w, d) for d in node.data]
+    while len(sides) > 1 and sides[-1] == ":":
+        sides.pop()
+    return Piece(f"{w.of(node.args[0]).at(ATOM)}[{', '.join(sides)}]")
+
+
+def _place(w: Writer, index: Dim) -> str:
+    """An index counted from 0."""
+    return w.dim(index - 1).text
+
+
 def _kron(w: Writer, node: Node) -> Piece:
     mixed = len(set(node.data)) > 1
     texts = []
@@ -208,6 +226,8 @@ SOURCE: dict[str, Row] = {
     "ones": lambda w, node: Piece(f"{w.np}.ones({w.shape(node.dims)})"),
     "zeros": lambda w, node: Piece(f"{w.np}.zeros({w.shape(node.dims)})"),
     "commutation": _commutation,
+    "unit": _unit,
+    "pick": _pick,
     "diag": _call("diag"),
     "outer": _call("outer"),
     "bcol": tile_source,

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from matcalc.calculus.indices import Order
 from matcalc.calculus.recurrence import member_ranges
 from matcalc.errors import MatcalcError, ParseError, ShapeError
 from matcalc.homework.meaning import unreadable
@@ -23,6 +22,7 @@ from matcalc.language.binders import free_indices
 from matcalc.language.declarations import index_dim
 from matcalc.language.dims import Dim, Shape, dim, runs_down
 from matcalc.language.elaborate import parse_problem
+from matcalc.language.indices import Order
 from matcalc.language.problem import Block, Definition, Function, Problem, Statement, Symbol
 from matcalc.language.statements import Deriving, Standing, parse_program
 from matcalc.language.syntax import parse_tree

@@ -277,6 +277,9 @@ def _inner(g: Grammar) -> Node:
 
 def _euler(g: Grammar) -> Node:
     start = g.next()
+    if g.token.is_sign("_"):  # the unit columns
+        mark = g.next()
+        return scripted(g, g.call("unit", sizes_below(g, g.group(), mark), start))
     return scripted(g, g.node("name", start.span, data="e", mark=start.span))
 
 

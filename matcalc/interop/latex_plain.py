@@ -142,6 +142,20 @@ def _index(w: Written, node: Node) -> None:
     w.add("]")
 
 
+def _entry(w: Written, node: Node) -> None:
+    base, *indices = node.args
+    waiting = iter(indices)
+    w.node(base, POST)
+    w.add("[")
+    for k, whole in enumerate(node.data):
+        w.add("," if k else "")
+        if whole:
+            w.add(":")
+        else:
+            w.node(next(waiting))
+    w.add("]")
+
+
 def _compare(w: Written, node: Node) -> None:
     w.add("(")
     w.node(node.args[0], SUM)
@@ -153,10 +167,12 @@ def _compare(w: Written, node: Node) -> None:
 def _binder(w: Written, node: Node) -> None:
     kind, index = node.data
     low, high, body = node.args
-    w.add(f"{BINDERS[kind]}({index} in ")
-    w.node(low)
-    w.add("..")
-    w.node(high)
+    w.add(f"{BINDERS[kind]}({index}")
+    if high.kind != "unsaid":
+        w.add(" in ")
+        w.node(low)
+        w.add("..")
+        w.node(high)
     w.add(", ")
     w.node(body)
     w.add(")")
@@ -173,6 +189,7 @@ _WRITE = {
     "call": _call,
     "partial": _partial,
     "index": _index,
+    "entry": _entry,
     "binder": _binder,
     "compare": _compare,
 }

@@ -7,6 +7,7 @@ r"""What stands above and below: transposes, inverses, powers, the kind of a nor
 from __future__ import annotations
 
 from matcalc.errors import Span
+from matcalc.interop.latex_entries import Selection, selected, selection_below
 from matcalc.interop.latex_grammar import Grammar, cover
 from matcalc.interop.latex_tokens import Token
 from matcalc.language.syntax import Node
@@ -51,19 +52,21 @@ def scripted(g: Grammar, tree: Node) -> Node:
             g.next()
             g.next()
         elif token.is_sign("_"):
-            raise _below(g, tree)
+            tree = _below(g, tree)
         else:
             return tree
 
 
-def _below(g: Grammar, tree: Node) -> Exception:
-    if g.tokens[max(0, g.i - 1)].is_sign(")", "]", "}") and tree.kind != "name":
-        return g.error(
-            "entries, rows and columns of a matrix are not part of the language",
-            g.token,
-            "a subscript of an expression",
-        )
-    return g.error("this subscript is not understood", g.token)
+def _below(g: Grammar, tree: Node) -> Node:
+    """An entry, a row or a column of an expression."""
+    mark = g.next()
+    script = [t for t in g.group() if t.kind != "newline"]
+    found = selection_below(g, None, script, mark)
+    if found is None and len(script) == 1 and script[0].kind in ("letter", "digit"):
+        found = Selection((False,), (g.whole(script, mark),))
+    if found is None:
+        raise g.error("this subscript is not understood", mark)
+    return selected(g, tree, found)
 
 
 def _superscript(g: Grammar, tree: Node) -> Node:

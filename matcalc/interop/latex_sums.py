@@ -9,7 +9,7 @@ from __future__ import annotations
 from matcalc.interop.latex_application import arguments
 from matcalc.interop.latex_grammar import Grammar, cover
 from matcalc.interop.latex_tokens import Token
-from matcalc.language.syntax import Node
+from matcalc.language.syntax import Node, indices_of
 
 __all__ = ["ranged"]
 
@@ -27,6 +27,9 @@ def ranged(g: Grammar, kind: str) -> Node:
             below = g.group()
         else:
             high = g.group()
+    several = _several(below) if kind != "stack" else []
+    if several:
+        return _nested(g, kind, start, several, high)
     index, low_tokens, high_tokens = _range(g, start, below, high)
     low = g.whole(low_tokens, start) if low_tokens else g.node("num", start.span, data=(1, False))
     top = (
@@ -47,7 +50,48 @@ def ranged(g: Grammar, kind: str) -> Node:
     g.depth -= 1
     g.bound = outer
     span = cover(start.span, body.span, g.tokens[g.i - 1].span)
+    if not high_tokens and not low_tokens and _is_of_entries(g, body, index.value):
+        top = g.node("unsaid", index.span, data=index.value)
     return g.node("binder", span, low, top, body, data=(kind, index.value), mark=index.span)
+
+
+def _is_of_entries(g: Grammar, body: Node, index: str) -> bool:
+    """Whether an index is one of entries, so that the matrices tell its range."""
+    of_entries = (
+        n for n in body.walk() if n.kind == "entry" or (n.kind == "index" and g.known.roles.get(n.data) == "symbol")
+    )
+    return any(a.kind == "name" and a.data == index for n in of_entries for a in indices_of(n))
+
+
+def _several(below: list[Token]) -> list[Token]:
+    r"""The indices of ``\sum_{i,j}`` and ``\sum_{ij}``; none where it is one."""
+    letters = [t for t in below if t.kind == "letter"]
+    others = [t for t in below if t.kind not in ("letter", "newline") and not t.is_sign(",")]
+    return letters if len(letters) > 1 and not others else []
+
+
+def _nested(g: Grammar, kind: str, start: Token, indices: list[Token], high: list[Token]) -> Node:
+    """A sum over several indices without limits: one sum in another."""
+    if high:
+        raise g.error("a sum over two indices has no one limit", start, hint="write two sums")
+    outer = g.bound
+    g.bound = (*outer, *(t.value for t in indices))
+    g.deeper()
+    body = g.signed(g.entrywise)
+    g.depth -= 1
+    g.bound = outer
+    span = cover(start.span, body.span, g.tokens[g.i - 1].span)
+    for t in reversed(indices):
+        limit = g.facts.limits.get(t.value)
+        if limit:
+            top = g.whole(limit, start)
+        elif _is_of_entries(g, body, t.value):
+            top = g.node("unsaid", t.span, data=t.value)
+        else:
+            top = g.node("name", start.span, data=_all(g, t), mark=start.span)
+        low = g.node("num", start.span, data=(1, False))
+        body = g.node("binder", span, low, top, body, data=(kind, t.value), mark=t.span)
+    return body
 
 
 def _range(g: Grammar, start: Token, below: list[Token], high: list[Token]) -> tuple[Token, list[Token], list[Token]]:
@@ -70,10 +114,6 @@ def _range(g: Grammar, start: Token, below: list[Token], high: list[Token]) -> t
     at_most = [k for k, t in enumerate(below) if t.kind == "cmd" and t.value in AT_MOST]
     if len(at_most) == 2 and at_most[1] == at_most[0] + 2 and below[at_most[0] + 1].kind == "letter":
         return below[at_most[0] + 1], below[: at_most[0]], below[at_most[1] + 1 :]
-    if any(t.is_sign(",") for t in below):
-        raise g.error(
-            "a sum over two indices is not read", start, hint="write two sums, or the sum with traces and ones"
-        )
     raise g.error("the range of this sum is not read", start, hint="\\sum_{i=1}^{n}")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from matcalc.interop.latex_application import applied, lists_names
+from matcalc.interop.latex_entries import Selection, is_entry_index, selected, selection_below
 from matcalc.interop.latex_grammar import Grammar, cover, matching
 from matcalc.interop.latex_names import ACCENTS, Name, greek, spelled
 from matcalc.interop.latex_scripts import above, scripted
@@ -18,7 +19,6 @@ from matcalc.language.syntax import Node
 
 __all__ = ["named", "stem_of"]
 
-INDEX_LETTERS = frozenset("ijkl")
 LONGEST_PRODUCT = 4  # so many small letters in a row are a word
 LAYERS = frozenset(("l", "ell"))
 STARS = {"*": "star", "+": "plus", "-": "minus", "star": "star", "ast": "star", "perp": "perp", "infty": "inf"}
@@ -155,6 +155,7 @@ def _begins_name(g: Grammar) -> bool:
 def _member(g: Grammar, name: Name, start: int) -> tuple[Node, Name]:
     """The name with its subscript and ``^{(k)}``: a name node or a member of a family."""
     index: Node | None = None
+    taken: Selection | None = None
     pieces: tuple[str, ...] = name.subscript
     marks = 0
     raised: tuple[list[Token], Token] | None = None
@@ -169,6 +170,12 @@ def _member(g: Grammar, name: Name, start: int) -> tuple[Node, Name]:
             raised = (rest, mark) if rest else None
         else:
             break
+        script = _unwrapped([t for t in script if t.kind != "newline"])
+        below = selection_below(g, name, script, mark) if mark.value == "_" and taken is None else None
+        if below is not None:
+            taken = below
+            pieces = (*pieces, *_pieces(g, list(below.pieces)))
+            continue
         found, more = _subscript(g, name, script, mark)
         if found is not None and index is not None:
             raise g.error("a member with two indices is not part of the language", mark)
@@ -181,6 +188,8 @@ def _member(g: Grammar, name: Name, start: int) -> tuple[Node, Name]:
         tree = g.node("index", span, index, data=spelling, mark=g.tokens[start].span)
     else:
         tree = g.node("name", span, data=spelling, mark=g.tokens[start].span)
+    if taken is not None:
+        tree = selected(g, tree, taken)
     if raised is not None:
         tree = above(g, tree, raised[0], raised[1])
     return tree, full
@@ -220,18 +229,13 @@ def _subscript(g: Grammar, name: Name, script: list[Token], mark: Token) -> tupl
     if not script:
         return None, ()
     if any(t.is_sign(":") or t.is_cmd("cdot", "bullet") for t in script):
-        raise g.error("rows and columns of a matrix are not part of the language", mark)
+        raise g.error("this subscript is not understood", mark, hint="Y_{d,:} is a row, Y_{:,n} a column")
     family = any(g.known.roles.get(s) == "family" for s in name.spellings())
-    if family or _is_index(g, script):
+    if family or _is_index(g, script) or is_entry_index(g, name, script):
         if any(t.is_sign(",") for t in script):
             raise g.error("a family has one index", mark)
         return g.whole(script, mark), ()
-    pieces = _pieces(g, script)
-    entries = any(t.is_sign(",") for t in script) or _are_indices(g, script)
-    if entries and not any(g.known.is_known(s) for s in replace(name, subscript=pieces).spellings()):
-        place = cover(mark.span, script[-1].span)
-        raise g.error("entries of a matrix are not part of the language", place, "two indices")
-    return None, pieces
+    return None, _pieces(g, script)
 
 
 def _unwrapped(script: list[Token]) -> list[Token]:
@@ -259,13 +263,6 @@ def _is_index(g: Grammar, script: list[Token]) -> bool:
         and script[-1].kind in ("letter", "digit")
         and script[0].kind in ("letter", "digit")
     )
-
-
-def _are_indices(g: Grammar, script: list[Token]) -> bool:
-    """Two letters or more that are all indices: ``A_{ij}``."""
-    letters = [t.value for t in script if t.kind == "letter"]
-    several = len(letters) > 1 and len(letters) == len(script)
-    return several and (all(c in INDEX_LETTERS for c in letters) or any(c in g.bound for c in letters))
 
 
 def _pieces(g: Grammar, script: list[Token]) -> tuple[str, ...]:

@@ -39,6 +39,9 @@ def options(program: Program) -> dict[str, tuple[str, ...]]:
             square = program.declared[name].properties & NEED_SQUARE
             out[name] = ("square",) if square else convention(name)
 
+    for name in names.two_indices:
+        if name in out:
+            out[name] = ("matrix",)
     for family, sources in program.families.items():  # a declared family says what its boundary value may be
         for n in sources if family in program.declared else []:
             if n.kind == "name" and n.data in out:

@@ -150,7 +150,7 @@ def _rebuilt(t: Term, values: Values, args: list[Term]) -> Term:
     if t.op == "sym":
         return t
     data = _data(t.data, values)
-    if t.op in ("eye", "ones", "zeros"):
+    if t.op in ("eye", "ones", "zeros", "unit"):
         return terms.eye(data) if t.op == "eye" else getattr(terms, t.op)(*data)
     if data == t.data and all(a is b for a, b in zip(args, t.args, strict=True)):
         return t

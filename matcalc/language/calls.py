@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from matcalc.errors import ParseError
 from matcalc.language import terms
 from matcalc.language.dims import ONE, SCALAR, Dim, Shape
+from matcalc.language.entries import unit
 from matcalc.language.formulas import FORMULAS, SPELLINGS, formula_call, formula_of, indicator
 from matcalc.language.functions import ALIASES, FUNCTIONS
 from matcalc.language.opaque import differential, elementwise, gradient, hessian, jacobian, opaque
@@ -190,6 +191,7 @@ CALLS: dict[str, Call] = {
     "ones": Call((1, 2), _filled("ones")),
     "zeros": Call((1, 2), _filled("zeros")),
     "eye": Call((1,), _eye),
+    "unit": Call((1, 2), unit),
     "commutation": Call((2,), _commutation),
     "vector": Call((1,), _spread(False)),
     "matrix": Call((1,), _spread(True)),

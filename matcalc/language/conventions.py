@@ -75,7 +75,7 @@ SCALAR_CALLS = frozenset(
         "loss",
     ]
 )
-SIZE_ARGUMENTS = {"ones": (0, 1), "zeros": (0, 1), "eye": (0,), "commutation": (0, 1), "unvec": (1, 2)}
+SIZE_ARGUMENTS = {"ones": (0, 1), "unit": (0, 1), "zeros": (0, 1), "eye": (0,), "commutation": (0, 1), "unvec": (1, 2)}
 REDUCTIONS = frozenset(("call", "norm", "binder"))
 OF_VECTORS = frozenset(
     ("sum", "mean", "var", "norm", "norm1", "norm2", "normF", "softmax", "log_softmax", "logsumexp", "diag")
@@ -121,6 +121,8 @@ class Names:
     sizes: dict[str, Node | None] = field(default_factory=dict)
     indices: dict[str, None] = field(default_factory=dict)
     differentiated: dict[str, Node] = field(default_factory=dict)  # functions under grad, jac, hess
+    places: dict[str, Node] = field(default_factory=dict)  # indices of entries that no sum binds
+    two_indices: set[str] = field(default_factory=set)  # names of which entries with two indices are taken
 
     def all(self) -> frozenset[str]:
         """Every name that is used for anything."""
@@ -135,6 +137,12 @@ class Names:
             if node.data not in self.families:
                 self.families[node.data] = node
             self.read_size(node.args[0], known, bound)
+        elif node.kind == "entry":
+            if node.args[0].kind == "name" and len(node.data) == 2:
+                self.two_indices.add(node.args[0].data)
+            self.read(node.args[0], known, bound)
+            for a in node.args[1:]:
+                self.read_index(a, known, bound)
         elif node.kind == "binder":
             self.indices[node.data[1]] = None
             self.read_size(node.args[0], known, bound)
@@ -159,10 +167,19 @@ class Names:
         if name in AXIS_CALLS:
             args = args[:1]
         for i, a in enumerate(args):
-            if i in SIZE_ARGUMENTS.get(name, ()):
+            if name == "unit" and i == 0:
+                self.read_index(a, known, bound)
+            elif i in SIZE_ARGUMENTS.get(name, ()):
                 self.read_size(a, known, bound)
             else:
                 self.read(a, known, bound)
+
+    def read_index(self, node: Node, known: Callable[[str], bool], bound: tuple[str, ...]) -> None:
+        """Note the names of an index of an entry."""
+        for n in node.walk():
+            if n.kind == "name" and n.data not in bound:
+                self.places.setdefault(n.data, n)
+        self.read_size(node, known, bound)
 
     def read_size(self, node: Node, known: Callable[[str], bool], bound: tuple[str, ...]) -> None:
         """Note the names of a size or an index."""
@@ -174,7 +191,7 @@ class Names:
             self.read_size(node.args[0], known, bound)
         elif node.kind == "call":
             self.read(node, known, bound)
-        else:
+        elif node.kind != "unsaid":
             for a in node.args:
                 self.read_size(a, known, bound)
 
@@ -207,6 +224,8 @@ class _LoneFactors:
             return True
         if node.kind in ("name", "index"):
             return self.scalar_name(node.data)
+        if node.kind == "entry":
+            return not any(node.data)
         if node.kind == "call":
             return (
                 node.data[0] in SCALAR_CALLS

@@ -13,6 +13,7 @@ from matcalc.language.attempts import Attempt, attempt, blamed, options
 from matcalc.language.blocks import ordered
 from matcalc.language.conventions import base, first_reading, is_greek
 from matcalc.language.dims import SCALAR, Shape, dim, runs_down
+from matcalc.language.entries import settle_ranges
 from matcalc.language.expressions import parse_expression
 from matcalc.language.identities import parse_rule
 from matcalc.language.inference import INDEX, name_sizes
@@ -58,7 +59,7 @@ def _read(program: Program, open_names: Mapping[str, tuple[str, ...]]) -> tuple[
             lambda chosen, quiet: attempt(program, chosen, broadcast, quiet),
             lambda node: blamed(program, node),
             lambda a: a.is_scalar,
-            program.wrt,
+            program.bases,
             program.nodes,
         )
 
@@ -111,6 +112,7 @@ def _problem(program: Program, done: Attempt, chosen: Mapping[str, str]) -> Prob
     entries = reading.entries
     variables = [n for n in _in_order(program) if n in entries and entries[n].kind == "symbol"]
     families = [n for n in program.families if n in entries]
+    settle_ranges(reading)
     if not reading.sizes.settle():
         raise ShapeError(
             "the sizes of a family cannot be inferred: they depend on its index",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from matcalc.language import terms
 from matcalc.language.conventions import Names, base, first_reading, is_opaque_name
 from matcalc.language.dims import SCALAR, Dim, Shape
+from matcalc.language.entries import as_entries
 from matcalc.language.inference import INDEX
 from matcalc.language.problem import Block, Boundary, Definition, Function, Problem, Statement, Symbol
 from matcalc.language.program import KNOWN
@@ -46,6 +47,7 @@ def read_expression(
     derived: Callable[[Reading, Node], Part | None] | None = None,
 ) -> Term:
     """The term of a syntax tree (of ``text``, for messages). ``derived`` reads ``grad(f, X)`` of no function."""
+    tree = as_entries(tree, _plain_names(known, extra))
     names = Names()
     given = dict(known.functions if isinstance(known, Problem) else {}) | dict(functions or {})
     formulas = known.formulas if isinstance(known, Problem) else {}
@@ -89,6 +91,13 @@ def read_expression(
     )
     reading.finish()
     return checked(part.build(), tree, text)
+
+
+def _plain_names(known: Known, extra: Mapping[str, Shape | Symbol] | None) -> set[str]:
+    """The names that are no families."""
+    given: dict[str, Shape | Symbol] = {**(known.symbols if isinstance(known, Problem) else known), **(extra or {})}
+    plain = {n for n, s in given.items() if not isinstance(s, Symbol) or s.index is None}
+    return plain | ({d.name for d in known.definitions} if isinstance(known, Problem) else set())
 
 
 def _known_entries(known: Known, extra: Mapping[str, Shape | Symbol] | None) -> dict[str, Entry]:

@@ -16,6 +16,7 @@ from matcalc.language.functions import FUNCTIONS
 from matcalc.language.named_loss import function_of, told_as
 from matcalc.language.ops import ADD, COLWISE, MUL, NEG, OPS, POST, POW, ROWWISE
 from matcalc.language.printing import ATOM, NAME, Piece, bind, decimal_text, positions, post_order
+from matcalc.language.selections import Pick, picked
 from matcalc.language.terms import Term, size_names
 from matcalc.language.unicode import GREEK
 
@@ -120,11 +121,32 @@ def _neg(t: Term, args: Sequence[Piece]) -> Piece:
 
 
 def _mul(t: Term, args: Sequence[Piece]) -> Piece:
-    out = _factor(args[0])
-    for p in args[1:]:
+    pieces = [_pick(p, t, args) for p in picked(t.args)]
+    if len(pieces) == 1:
+        return pieces[0]
+    out = _factor(pieces[0])
+    for p in pieces[1:]:
         f = _factor(p)
         out += (r" \cdot " if f[:1].isdigit() or (f.startswith(r"\frac") and out[-1:].isdigit()) else " ") + f
     return Piece(out, MUL, "*")
+
+
+def _pick(p: Pick, t: Term, args: Sequence[Piece]) -> Piece:
+    """An entry, a row or a column: indices below the factor, in brackets where it has a subscript of its own."""
+    if p.is_whole:
+        return args[p.place or 0]
+    if p.place is None:
+        assert p.length is not None and p.row is not None and p.col is not None
+        return Piece(rf"\left[I_{{{dim_latex(p.length)}}}\right]_{{{dim_latex(p.row)}, {dim_latex(p.col)}}}")
+    base, written = t.args[p.place], args[p.place].text
+    sides = [":" if d is None else dim_latex(d) for d in (p.row, p.col)]
+    inside = ", ".join([s for s in sides if s != ":"] if ONE in base.shape else sides)
+    plain = base.op == "sym" and "_" not in written
+    return Piece(f"{written}_{{{inside}}}" if plain else rf"\left[{written}\right]_{{{inside}}}")
+
+
+def _unit(t: Term, args: Sequence[Piece]) -> Piece:
+    return Piece(rf"\mathrm{{e}}_{{{dim_latex(t.data[0])}, {dim_latex(t.data[1])}}}")
 
 
 def _factor(p: Piece) -> str:
@@ -255,6 +277,7 @@ SET: dict[str, Write] = {
     "eye": lambda t, args: Piece(f"I_{{{dim_latex(t.data)}}}"),
     "ones": _sized(r"\mathbf{1}"),
     "zeros": _sized(r"\mathbf{0}"),
+    "unit": _unit,
     "commutation": lambda t, args: Piece(f"K_{{{dim_latex(t.data[0])}, {dim_latex(t.data[1])}}}"),
     "add": _add,
     "neg": _neg,

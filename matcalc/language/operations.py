@@ -9,13 +9,14 @@ Invariant: every operation of the table of operations has its kind here.
 from __future__ import annotations
 
 from matcalc.language.ops import OPS
+from matcalc.language.selections import is_unit, picked
 from matcalc.language.terms import Term
 
 __all__ = ["KINDS", "node_operations", "operations"]
 
 KINDS = ("product", "transpose", "inverse", "sum", "hadamard", "function")
 
-_LEAVES = ("num", "const", "size", "sym", "elem", "eye", "ones", "zeros", "commutation")
+_LEAVES = ("num", "const", "size", "sym", "elem", "eye", "ones", "zeros", "unit", "commutation")
 _FUNCTIONS = (
     *(
         "pow",
@@ -53,10 +54,19 @@ def node_operations(node: Term) -> int:
     """The operations one node adds to the count by itself."""
     if _KIND[node.op] is None:
         return 0
-    many = len(node.args) - 1 if node.row.associative else 1
+    many = _many(node)
     if node.op == "add":
         many -= sum(a.op == "neg" for a in node.args[1:])
     return many
+
+
+def _many(node: Term) -> int:
+    """How often a node shows its operation; taking an entry, a row or a column is none."""
+    if node.op == "mul":
+        return sum(1 for _ in picked(node.args)) - 1
+    if is_unit(node, transposed=True):
+        return 0
+    return len(node.args) - 1 if node.row.associative else 1
 
 
 def operations(term: Term) -> dict[str, int]:
@@ -66,8 +76,7 @@ def operations(term: Term) -> dict[str, int]:
     for node, times in _multiplicities(term):
         kind = _KIND[node.op]
         if kind is not None:
-            many = len(node.args) - 1 if node.row.associative else 1
-            count[kind] += times * many
+            count[kind] += times * _many(node)
         if node.op == "add":  # a - b is one operation
             count["product"] -= times * sum(a.op == "neg" for a in node.args[1:])
     count["total"] = sum(count.values())

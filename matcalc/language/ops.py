@@ -249,6 +249,7 @@ _TABLE = [
     Op("eye", 0, lambda d, s: Shape(d, d), _LEAF),  # data: Dim
     Op("ones", 0, lambda d, s: Shape(*d), _LEAF),  # data: (rows, cols)
     Op("zeros", 0, lambda d, s: Shape(*d), _LEAF),
+    Op("unit", 0, lambda d, s: Shape(d[1], ONE), _LEAF),  # data: (index, length): the column 1 there, 0 elsewhere
     Op("commutation", 0, lambda d, s: Shape(d[0] * d[1], d[0] * d[1]), _LEAF),  # K*vec(X) = vec(X'), X is d[0]×d[1]
     # sums and products
     Op("add", None, _same("+"), _n("infix", " + ", " + ", ADD), "joint", associative=True, commutative=True),

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from matcalc.language.dims import ONE, Dim
 from matcalc.language.named_loss import function_of, told_as
 from matcalc.language.ops import ADD, MUL, NEG, OPS, POST, POW
+from matcalc.language.selections import Pick, picked, unit_of
 from matcalc.language.terms import Term, bottom_up, size_names
 
 __all__ = ["decimal_text", "latex", "text", "unicode"]
@@ -148,11 +149,37 @@ def _factor(p: Piece, family: str, first: bool) -> str:
     return f"({p.text})"
 
 
+def _picks(t: Term, args: Sequence[Piece], style: Style) -> Sequence[Piece]:
+    """The factors of a product, entries, rows and columns written with brackets."""
+    if not any(unit_of(a) for a in t.args):
+        return args
+    return [_pick(p, t, args, style) for p in picked(t.args)]
+
+
+def _pick(p: Pick, t: Term, args: Sequence[Piece], style: Style) -> Piece:
+    if p.is_whole:
+        return args[p.place or 0]
+    if p.place is None:
+        assert p.length is not None
+        body, vector = f"eye({dim_text(p.length, style)})", False
+    else:
+        body, vector = (
+            _within(args[p.place], POST),
+            t.args[p.place].shape.cols is ONE or t.args[p.place].shape.rows is ONE,
+        )
+    sides = [":" if d is None else index_text(d, style) for d in (p.row, p.col)]
+    inside = [s for s in sides if s != ":"] if vector else sides
+    return Piece(f"{body}[{','.join(inside)}]")
+
+
 def _infix(family: str) -> Callable[[Term, Sequence[Piece], Style], Piece]:
     def write(t: Term, args: Sequence[Piece], style: Style) -> Piece:
         mark = style.infix[t.op]
         open_first = not t.op == t.args[0].op == "mul"
-        parts = [_factor(p, family, i == 0 and open_first) for i, p in enumerate(args)]
+        pieces = _picks(t, args, style) if t.op == "mul" else args
+        if len(pieces) == 1:
+            return pieces[0]
+        parts = [_factor(p, family, i == 0 and open_first) for i, p in enumerate(pieces)]
         return Piece(mark.join(parts), MUL, family)
 
     return write
@@ -224,6 +251,7 @@ WRITE: dict[str, Callable[[Term, Sequence[Piece], Style], Piece]] = {
     "eye": _leaf(lambda t, style: f"eye({dim_text(t.data, style)})"),
     "ones": _leaf(_sized),
     "zeros": _leaf(_sized),
+    "unit": _leaf(lambda t, style: f"unit({index_text(t.data[0], style)}, {dim_text(t.data[1], style)})"),
     "commutation": _leaf(lambda t, style: f"commutation({dim_text(t.data[0], style)}, {dim_text(t.data[1], style)})"),
     "add": _add,
     "neg": _neg,

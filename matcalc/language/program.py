@@ -8,10 +8,10 @@ Invariant: a name has one role: variable, definition, function, size or index.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from matcalc.errors import ParseError
+from matcalc.errors import ParseError, Span
 from matcalc.language.calls import known_names, unknown_function
 from matcalc.language.conventions import (
     Names,
@@ -19,6 +19,8 @@ from matcalc.language.conventions import (
     is_opaque_name,
 )
 from matcalc.language.declarations import Declaration, parse_declaration, parse_declarations
+from matcalc.language.entries import as_entries
+from matcalc.language.parts import base_of, part, part_of_node
 from matcalc.language.problem import Function
 from matcalc.language.reading import Reading
 from matcalc.language.statements import (
@@ -63,7 +65,12 @@ class Program:
             return False
         if name in self.formulas:
             return False
-        return name not in CONSTANTS or name in self.wrt
+        return name not in CONSTANTS or name in self.bases
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The variables that are derived by, also where only a part of one is."""
+        return tuple(dict.fromkeys(base_of(n) for n in self.wrt))
 
 
 def gather(
@@ -85,14 +92,34 @@ def gather(
             program.functions[d.name] = d.function
         else:
             program.declared[d.name] = d
+    program.statements = _with_entries(program)
     _read_statements(program, asked)
     _check_roles(program)
     return program
 
 
+def _with_entries(program: Program) -> list[Statement]:
+    """The statements in which ``x[i]`` is an entry where x is declared or defined as one matrix."""
+    plain = {n for n, d in program.declared.items() if not d.is_family}
+    plain |= {s.target.data for s in program.statements if isinstance(s, Defining) and s.target.kind == "name"}
+    if not plain:
+        return program.statements
+
+    def read(s: Statement) -> Statement:
+        if isinstance(s, Looping):
+            return replace(s, body=tuple(replace(b, body=as_entries(b.body, plain)) for b in s.body))
+        if isinstance(s, (Defining, Standing, Deriving)):
+            return replace(s, body=as_entries(s.body, plain))
+        return s
+
+    return [read(s) for s in program.statements]
+
+
 def declare_name(word: str) -> str:
     """A variable's name as given from outside."""
     tokens = tokenize(word)
+    if len(tokens) > 2 and tokens[0].kind == "name" and tokens[1].value == "[":
+        return str(part(word))
     if len(tokens) != 2 or tokens[0].kind != "name":
         raise ParseError(f"'{word}' is not the name of a variable", source=word, span=tokens[0].span)
     return tokens[0].value
@@ -117,12 +144,16 @@ def _read_statements(program: Program, asked: list[str]) -> None:
             _note_formula(program, s)
         elif isinstance(s, Standing):
             last = s
-    program.wrt = tuple(asked) or (tuple(n.data for n in derive.wrt) if derive else ())
+    program.wrt = tuple(asked) or (tuple(str(part_of_node(n, program.text)) for n in derive.wrt) if derive else ())
     program.objective = _objective(program, derive, last)
     program.nodes = sum(1 for s in [*bodies(program), program.objective] for _ in s.body.walk())
     program.juxtaposed = is_juxtaposed(program.text)
     for s in program.statements:
         _read_names(program, s)
+    for name in program.wrt:
+        for n in (n for d in part(name).indices if d is not None for n in d.names()):
+            names.places.setdefault(n, Node("name", Span(0, 0), data=n))
+            names.sizes.setdefault(n, None)
     for d in program.declared.values():
         for size in d.shape or ():
             for n in size.names():
@@ -220,7 +251,7 @@ def _check_roles(program: Program) -> None:
             names.functions.setdefault(name, [])
     for name, node in names.sizes.items():
         other = ""
-        if name in program.declared or name in program.wrt:
+        if name in program.declared or name in program.bases:
             other = "a variable"
         elif name in program.defined or name in program.families:
             other = "a definition"
@@ -229,7 +260,7 @@ def _check_roles(program: Program) -> None:
         elif name in names.families:
             other = "a family"
         if other:
-            raise _clash(program, name, node, "a size", other)
+            raise _clash(program, name, node, "an index" if name in names.places else "a size", other)
     _check_ends(program)
     for name in names.indices:
         if name in program.declared or name in program.defined or (name in names.variables and name not in names.sizes):
@@ -242,6 +273,10 @@ def _check_roles(program: Program) -> None:
             raise _clash(program, name, node, "a family with an index", "a name without one")
     _check_declared(program)
     _check_wrt(program)
+    for name in program.wrt:
+        base = base_of(name)
+        if name != base and (base in names.families or (base in program.declared and program.declared[base].is_family)):
+            raise ParseError(f"'{base}' is a family: derive by all of its members", hint=f"wrt {base}")
 
 
 def _check_ends(program: Program) -> None:
@@ -280,7 +315,7 @@ def _split_words(program: Program) -> None:
     variables = program.names.variables
     for name in list(variables):
         splits = program.juxtaposed and program.is_variable(name) and 2 <= len(name) <= 4 and name.isalpha()
-        if splits and not is_greek(name) and name not in program.wrt:
+        if splits and not is_greek(name) and name not in program.bases:
             node = variables.pop(name)
             for c in name:
                 if c not in program.names.sizes:
@@ -339,7 +374,7 @@ def _comes_before(program: Program, name: str) -> bool:
 def _check_wrt(program: Program) -> None:
     names = program.names
     variables = [*program.declared, *(n for n in [*names.variables, *names.families] if n not in program.declared)]
-    for name in program.wrt:
+    for name in program.bases:
         if name in program.defined and not _comes_before(program, name):
             raise ParseError(f"'{name}' is defined after what is derived")
         if name in variables or name in program.defined or name in program.families:

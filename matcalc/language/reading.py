@@ -89,6 +89,9 @@ class Reading:
     sized: list[tuple[Dim, Node]] = field(default_factory=list)  # sizes that nothing may determine, e.g. of I
     applied: dict[str, list[list[Shape]]] = field(default_factory=dict)  # shapes of the arguments of opaque functions
     aliases: dict[str, Dim] = field(default_factory=dict)  # of indices that have the name of a size elsewhere
+    ranges: dict[str, tuple[Dim, Dim]] = field(default_factory=dict)  # of the indices of the binders around
+    free_indices: set[str] = field(default_factory=set)  # indices of entries that stand for any row or column
+    spans: list[tuple[Dim, Dim]] = field(default_factory=list)  # lengths, and what the entries used of them need
 
     # ------------------------------------------------------------------- sizes
     def shape(self, part: Part) -> Shape:
@@ -136,8 +139,13 @@ class Reading:
         for d, node in self.sized:
             if unknowns(self.sizes.resolve(d)):
                 what = self.says(node)
-                hint = {"I": "eye(n)", "eye": "eye(n)"}.get(what.partition("(")[0], "ones(n) or ones(m, n)")
-                raise Misfit(f"the size of '{what}' cannot be inferred", node, self.text, hint=f"write {hint}")
+                hints = {"I": "eye(n)", "eye": "eye(n)", "unit": "unit(i, n)"}
+                hint = hints.get(what.partition("(")[0], "ones(n) or ones(m, n)")
+                if node.kind == "unsaid":
+                    message, hint = f"the range of '{what}' cannot be inferred", f"sum({what} in 1..n, ...)"
+                else:
+                    message = f"the size of '{what}' cannot be inferred"
+                raise Misfit(message, node, self.text, hint=f"write {hint}")
 
     def _shares(self, d: Dim, equation: list[Dim]) -> bool:
         return bool(set(self.sizes.resolve(d).names()) & {n for e in equation for n in e.names()})
@@ -167,6 +175,8 @@ class Reading:
 
     def dim(self, node: Node, is_index: bool = False) -> Dim:
         """A size written in the text: ``n``, ``2*n``, ``rows(X)``, ``m[i-1]``; or an index."""
+        if node.kind == "unsaid":
+            return self.fresh_size(node)
         if node.kind == "call" and node.data[0] in ("rows", "cols") and len(node.args) == 1:
             shape = self.infer(node.args[0]).shape
             return shape.rows if node.data[0] == "rows" else shape.cols
@@ -318,8 +328,13 @@ def _binder(r: Reading, node: Node) -> Part:
     r.entries[index] = Entry("index", SCALAR)
     if shadows:
         r.aliases[index] = dim(f"{index}·{len(r.aliases)}")
+    bound = r.aliases[index].names()[0] if shadows else index
+    around = r.ranges
+    r.ranges = {**{n: ends for n, ends in around.items() if n != bound}, bound: (low, high)}
     body = r.infer(node.args[2])
-    bound = r.aliases.pop(index).names()[0] if shadows else index
+    r.ranges = around
+    if shadows:
+        del r.aliases[index]
     if outer is None:
         del r.entries[index]
     else:

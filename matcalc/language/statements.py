@@ -193,11 +193,21 @@ def _derive(parser: Parser) -> Deriving:
                     if not parser.at_end
                     else parser.unexpected()
                 )
-            wrt.append(Node("name", parser.next().span, data=token.value))
+            wrt.append(_variable(parser))
             if not parser.is_sign(","):
                 break
     end = wrt[-1].span.end if wrt else body.span.end
     return Deriving(body, tuple(wrt), Span(start, end))
+
+
+def _variable(parser: Parser) -> Node:
+    """A variable's name, or a part of one: ``H[d,:]``."""
+    token = parser.next()
+    name = Node("name", token.span, data=token.value)
+    if not parser.is_sign("["):
+        return name
+    indices, flags, end = parser.bracket()
+    return parser.node("entry", Span(token.span.start, end), name, *indices, data=flags, mark=token.span)
 
 
 def _loop(parser: Parser) -> Looping:

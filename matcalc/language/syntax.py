@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from matcalc.errors import ParseError, Span
 from matcalc.language.tokens import Token, tokenize
 
-__all__ = ["MAX_DEPTH", "Node", "Parser", "is_juxtaposed", "parse_tree"]
+__all__ = ["MAX_DEPTH", "Node", "Parser", "indices_of", "is_juxtaposed", "parse_tree"]
 
 MAX_DEPTH = 64
 PRODUCT_SIGNS = frozenset(("*", "/", ".*", "./", "@", "⊗"))
@@ -42,7 +43,8 @@ class Node:
 
     num (value, whether a decimal) | name (the name) | neg | sum (signs) | chain (signs) | pow (sign) | transpose |
     call (name, order of the derivative) | partial (argument position) | index (name) | binder (operation, index) |
-    norm (which) | compare (sign)
+    norm (which) | compare (sign) | entry (for each index whether it is ``:``; what it is of, then the other indices) |
+    unsaid (the end of a range that is as long as what its index is used for)
     """
 
     kind: str
@@ -237,11 +239,14 @@ class Parser:
         return tree
 
     def postfix(self, tree: Node) -> Node:
-        """Transpose signs and superscripts."""
+        """Transpose signs, superscripts and indices."""
         while True:
             token = self.token
             span = Span(tree.span.start, token.span.end)
-            if token.kind == "sign" and token.value == "'":
+            if token.kind == "sign" and token.value == "[":
+                indices, flags, end = self.bracket()
+                tree = self.node("entry", Span(span.start, end), tree, *indices, data=flags, mark=tree.span)
+            elif token.kind == "sign" and token.value == "'":
                 self.next()
                 tree = self.node("transpose", span, tree, mark=token.span)
             elif token.kind == "power":
@@ -320,18 +325,43 @@ class Parser:
                 order += 1
             return self.call(token, order)
         if self.is_sign("["):
-            self.next()
-            index = self.expression()
-            if self.is_sign(","):
-                raise self.error("a family has one index", hint="write one index, as in x[t]")
-            close = self.expect("]", "after the index")
-            return self.node("index", Span(token.span.start, close.span.end), index, data=name, mark=token.span)
+            indices, flags, end = self.bracket()
+            span = Span(token.span.start, end)
+            if flags == (False,):
+                return self.node("index", span, *indices, data=name, mark=token.span)
+            return self.node("entry", span, Node("name", token.span, data=name), *indices, data=flags, mark=token.span)
         return Node("name", token.span, data=name)
+
+    def bracket(self) -> tuple[list[Node], tuple[bool, ...], int]:
+        """``[d,:]``: the indices, for each whether it is a colon, and where the bracket ends."""
+        opened = self.next()
+        bars, self.bars = self.bars, []
+        indices: list[Node] = []
+        flags: list[bool] = []
+        while True:
+            flags.append(self.accept(":") is not None)
+            if not flags[-1]:
+                indices.append(self.expression())
+            if not self.accept(","):
+                break
+        close = self.expect("]", "after the index")
+        self.bars = bars
+        if len(flags) > 2:
+            raise ParseError(
+                "a matrix has two indices, not more",
+                span=Span(opened.span.start, close.span.end),
+                source=self.text,
+                hint="write X[i,j], X[i,:] or X[:,j]",
+            )
+        return indices, tuple(flags), close.span.end
 
     def call(self, name: Token, order: int) -> Node:
         if order == 0 and name.value in BINDERS and self.peek().kind == "name" and self.peek(2).value == "in":
             return self.binder(name)
         args, close = self.arguments(name)
+        unsaid = self.unsaid_range(name, args, close) if order == 0 else None
+        if unsaid is not None:
+            return unsaid
         if name.value.startswith("grad_") and name.value[5:].isdigit() and self.is_sign("(") and len(args) == 1:
             more, close = self.arguments(name)
             span = Span(name.span.start, close.span.end)
@@ -354,24 +384,50 @@ class Parser:
     def binder(self, name: Token) -> Node:
         """``sum(i in 1..N, body)``."""
         self.next()
-        index = self.next()
-        self.next()
-        low, high = self.range()
-        if self.token.kind == "name" and self.token.value == "down":
-            raise self.error("ranges that run downward are not supported yet")
-        if self.is_sign(".."):
-            hint = f"for every second one write {index.value} in 1..N and the index 2*{index.value}"
-            raise self.error("an index takes every integer from the first to the last", hint=hint)
-        self.expect(",", f"between the range and what is under {name.value}")
+        ranges: list[tuple[Token, Node, Node]] = []
+        while True:
+            index = self.next()
+            self.next()
+            ranges.append((index, *self.range()))
+            if self.token.kind == "name" and self.token.value == "down":
+                raise self.error("ranges that run downward are not supported yet")
+            if self.is_sign(".."):
+                hint = f"for every second one write {index.value} in 1..N and the index 2*{index.value}"
+                raise self.error("an index takes every integer from the first to the last", hint=hint)
+            self.expect(",", f"between the range and what is under {name.value}")
+            if name.value == "rows" or not (self.token.kind == "name" and self.peek().value == "in"):
+                break
         body = self.expression()
         close = self.expect(")", f"after what is under {name.value}")
         span = Span(name.span.start, close.span.end)
-        return self.node("binder", span, low, high, body, data=(BINDERS[name.value], index.value), mark=index.span)
+        for index, low, high in reversed(ranges):
+            body = self.node("binder", span, low, high, body, data=(BINDERS[name.value], index.value), mark=index.span)
+        return body
+
+    def unsaid_range(self, name: Token, args: list[Node], close: Token) -> Node | None:
+        """``sum(i, x[i]^2)``, ``sum(i, j, X[i,j])``: every index runs over all entries that it is used for."""
+        *indices, body = args
+        if name.value not in ("sum", "prod") or not indices or any(a.kind != "name" for a in indices):
+            return None
+        used = {n.data for b in body.walk() for a in indices_of(b) for n in a.walk() if n.kind == "name"}
+        if not all(a.data in used for a in indices):
+            return None
+        span = Span(name.span.start, close.span.end)
+        for a in reversed(indices):
+            low = Node("num", a.span, data=(Fraction(1), False))
+            high = Node("unsaid", a.span, data=a.data)
+            body = self.node("binder", span, low, high, body, data=(BINDERS[name.value], a.data), mark=a.span)
+        return body
 
     def range(self) -> tuple[Node, Node]:
         low = self.expression()
         self.expect("..", "in the range")
         return low, self.expression()
+
+
+def indices_of(node: Node) -> tuple[Node, ...]:
+    """The indices of a member, an entry, a row or a column."""
+    return node.args if node.kind == "index" else node.args[1:] if node.kind == "entry" else ()
 
 
 def _cover(nodes: list[Node]) -> Span:

@@ -207,6 +207,12 @@ def zeros(rows: Dim | int | str, cols: Dim | int | str = 1) -> Term:
     return number(0) if key == (ONE, ONE) else make("zeros", data=key)
 
 
+def unit(index: Dim | int | str, n: Dim | int | str) -> Term:
+    """The column of length n that is 1 at the index and 0 elsewhere; the number 1 for length 1."""
+    n = dim(n)
+    return number(1) if n is ONE else make("unit", data=(dim(index), n))
+
+
 def commutation(rows: Dim | int | str, cols: Dim | int | str) -> Term:
     """The commutation matrix K with ``K*vec(X) = vec(X')`` for X of the given shape."""
     return make("commutation", data=(dim(rows), dim(cols)))

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from matcalc.language.parts import base_of, part
 from matcalc.language.problem import Problem, Statement
 from matcalc.language.terms import Term
 from matcalc.numeric.derivative import (
@@ -27,7 +28,7 @@ from matcalc.numeric.derivative import (
     some_directions,
     stacked_members,
 )
-from matcalc.numeric.evaluate import Array, evaluate_all
+from matcalc.numeric.evaluate import Array, evaluate_all, size_of
 from matcalc.numeric.lines import Claim, certify_equal, check_steps
 from matcalc.numeric.sample import CannotSample, Sample, sample_problem
 from matcalc.numeric.statements import defined_names, run
@@ -153,7 +154,9 @@ def _settled(question: Question, turn: int) -> tuple[Sample, dict[str, Measure]]
     for retry in range(RETRIES):
         largest = 5 if question.order == 1 else 4
         again = turn + 1200 * retry  # another point with the same lengths
-        sample = sample_problem(question.problem, question.seed, again, largest, question.shortest)
+        sample = sample_problem(
+            question.problem, question.seed, again, largest, question.shortest, question.answers.values()
+        )
         sample = replace(sample, point=run(question.backward, sample.point))
         found = {name: _compared(question, sample, name, turn) for name in question.answers}
         worst = max((m.error for m in found.values()), default=0.0)
@@ -169,8 +172,9 @@ def _settled(question: Question, turn: int) -> tuple[Sample, dict[str, Measure]]
 
 def _compared(question: Question, sample: Sample, name: str, turn: int) -> Measure:
     """One answer at one point."""
-    objective = Objective(question.problem, sample.point, name)
-    if name not in sample.point.values:
+    base = base_of(name)
+    objective = Objective(question.problem, sample.point, base)
+    if base not in sample.point.values:
         raise CannotSample(f"'{name}' is not a variable that can be checked at numbers")
     rng = np.random.default_rng([question.seed, turn, 77])
     given = _given(question, sample, name)
@@ -179,7 +183,9 @@ def _compared(question: Question, sample: Sample, name: str, turn: int) -> Measu
         return Measure(float("inf"), False, question.order, note)
     with np.errstate(all="ignore"):
         survey = objective.survey(rng)
-        if question.order == 2:
+        if base != name:
+            error = _part_error(objective, given, question, survey, _places(question, sample, name))
+        elif question.order == 2:
             error = _hessian_error(objective, given, question.structure, survey)
         else:
             error = _jacobian_error(objective, given, question, survey, rng)
@@ -194,7 +200,7 @@ def _compared(question: Question, sample: Sample, name: str, turn: int) -> Measu
 
 def _given(question: Question, sample: Sample, name: str) -> Array | None:
     """The value of an answer; of a family's members all in one column, None where they are not the right ones."""
-    members = sample.point.values[name]
+    members = sample.point.values[base_of(name)]
     if not isinstance(members, Mapping):
         return evaluate_all([question.answers[name]], sample.point)[0]
     statements = question.families.get(name, ())
@@ -228,6 +234,42 @@ def _jacobian_error(
     for b in all_directions(shape, objective.subspace, question.structure):
         expected = expected + np.outer(objective.derivative(b, survey.exact), _stacked(b))
     return relative_error(flat, expected, survey.floor)
+
+
+def _places(question: Question, sample: Sample, name: str) -> tuple[list[int], list[int]]:
+    """The rows and the columns of a variable that a part of it takes, from 0."""
+    p = part(name)
+    row, col = p.sides(question.problem.variable(p.base).shape)
+    rows, cols = sample.point.values[p.base].shape
+    taken = [size_of(d, sample.point.sizes) - 1 if d is not None else None for d in (row, col)]
+    if any(k is not None and not 0 <= k < n for k, n in zip(taken, (rows, cols), strict=True)):
+        raise CannotSample(f"'{name}' is outside the variable at these sizes")
+    return (
+        list(range(rows)) if taken[0] is None else [taken[0]],
+        list(range(cols)) if taken[1] is None else [taken[1]],
+    )
+
+
+def _part_error(
+    objective: Objective, given: Array, question: Question, survey: Survey, places: tuple[list[int], list[int]]
+) -> float | None:
+    """The error of a derivative by a part of a variable: the entries of that by the whole that belong to it."""
+    rows, cols = places
+    shape = (objective.variable.shape[0], objective.variable.shape[1])
+    if objective.variable.size > MOST_ENTRIES:
+        raise CannotSample("the variable is too large to check a part of it")
+    full = sum(
+        np.outer(objective.derivative(b, survey.exact), _stacked(b))
+        for b in all_directions(shape, objective.subspace, question.structure)
+    )
+    expected = np.asarray(full)[:, [i + shape[0] * j for j in cols for i in rows]]
+    if expected.shape[0] > 1:
+        own = given.T if question.layout == "denominator" else given
+    else:
+        own = (given.T if question.layout == "numerator" else given).reshape(1, -1, order="F")
+        if given.shape != ((len(cols), len(rows)) if question.layout == "numerator" else (len(rows), len(cols))):
+            return None
+    return relative_error(own, expected, survey.floor) if own.shape == expected.shape else None
 
 
 def _stacked(x: Array) -> Array:

@@ -29,6 +29,7 @@ from matcalc.numeric.opaque import Opaque, opaque
 
 __all__ = [
     "Array",
+    "OutsideRange",
     "Point",
     "directional",
     "evaluate",
@@ -41,6 +42,10 @@ __all__ = [
 
 AXES = {None: None, ROWWISE: 1, COLWISE: 0}  # along which an operation on rows or columns runs
 STEP = 1e-20  # of the complex step: no subtraction, so as small as one likes
+
+
+class OutsideRange(MatcalcError):
+    """An index of an entry that no row or column has at these sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,15 @@ def _number(t: Term, args: Sequence[Array], p: Point) -> Array:
 
 def _filled(fill: Callable[[tuple[int, int]], Array]) -> Callable[[Term, Sequence[Array], Point], Array]:
     return lambda t, args, p: fill((size_of(t.shape.rows, p.sizes), size_of(t.shape.cols, p.sizes)))
+
+
+def _unit(t: Term, args: Sequence[Array], p: Point) -> Array:
+    index, n = (size_of(d, p.sizes) for d in t.data)
+    if not 1 <= index <= n:
+        raise OutsideRange(f"the index {index} is outside 1..{n}")
+    out = np.zeros((n, 1))
+    out[index - 1] = 1.0
+    return out
 
 
 def _symbol(t: Term, args: Sequence[Array], p: Point) -> Array:
@@ -347,6 +361,7 @@ EVALUATE: dict[str, Callable[[Term, Sequence[Array], Point], Array]] = {
     "eye": lambda t, a, p: np.eye(size_of(t.data, p.sizes)),
     "ones": _filled(np.ones),
     "zeros": _filled(np.zeros),
+    "unit": _unit,
     "commutation": lambda t, a, p: analytic.commutation(*(size_of(d, p.sizes) for d in t.data)),
     "add": _sum,
     "neg": lambda t, a, p: -a[0],

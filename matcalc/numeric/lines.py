@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from matcalc.language.dims import Dim
+from matcalc.language.parts import base_of
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, subterms
 from matcalc.numeric.derivative import Objective, relative_error
@@ -69,7 +70,7 @@ def check_steps(
     does not move along.
     """
     claims = [s if isinstance(s, Claim) else Claim(*s) for s in steps]
-    names = problem.wrt if wrt is None else tuple(wrt)
+    names = tuple(dict.fromkeys(base_of(n) for n in (problem.wrt if wrt is None else wrt)))
     terms = [t for c in claims for t in (c.before, c.after)]
     errors: list[float | None] = [None] * len(claims)
     for turn in range(points + EXTRA_POINTS):
@@ -154,7 +155,7 @@ def step_point(
     local: bool = False,
 ) -> Point:
     """A point with values for all symbols of the problem and the terms, and tangents."""
-    sample = sample_problem(problem, seed, turn, shortest=shortest)
+    sample = sample_problem(problem, seed, turn, shortest=shortest, also=terms)
     rng = np.random.default_rng([seed, turn, 5])
     sizes = sample.point.sizes
     values = dict(sample.point.values)

@@ -11,7 +11,7 @@ Invariants: the same problem, seed and turn give the same sample; a sample's obj
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -23,9 +23,10 @@ from matcalc.language.binders import BINDERS
 from matcalc.language.dims import Dim, IndexedName, Shape
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.problem import Block, Problem
+from matcalc.language.selections import index_names, units_in
 from matcalc.language.terms import Term, subterms
 from matcalc.numeric.draw import Scheme, draw_value
-from matcalc.numeric.evaluate import Array, Point, evaluate_all, size_of
+from matcalc.numeric.evaluate import Array, OutsideRange, Point, evaluate_all, size_of
 from matcalc.numeric.opaque import Opaque
 from matcalc.numeric.statements import all_terms, defined_names, with_statements
 
@@ -70,14 +71,23 @@ class Unsuitable(Exception):
     """This point is no good; the message says why."""
 
 
-def sample_problem(problem: Problem, seed: int = 0, turn: int = 0, largest_size: int = 5, shortest: int = 1) -> Sample:
+def sample_problem(
+    problem: Problem,
+    seed: int = 0,
+    turn: int = 0,
+    largest_size: int = 5,
+    shortest: int = 1,
+    also: Iterable[Term] = (),
+) -> Sample:
     """The sample number ``turn``. Raises CannotSample with the commonest reason.
 
-    ``shortest`` is the smallest length (end of a range) that is drawn.
+    ``shortest`` is the smallest length (end of a range) that is drawn; ``also`` are terms whose indices get values too.
     """
     leaves = _leaves(problem)
-    names = _size_names(problem, leaves)
-    lengths = _lengths(problem, turn, shortest)
+    roots = [*all_terms(problem), *also]
+    units, free = units_in(roots), index_names(roots, (s.shape for s in problem.symbols.values()))
+    names = {n: kind for n, kind in _size_names(problem, leaves).items() if n not in free}
+    lengths = _lengths(problem, turn, shortest, {n for _, length in units for n in length.names()})
     reasons: dict[str, int] = {}
     for attempt, (scheme, note, largest) in enumerate(_schemes(leaves)):
         if largest > LARGEST[0] and TOO_LARGE not in reasons:
@@ -85,6 +95,7 @@ def sample_problem(problem: Problem, seed: int = 0, turn: int = 0, largest_size:
         rng = np.random.default_rng([seed, turn, attempt])
         sizes = _draw_sizes(names, rng, largest_size, None if attempt else (seed, turn // 2), lengths)
         try:
+            sizes = _with_indices(units, free, sizes, turn + attempt)
             _not_too_large(problem, sizes)
             point = _draw_point(problem, leaves, sizes, rng, scheme, seed * 1009 + turn * 101 + attempt)
             point = _checked(problem, point, largest)
@@ -104,6 +115,23 @@ def _schemes(leaves: Mapping[str, _Leaf]) -> Iterator[tuple[Scheme, str, float]]
         for attempts, scheme, note in SCHEMES:
             if square or not scheme.get("posdef"):
                 yield from itertools.repeat((scheme, note, largest), attempts)
+
+
+# ------------------------------------------------------------------------------- indices of entries
+def _with_indices(
+    units: Sequence[tuple[Dim, Dim]], free: Sequence[str], sizes: Mapping[str, Any], turn: int
+) -> dict[str, Any]:
+    """Sizes that are large enough for the entries taken, and indices inside them, others from turn to turn."""
+    out = dict(sizes)
+    for index, length in units:
+        name = length.as_name
+        if index.value is not None and name is not None and out.get(name, 0) < index.value:
+            out[name] = index.value + len(out)
+    for k, name in enumerate(free):
+        lengths = [size_of(length, out) for index, length in units if index.as_name == name]
+        shift = k if turn % 3 else 0  # now and then the indices are the same
+        out[name] = 1 + (turn + shift) % min(lengths, default=3)
+    return out
 
 
 # ------------------------------------------------------------------------ what needs a value
@@ -126,12 +154,17 @@ def _leaves(problem: Problem) -> dict[str, _Leaf]:
     return {n: replace(leaf, index=leaf.index or "") if n in families else leaf for n, leaf in out.items()}
 
 
-def _lengths(problem: Problem, turn: int, shortest: int) -> dict[str, int]:
-    """The lengths, names in the ends of ranges, each with another number from turn to turn."""
+def _lengths(problem: Problem, turn: int, shortest: int, whole: Collection[str]) -> dict[str, int]:
+    """The lengths, names in the ends of ranges, each with another number from turn to turn.
+
+    ``whole`` are the sizes of matrices that sums over entries run through: they are sizes like any other.
+    """
     ends = [d for s in problem.statements if isinstance(s, Block) for d in (s.low, s.high)]
     ends += [d for root in all_terms(problem) for t in subterms(root) if t.op in BINDERS for d in t.data]
     indices = {s.index for s in problem.statements if isinstance(s, Block)}
-    names = dict.fromkeys(n for d in ends for n in d.names() if not n.startswith("#") and n not in indices)
+    names = dict.fromkeys(
+        n for d in ends for n in d.names() if not n.startswith("#") and n not in indices and n not in whole
+    )
     several = [k for k in LENGTHS if k >= shortest]
     return {n: several[(turn + i) % len(several)] for i, n in enumerate(names)}
 
@@ -269,8 +302,11 @@ def eased(problem: Problem, point: Point) -> Point | None:
 
 def _checked(problem: Problem, point: Point, largest: float) -> Point:
     """The point with the statements run. Raises Unsuitable where an operation is not at ease."""
-    watched = with_statements(problem, replace(point, watch=partial(_at_ease, largest)))
-    evaluate_all([problem.objective], watched)
+    try:
+        watched = with_statements(problem, replace(point, watch=partial(_at_ease, largest)))
+        evaluate_all([problem.objective], watched)
+    except OutsideRange as reason:
+        raise Unsuitable(reason.message) from None
     read = {n: dict(sorted(v.items())) if isinstance(v, _Members) else v for n, v in watched.values.items()}
     return replace(watched, values=read)
 

@@ -11,6 +11,7 @@ from matcalc.language.dims import ONE as ONE_DIM
 from matcalc.language.dims import SCALAR, Shape
 from matcalc.language.terms import Term
 from matcalc.rewriting.contraction import contract, split_hadamard
+from matcalc.rewriting.picking import picked_chain
 from matcalc.rewriting.polynomial import Poly, Word, numeral, total
 
 if TYPE_CHECKING:
@@ -198,6 +199,9 @@ def column_chain(n: Normalizer, word: Word, shape: Shape) -> Poly:
 
 def scalar_chain(n: Normalizer, word: Word) -> Poly:
     """A chain from a row to a column."""
+    picked = picked_chain(n, word)
+    if picked is not None:
+        return picked
     split = split_hadamard(n, word)
     if split is not None:
         return split

@@ -11,6 +11,7 @@ from matcalc.language.dims import ONE as ONE_DIM
 from matcalc.language.dims import Shape
 from matcalc.language.terms import Term
 from matcalc.rewriting.hadamard import matrix_hadamard
+from matcalc.rewriting.picking import meets_unit, unit_column
 from matcalc.rewriting.polynomial import MAX_POWER, MAX_PRODUCTS, Poly, Word, as_rational, order, rational_term, total
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ def expandable(n: Normalizer, powers: Iterable[tuple[Term, Fraction]]) -> bool:
 
 def column(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> Poly:
     """The polynomial of a column multiset; relations between its members are applied."""
+    unit = meets_unit(table)
+    if unit is not None:
+        return unit_column(n, unit, dict(table))
     related = n.relation(table, shape)
     if related is not None:
         return total(shape, [n.column(t, shape).scaled(c) for c, t in related])

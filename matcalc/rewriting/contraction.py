@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE, SCALAR, Shape
 from matcalc.language.terms import Term
+from matcalc.rewriting.picking import picked_chain
 from matcalc.rewriting.polynomial import Poly, Word, numeral, order, total
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def _contract(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> Po
         word, changed = n.simplify(ends)
         if changed:
             return n.chain(word, SCALAR)
+        entry = picked_chain(n, word)
+        if entry is not None:
+            return entry
         split = split_hadamard(n, word)
         if split is not None:
             return split
@@ -116,7 +120,7 @@ def _writings(n: Normalizer, table: Mapping[Term, Fraction], shape: Shape) -> di
         joint = todo.pop()
         here = seen[joint]
         for b, e in joint:
-            if b.op != "mul" or e != 1:
+            if b.op != "mul" or e != 1 or b.args[-1].op == "unit":
                 continue
             rest = n.vector({k: x for k, x in joint if k is not b}, here)
             far = b.args[-1]
@@ -206,6 +210,8 @@ def _diagonal_word(n: Normalizer, column: Term) -> Word:
     """``diag`` of a canonical column; ``diag(diag(D))`` of a matrix declared diagonal is D itself."""
     if column.op == "ones":
         return (T.eye(column.shape.rows),)
+    if column.op == "unit":  # one on the diagonal is an outer product
+        return (column, T.transpose(column))
     table = n.elements(column) if column.op != "mul" else {}
     own = {b: e for b, e in table.items() if b.op == "diagvec" and e.denominator == 1 and n.is_diagonal(b.args[0])}
     if not own:

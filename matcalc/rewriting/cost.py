@@ -7,11 +7,14 @@ table, since they were tuned together.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from matcalc.language.binders import lowered
+from matcalc.language.dims import ONE, dim
 from matcalc.language.operations import node_operations
-from matcalc.language.terms import Term, bottom_up, neg
+from matcalc.language.selections import Pick, is_selection, picked
+from matcalc.language.terms import Term, bottom_up, neg, subterms
 
 __all__ = ["cost"]
 
@@ -33,7 +36,12 @@ ONES_IN_FACTOR = -0.2  # v.*(1 - s) reads better than v - v.*s
 TURNED_ONES = 0.05  # t.^2 - 1 for 1 - t.^2
 REPEATED_FACTOR = 0.1  # lambda*lambda is lambda^2
 OPPOSITE_SUMS = 1.1  # (x - y)*(y - x)' is -(x - y)*(x - y)'
+SUM_OVER_ENTRIES = 2.0  # what can be a product of matrices is better one
+PICKED_TRANSPOSE = 0.2  # X'[i,j] is X[j,i]
+NUMBER_BEHIND = 0.05  # u*X[i,j]*v' reads better with the entry in front
 LENGTH = 0.004  # per node, to break ties
+
+BOUND = dim("#0")
 
 _costs: WeakKeyDictionary[Term, tuple[float, float]] = WeakKeyDictionary()
 
@@ -64,8 +72,11 @@ def _cost(t: Term) -> tuple[float, float]:
             nested += SUM_IN_SUM
     if t.op == "sumover":
         own += NUMBER_INSIDE * _has_constant(t.args[0])
+        own += SUM_OVER_ENTRIES * any(s.op == "unit" and s.data[0] is BOUND for s in subterms(t.args[0]))
     if t.op == "mul":
+        parts = list(picked(t.args)) if len(t.args) > 2 else []
         own += SCALAR_BEHIND * _scalars_behind(t)
+        own += PICKED_TRANSPOSE * _picked_transposes(t) + NUMBER_BEHIND * _numbers_behind(t, parts)
     if t.op in ("mul", "had"):
         own += REPEATED_FACTOR * _repeats(t) + OPPOSITE_SUMS * _opposites(t)
         logistic = {a.args[0] for a in t.args if a.op == "fn" and a.data == ("sigmoid", 0)}
@@ -73,8 +84,8 @@ def _cost(t: Term) -> tuple[float, float]:
     if t.op == "add":
         own += TURNED_ONES * any(a.op == "neg" and a.args[0].op in ("ones", "eye") for a in t.args)
         own += REPEATED_SUMMAND * (len(t.args) - len({a.args[0] if a.op == "neg" else a for a in t.args}))
-    if t.op == "transpose":
-        leaf = not t.args[0].args or t.args[0].op == "inv"
+    if t.op == "transpose" and t.args[0].op != "unit":
+        leaf = not t.args[0].args or t.args[0].op == "inv" or is_selection(t.args[0])
         own += TRANSPOSED_LEAF if leaf else TRANSPOSED_PRODUCT if t.args[0].op == "mul" else 0.0
         own += TRANSPOSED_AGAIN * (t.args[0].op == "add" and sum(map(_transposes, t.args[0].args)) > 1)
     elif t.op in ("pow", "hpow") and t.args[0].op == "fn" and t.args[0].data == ("sigmoid", 0):
@@ -143,3 +154,17 @@ def _scalars_behind(t: Term) -> int:
         return 0
     first = next((i for i, a in enumerate(t.args) if not a.is_scalar), len(t.args))
     return sum(a.is_scalar for a in t.args[first:])
+
+
+def _numbers_behind(t: Term, parts: Sequence[Pick]) -> int:
+    """How many entries stand behind a factor that is no number."""
+    if all(p.is_whole for p in parts):
+        return 0
+    entries = [p.row is not None and (p.col is not None or t.args[p.place or 0].shape.cols is ONE) for p in parts]
+    shaped = [not e and not t.args[p.place or 0].is_scalar for e, p in zip(entries, parts, strict=True)]
+    return sum(e and any(shaped[:i]) for i, e in enumerate(entries))
+
+
+def _picked_transposes(t: Term) -> int:
+    places = [p.place for p in picked(t.args) if not p.is_whole and p.place is not None]
+    return sum(t.args[k].op == "transpose" for k in places)

@@ -221,6 +221,7 @@ _SIZES: dict[str, Callable[[Term], tuple[Dim, ...]]] = {
     "size": lambda t: (t.data,),
     "ones": lambda t: t.data,
     "zeros": lambda t: t.data,
+    "unit": lambda t: t.data,
     "commutation": lambda t: t.data,
     "unvec": lambda t: t.data,
 }
@@ -396,6 +397,7 @@ _BUILD: dict[str, Callable[[Term, Sequence[Term], Bindings], Term]] = {
     "size": lambda p, a, b: terms.size(p.data.substitute(b.dims)),
     "ones": lambda p, a, b: terms.ones(*_at(p.data, b)),
     "zeros": lambda p, a, b: terms.zeros(*_at(p.data, b)),
+    "unit": lambda p, a, b: terms.unit(*_at(p.data, b)),
     "commutation": lambda p, a, b: terms.commutation(*_at(p.data, b)),
     "unvec": lambda p, a, b: make("unvec", *a, data=tuple(_at(p.data, b))),
     "had": lambda p, a, b: terms.had(*a),

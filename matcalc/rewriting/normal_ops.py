@@ -37,7 +37,22 @@ __all__ = ["ATOMIC", "HANDLERS"]
 F1 = Fraction(1)
 MAX_REPEAT = 12  # a matrix power is a repeated factor up to this exponent
 ATOMIC = frozenset(
-    ("d", "sumover", "prod", "stack", "elem", "sym", "num", "const", "size", "eye", "ones", "zeros", "commutation")
+    (
+        "d",
+        "sumover",
+        "prod",
+        "stack",
+        "elem",
+        "sym",
+        "num",
+        "const",
+        "size",
+        "eye",
+        "ones",
+        "zeros",
+        "unit",
+        "commutation",
+    )
 )
 
 
@@ -351,6 +366,7 @@ HANDLERS: dict[str, Callable[[Normalizer, Term, list[Poly]], Poly]] = {
     "eye": h_eye,
     "ones": h_ones,
     "zeros": h_zeros,
+    "unit": leaf,
     "commutation": h_commutation,
     "add": h_add,
     "neg": h_neg,

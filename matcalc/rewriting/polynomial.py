@@ -77,7 +77,7 @@ def total(shape: Shape, parts: Iterable[Poly]) -> Poly:
 
 _keys: WeakKeyDictionary[Term, Any] = WeakKeyDictionary()
 _DIGITS = re.compile(r"\d+")
-_RANK = {"num": 0, "const": 0, "size": 1, "sym": 2, "elem": 2, "transpose": 3}
+_RANK = {"num": 0, "const": 0, "size": 1, "sym": 2, "elem": 2, "unit": 2, "transpose": 3}
 
 
 def order(t: Term) -> Any:

@@ -16,6 +16,7 @@ from fractions import Fraction
 from itertools import islice
 
 from matcalc.language import terms as T
+from matcalc.language.gathering import depends_by_entries
 from matcalc.language.operations import operations
 from matcalc.language.terms import Term, subterms
 from matcalc.rewriting.cost import cost
@@ -288,17 +289,23 @@ def _written(p: Presenter, raw: Term, names: Mapping[Term, Term], label: str) ->
         candidates.append((form, made, path))
     length = [operations(form)["total"] for form, _, _ in candidates]
     kept = KEPT_SUMS[length[1] == min(length)] if cost(candidates[1][0]) <= cost(raw) else 0.0
+    entrywise = _sums_entries(raw)
 
-    def rank(i: int) -> tuple[bool, float, bool, int]:
+    def rank(i: int) -> tuple[bool, bool, float, bool, int]:
         written = candidates[i][0]
         # nothing longer than what came in
-        return (length[i] > length[0], cost(written) - kept * (i == 1), i == 0, i)
+        return (entrywise and _sums_entries(written), length[i] > length[0], cost(written) - kept * (i == 1), i == 0, i)
 
     for i in sorted(range(len(candidates)), key=rank):
         form, poly, path = candidates[i]
         if i == 0 or _same(p, form, raw, names):
             return form, _told(p, raw, form, poly, path, label)
     raise AssertionError("the raw form is always a candidate")
+
+
+def _sums_entries(t: Term) -> bool:
+    """Whether a term has a sum over the entries of matrices in it."""
+    return any(s.op == "sumover" and depends_by_entries(s.args[0]) for s in subterms(t))
 
 
 def _same(p: Presenter, a: Term, b: Term, names: Mapping[Term, Term]) -> bool:

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE
+from matcalc.language.ops import COLWISE, ROWWISE
 from matcalc.language.terms import Term
 from matcalc.rewriting.normal import Normalizer
 from matcalc.rewriting.polynomial import Scalars, Word
@@ -37,7 +38,33 @@ def recognised(n: Normalizer, scalars: Scalars, word: Word) -> tuple[Scalars, Wo
             new = T.make(f.op, new) if base is not f else new
             left = scalars[:i] + (((a, e + 1),) if e != -1 else ()) + scalars[i + 1 :]
             return recognised(n, left, word[:k] + (new,) + word[k + 1 :])
+    for k in range(len(word) - 1):
+        found = _of_rows(n, word[k], word[k + 1])
+        if found is not None:
+            return recognised(n, scalars, word[:k] + found + word[k + 2 :])
     return _in_chain(n, scalars, word)
+
+
+def _of_rows(n: Normalizer, left: Term, right: Term) -> Word | None:
+    """``diag(1./(exp(X)*ones))*exp(X)`` is a softmax of every row, and the other way round one of every column."""
+    for scale, e, side in ((left, right, ROWWISE), (right, left, COLWISE)):
+        bare = e.args[0] if e.op == "transpose" else e
+        if scale.op != "diag" or bare.op != "fn" or bare.data != ("exp", 0):
+            continue
+        ones = T.ones(e.shape.cols if side == ROWWISE else e.shape.rows)
+        total = T.mul(e if side == ROWWISE else n.flip(e), ones)
+        table = n.elements(scale.args[0])
+        if table.get(total) != -1:
+            continue
+        axis = side if bare is e else {ROWWISE: COLWISE, COLWISE: ROWWISE}[side]
+        soft = T.make("softmax", bare.args[0], data=axis)
+        soft = soft if bare is e else T.transpose(soft)
+        rest = {b: x for b, x in table.items() if b is not total}
+        if not rest:
+            return (soft,)
+        outer = T.make("diag", n.vector(rest, scale.args[0].shape))
+        return (outer, soft) if side == ROWWISE else (soft, outer)
+    return None
 
 
 def _in_chain(n: Normalizer, scalars: Scalars, word: Word) -> tuple[Scalars, Word]:

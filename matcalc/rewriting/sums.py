@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from matcalc.language import terms as T
 from matcalc.language.binders import at_index, lowered
 from matcalc.language.dims import ONE, Dim, Shape, dim
+from matcalc.language.gathering import gathered
+from matcalc.language.selections import is_unit
 from matcalc.language.terms import Term
 from matcalc.rewriting.polynomial import Monomial, Poly, Scalars, Word, order, total
 
@@ -33,6 +35,9 @@ def over_index(n: Normalizer, t: Term, args: list[Poly]) -> Poly:
     if not p.terms:
         return Poly(t.shape, {})
     if n.opaque and len(p.terms) > 1:
+        whole = gathered(n.term(p), *ends)
+        if whole is not None:
+            return n.poly(whole)
         c, scalars, rest = n.content(p)
         fixed, moving = _apart(scalars)
         inside = n.term(Poly(p.shape, n.times_scalars(rest.terms, moving)))
@@ -72,6 +77,12 @@ def _outer_factors(word: Word) -> tuple[Word, Word, Word]:
     while middle and (outside := lowered(middle[-1])) is not None:
         right.insert(0, outside)
         middle.pop()
+    if left and middle and middle[0].op == "unit":  # a row or a column stays one
+        left.pop()
+        middle.insert(0, word[len(left)])
+    if right and middle and is_unit(middle[-1], transposed=True):
+        right.pop(0)
+        middle.append(word[len(word) - len(right) - 1])
     return tuple(left), tuple(middle), tuple(right)
 
 
@@ -99,7 +110,9 @@ def _monomial(n: Normalizer, m: Monomial, ends: Range, shape: Shape) -> Poly:
             factor = n.unit(n.word_of(n.vector(outside, shape)), shape)
             return n.with_scalars(n.entrywise([factor, core], shape), fixed)
     if middle or moving:
-        core = _atom(n, n.write((moving, middle), F1), ends)
+        body = n.write((moving, middle), F1)
+        whole = gathered(body, *ends)
+        core = _atom(n, body, ends) if whole is None else n.poly(whole)
     else:
         core = n.poly(T.size(ends[1] - ends[0] + 1))
     out: Poly | None = None

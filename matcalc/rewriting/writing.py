@@ -13,6 +13,8 @@ from typing import Any
 
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE
+from matcalc.language.ops import COLWISE, ROWWISE
+from matcalc.language.selections import is_unit, unit_of
 from matcalc.language.terms import Term
 from matcalc.rewriting.cost import cost
 from matcalc.rewriting.normal import Normalizer
@@ -240,10 +242,32 @@ class Writer:
         out = [_product(plain)]
         if sum(f.op == "transpose" for f in word) > 1:
             out.append(_product(self._run(word, True)))
+        cuts = [i for i in range(1, len(word)) if word[i].shape.rows is ONE]
+        if cuts and any(unit_of(f) for f in word):  # a column times a row, each as it reads best
+            parts = [word[i:j] for i, j in zip([0, *cuts], [*cuts, len(word)], strict=True)]
+            out.append(_product([min(self.words(p), key=_rank) for p in parts]))
+        turned = self._turned_ends(word)
+        if turned is not None:
+            out.append(turned)
         back = self.n.flip_word(word)
-        if len(word) > 1 and sum(f.op == "transpose" for f in back) + 1 < sum(f.op == "transpose" for f in word):
+        saved = _turns(word) - _turns(back)
+        if len(word) > 1 and (saved > 1 or (saved == 1 and any(unit_of(f) for f in word))):
             out.append(_transposed(_product(self._run(back, False))))
         return out
+
+    def _turned_ends(self, word: Word) -> Term | None:
+        """A chain that ends in ``A'*unit(i)``, written ``A[i,:]'``, or begins with ``unit(i)'*A'``, ``A[:,i]'``."""
+        first = len(word) > 2 and is_unit(word[0], transposed=True) and word[1].op == "transpose"
+        last = len(word) > 2 and word[-1].op == "unit" and word[-2].op == "transpose"
+        if not (first or last) or (first and last and len(word) < 4):
+            return None
+        middle = word[2 * first : len(word) - 2 * last]
+        parts = self._run(middle, False) if middle else []
+        if first:
+            parts.insert(0, _transposed(_product([self.factor(word[1].args[0]), word[0].args[0]])))
+        if last:
+            parts.append(_transposed(_product([T.transpose(word[-1]), self.factor(word[-2].args[0])])))
+        return _product(parts)
 
     def _run(self, word: Word, grouped: bool) -> list[Term]:
         """The factors from left to right: equal neighbours as powers, runs of transposes grouped on demand."""
@@ -308,6 +332,11 @@ class Writer:
         """The same operation on arguments as a person writes them."""
         if not f.args or f.op == "d":
             return f
+        if f.op == "fn" and f.data == ("log", 0) and f.args[0].op == "mul" and len(f.args[0].args) == 2:
+            e, ones = f.args[0].args  # log(exp(X)*ones): the log-sum-exp of every row
+            bare = e.args[0] if e.op == "transpose" else e
+            if ones.op == "ones" and bare.op == "fn" and bare.data == ("exp", 0):
+                return T.make("logsumexp", self.show(bare.args[0]), data=ROWWISE if bare is e else COLWISE)
         if f.op == "diag" and f.args[0].op == "diagvec":  # diag(diag(X)) is shorter as X.*I
             return _entries([self.show(f.args[0].args[0]), T.eye(f.shape.rows)])
         shown = [self.show(a) for a in f.args]
@@ -353,6 +382,11 @@ def _repetition(word: Word, i: int) -> tuple[int, int]:
         if times > 1 and length * times > best[0] * best[1]:
             best = (length, times)
     return best
+
+
+def _turns(word: Word) -> int:
+    """How many transposes a chain shows; a row or an entry taken is none."""
+    return sum(f.op == "transpose" and f.args[0].op != "unit" for f in word)
 
 
 def _beside_sigmoid(t: Term, factors: Iterable[Term]) -> bool:

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from matcalc.language.dims import ONE, SCALAR, Dim, Shape, dim
 from matcalc.language.problem import Function, Symbol
+from matcalc.language.selections import entry
 from matcalc.language.terms import (
     Term,
     add,
@@ -198,6 +199,8 @@ class Growth:
             yield "pow", lambda d: power(make("norm2", self.term(Shape(self.dim(), ONE), d)), 2)
             yield "pow", lambda d: power(make("normF", self.term(any_shape(), d)), 2)
             yield "mul", lambda d: self.product(SCALAR, d)
+        yield "unit", lambda d: entry(self.term(self.square(), d), dim(1), dim(2))
+        yield "unit", lambda d: entry(self.term(Shape(self.dim(), ONE), d), dim(2), None)
         yield "norm1", lambda d: make("norm1", self.term(any_shape(), d))
         yield "norm2", lambda d: make("norm2", self.term(Shape(self.dim(), ONE), d))
         yield "normF", lambda d: make("normF", self.term(any_shape(), d))
@@ -214,6 +217,7 @@ class Growth:
 
     def columns(self, s: Shape) -> Iterator[tuple[str, Grow]]:
         yield "mul", lambda d: self.product(s, d)
+        yield "unit", lambda d: entry(self.term(Shape(s.rows, self.dim()), d), None, dim(1))
         yield "diagvec", lambda d: make("diagvec", self.term(Shape(s.rows, s.rows), d))
         if len(_names(s.rows)) == 2:
             a, b = _names(s.rows)
@@ -313,6 +317,6 @@ def _names(d: Dim) -> tuple[Dim, ...]:
 
 
 PRODUCED = frozenset(
-    """num const size sym eye ones zeros commutation add neg mul div had hdiv pow hpow kron inner transpose inv det
+    """num const size sym eye ones zeros unit commutation add neg mul div had hdiv pow hpow kron inner transpose inv det
     logdet tr sum diag diagvec vec unvec norm1 norm2 normF softmax logsumexp fn call stop""".split()
 )

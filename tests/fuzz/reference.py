@@ -115,6 +115,12 @@ def _fixed(data: tuple[Dim, Dim], sizes: Mapping[str, int]) -> tuple[int, int]:
     return size_of(data[0], sizes), size_of(data[1], sizes)
 
 
+def _unit(index: int, n: int) -> Array:
+    out = anp.zeros((n, 1))
+    out[index - 1, 0] = 1.0
+    return out
+
+
 def _commutation(rows: int, cols: int) -> Array:
     out = anp.zeros((rows * cols, rows * cols))
     for i in range(rows):
@@ -131,6 +137,7 @@ _LEAVES: dict[str, Callable[[Term, Environment, Mapping[str, int]], Array]] = {
     "eye": lambda t, env, sizes: anp.eye(size_of(t.data, sizes)),
     "ones": lambda t, env, sizes: anp.ones(_fixed(t.data, sizes)),
     "zeros": lambda t, env, sizes: anp.zeros(_fixed(t.data, sizes)),
+    "unit": lambda t, env, sizes: _unit(*_fixed(t.data, sizes)),
     "commutation": lambda t, env, sizes: _commutation(*_fixed(t.data, sizes)),
 }
 
