@@ -120,7 +120,8 @@ def _transposed(g: Grammar, tree: Node, before: list[Token], mark: Token, span: 
 
 
 def _power(g: Grammar, tree: Node, exponent: Node, span: Span, mark: Token) -> Node:
-    if tree.kind == "name" and tree.data == "e" and not g.known.is_known("e") and exponent.kind != "num":
+    bare = exponent.args[0] if exponent.kind == "neg" else exponent
+    if tree.kind == "name" and tree.data == "e" and not g.known.is_known("e") and bare.kind != "num":
         return g.node("call", span, exponent, data=("exp", 0), mark=mark.span)
     return g.node("pow", span, tree, exponent, data="^", mark=mark.span)
 
