@@ -351,6 +351,9 @@ def add(g: Graph, items: Sequence[Node]) -> Node:
         return g.zeros(dims)
     if len(terms) == 1:
         return terms[0]
+    shared = _common_factor(g, terms)
+    if shared is not None:
+        return shared
     common = abs(ratio(terms[0]).coefficient)
     if common != 1 and all(abs(ratio(t).coefficient) == common and not _is_diagonal(t) for t in terms):
         return prod(g, common, [add(g, [prod(g, 1 / common, [t]) for t in terms])])
@@ -360,6 +363,25 @@ def add(g: Graph, items: Sequence[Node]) -> Node:
     node = g.node("add", terms, None, dims, same=(len(terms),))
     s = complement_of(node) if g.plan.complements else None
     return node if s is None or s not in g.plan.complements else g.node("fn", (neg(g, s.args[0]),), "sigmoid", dims)
+
+
+def _common_factor(g: Graph, terms: Sequence[Node]) -> Node | None:
+    """``P.*D - (s*ones').*P`` as ``P.*(D - s*ones')``: one matrix less; None where no term needs that."""
+    if any(t.op != "prod" or not t.is_matrix or t in g.plan.formed for t in terms):
+        return None
+    structured = ("bcol", "brow", "eye", "diag")
+    dense = [[a for a in ratio(t).numerators if a.is_matrix and a.op not in structured] for t in terms]
+    for factor in dense[0]:
+        if not all(factor in found for found in dense):
+            continue
+        rests = []
+        for t in terms:
+            r = ratio(t)
+            r.numerators.remove(factor)
+            rests.append(prod(g, r.coefficient, r.numerators, r.denominators))
+        if all(rest.is_matrix for rest in rests):
+            return prod(g, 1, [factor, add(g, rests)])
+    return None
 
 
 def _is_diagonal(t: Node) -> bool:

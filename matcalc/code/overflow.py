@@ -203,7 +203,7 @@ def _exponentials(g: Graph, r: Ratio, d: Node, prod: Prod, add: Add) -> bool:
             r.coefficient *= of_v[0]
             r.numerators[r.numerators.index(n)] = g.node("fn", (half,), "tanh", d.dims)
             return True
-    if u is None and a == b:  # 1/(1 + exp(v))
+    if u is None:  # 1/(1 + exp(v))
         r.denominators.remove(d)
         r.coefficient /= a
         r.numerators.append(g.node("fn", (difference(-1),), "sigmoid", d.dims))
