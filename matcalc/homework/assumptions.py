@@ -65,7 +65,7 @@ def is_likely(finding: Finding) -> bool:
 def _jointly(question: Question, known: dict[str, Assumption], term: Term) -> list[Finding]:
     """Several matrices symmetric at once: the fewest that are needed."""
     problem = question.problem
-    names = [s.name for s in problem.symbols.values() if _may_be_symmetric(s) and s.name in term.free]
+    names = [s.name for s in problem.symbols.values() if _may_be_symmetric(s) and s.name in question.fully(term).free]
     if len(names) < 2 or not _holds_for(question, known, names, term):
         return []
     for name in list(names):
@@ -101,7 +101,7 @@ Made = tuple[str, str, Callable[[], Assumption]]
 def _assumptions(question: Question, term: Term) -> Iterator[Made]:
     problem = question.problem
     formula = question.formula
-    names = term.free | (formula.free if formula is not None else frozenset())
+    names = question.fully(term).free | (question.fully(formula).free if formula is not None else frozenset())
     symbols = [s for n, s in problem.symbols.items() if n in names and s.index is None][:MOST_SYMBOLS]
     for s in symbols:
         if s.shape.is_square and not s.shape.is_scalar:

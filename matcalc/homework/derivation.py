@@ -420,7 +420,7 @@ class Course:
         self.before = answer.term
         return self._judged(line, verdict.status, verdict.message, span=span)
 
-    def _doubtful(self, line: Line, answer: Answer, span: Span) -> Judged:
+    def _doubtful(self, line: Line, answer: Answer, verdict: Verdict, span: Span) -> Judged:
         """A side that differs and that no small change makes right: perhaps it was not understood."""
         before = self.before
         self.before, self.hint = answer.term, answer.term
@@ -432,7 +432,8 @@ class Course:
             return self._judged(line, "right", "agrees with the line before")
         if self.unsettled and answer.term is not None and self.second is None:
             self.second = answer.term
-        return self._judged(line, "undecided", "this differs, but no small change explains it", span=span)
+        message = "this differs, but no small change explains it"
+        return self._judged(line, "undecided", message, findings=tuple(verdict.diagnosis), span=span)
 
     def _is_named(self, head: Term) -> bool:
         """Whether a left side means something by itself: a derivative, a differential, a name."""
@@ -441,7 +442,7 @@ class Course:
     def _wrong(self, line: Line, side: Side, answer: Answer, verdict: Verdict, span: Span) -> Judged:
         assert self.head is not None
         if self.lenient and not _explained(verdict):
-            return self._doubtful(line, answer, span)
+            return self._doubtful(line, answer, verdict, span)
         if self.posed and not self._is_named(self.head):
             self.before = answer.term
             return self._judged(line, "remark", "holds only where the equation does that was set")

@@ -47,11 +47,12 @@ SAYING = {
     "diagonal": re.compile(r"diagonal", re.I),
     "orthogonal": re.compile(r"orthogonal|orthonormal|unitary|rotation", re.I),
 }
+ONE_HOT = re.compile(r"sum to 1|one-hot")
+ONE_HOT_SAID = re.compile(r"one-hot|one hot|sums? to (?:one|1|\$1\$)|label|class|distribution|probabilit|categor", re.I)
 SYMMETRIC = frozenset("Sigma Lambda Omega K".split())  # letters of covariances, precisions and kernels
 ELSEWHERE = ("wrong-point", "symmetric")  # findings that may only mean that a name means something else here
 OPEN_REPAIRS = (*ELSEWHERE, "extra-term")
 MOST_REPAIRS = 150
-MOST_LISTINGS = 3  # readings of a listing in which a slip is looked for
 OPEN = (*ELSEWHERE, "extra-term", "other")  # the same where not everything is defined
 
 
@@ -177,8 +178,9 @@ def _best(sheet: _Sheet, group: Group, tries: Sequence[_Try], worked: Counter[tu
     good = [t for t in tries if t.fine == most]
     usual = sorted(good, key=lambda t: (-worked[t.way.key], t.order))
     read = sorted(usual, key=lambda t: -t.read)
+    known = [t for t in usual if t.way.losses and worked[t.way.key]]  # what other passages confirm comes first
     best: list[Found] = []
-    for order in dict.fromkeys(t.order for t in (*usual[:2], *good[:1], *read[:2])):
+    for order in dict.fromkeys(t.order for t in (*known[:2], *usual[:2], *good[:1], *read[:2])):
         way = tries[order].way
         judged = _judged(sheet, group, _lines(sheet, group, way), way)
         if way.losses and not worked[way.key]:  # a fact that nothing else confirms is no ground to call a line wrong
@@ -213,7 +215,10 @@ def _listed(sheet: _Sheet, listing: Listing, worked: Counter[tuple[object, ...]]
 
 def _slip(sheet: _Sheet, listing: Listing, group: Group, tries: Sequence[_Try]) -> tuple[int, Repair] | None:
     """The one change of one update with which a listing is right."""
-    for t in tries[:MOST_LISTINGS]:
+    layouts: dict[object, _Try] = {}
+    for t in tries:
+        layouts.setdefault(t.way.key[2:3], t)  # the likeliest reading with gradients as columns, and as rows
+    for t in layouts.values():
         course = _course(sheet, group, _lines(sheet, group, t.way), t.way)
         for k, u in enumerate(listing.updates) if course is not None else ():
             for repair in islice(repairs(u.body), MOST_REPAIRS):
@@ -288,6 +293,8 @@ def _judged(sheet: _Sheet, group: Group, lines: Sequence[Line], way: Way, explai
     if explains and sure and closed and len(found) == len(lines):
         written = [s for d in group.chains for s in _written(d)]
         found = [_rewritten(sheet, f, written[k], course, passage, way, group.place) for k, f in enumerate(found)]
+    if all(f.mark != "wrong" for f in found):  # what follows from a line that is not believed to be wrong is open
+        found = [replace(f, mark="not understood") if f.mark == "follows" else f for f in found]
     return [f for f, j in zip(found, course.results, strict=True) if j.mark != "remark"]
 
 
@@ -330,11 +337,19 @@ def _rewritten(
     if f.mark == "wrong" and way.members is None and own == sheet.book.resolved(own, place):
         return f
     for repair in islice(repairs(own), MOST_REPAIRS):
-        if _fits(repair, course, way) and repair.kind not in (ELSEWHERE if passage.settled else OPEN_REPAIRS):
+        if repair.kind in (ELSEWHERE if passage.settled else OPEN_REPAIRS) or _is_layout(repair, sheet.book, place):
+            continue
+        if _fits(repair, course, way):
             text = write_plain(repair.tree).text
             message = f"would be correct if written {text}: {repair.says}"
             return replace(f, mark="wrong", message=message, correction=text)
     return f
+
+
+def _is_layout(repair: Repair, book: Notebook, place: int) -> bool:
+    """Whether a change only turns a gradient round, which is a convention."""
+    part = repair.part
+    return repair.kind == "transpose" and part is not None and book.resolved(part, place).kind == "call"
 
 
 def _fits(repair: Repair, course: Course, way: Way) -> bool:
@@ -362,9 +377,12 @@ def _found(sheet: _Sheet, j: Judged, sure: bool, passage: Passage, way: Way) -> 
     """What is said of a line. ``sure``: no function in it had to be taken for a scalar one."""
     mark = MARKS.get(j.mark, "not understood")
     first = j.findings[0] if j.findings else None
+    saved = next((f for f in j.findings if not f.answer and f.message.startswith("would be correct if")), None)
+    one_hot = saved is not None and ONE_HOT.search(saved.message) and ONE_HOT_SAID.search(sheet.text)
+    if j.mark in ("wrong", "undecided") and saved is not None and one_hot:
+        return Found(j.number, j.text, "fine", equal_up_to=saved.message.removeprefix("would be correct "))
     if mark == "wrong" and (not sure or first is None or not _is_believed(first, j, passage, way)):
         return Found(j.number, j.text, "not understood", f"{DIFFERS}, but perhaps names are meant otherwise")
-    saved = next((f for f in j.findings if not f.answer and f.message.startswith("would be correct if")), None)
     if mark == "wrong" and saved is not None and _is_likely(saved.message, sheet.text):
         return Found(j.number, j.text, "not understood", saved.message)
     message = (
@@ -384,6 +402,8 @@ def _as_written(text: str, passage: Passage, way: Way) -> str:
             text = text.replace(gradient, f"grad({loss}, {top})")
     if way.members is not None:
         text = way.members.shown(text)
+    for name, body in way.losses.items():
+        text = text.replace(body, name)
     for name, meaning in way.names.items():
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", meaning, text)
     return text

@@ -9,7 +9,7 @@ Invariants: a definition counts where it stands before, or shortly after ("where
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from matcalc.errors import Span
@@ -104,6 +104,8 @@ class Notebook:
             else:
                 self._named_at_the_end(place, sides[-2].tree, sides[-1].tree)
                 continue
+            if name in self.letters and len(bodies) == 1 and bodies[0] is not None and bodies[0].kind == "num":
+                continue  # where an index begins
             body = next((b for b in bodies if b is not None and is_derivative(b)), bodies[0])
             if body is None:
                 unreadable.add(name)
@@ -125,8 +127,9 @@ class Notebook:
             for d in self.found
             for s in d.chain.sides[:1]
         )
-        used = sum(1 for d in self.found for s in d.chain.sides if s.tree is not None and last.data in names_of(s.tree))
-        if not elsewhere and used > 1 and is_derivative(before):
+        earlier = [s.tree for d in self.found[:place] for s in d.chain.sides if s.tree is not None]
+        told = any(t.name == last.data for t in self.told)
+        if not elsewhere and not told and is_derivative(before) and not any(last.data in names_of(t) for t in earlier):
             self.definitions.setdefault(str(last.data), []).append(Defined(place, before))
 
     def _note_what_is_told(self) -> None:
@@ -166,10 +169,14 @@ class Notebook:
             found = self._of_member(base, _index(index), place)
         else:
             one = _counting(self.definitions.get(name, []), place)
-            found = one.body if one is not None else None
+            found = one.body if one is not None and not self._comes_late(name, one, place) else None
         if found is not None and self.activation:
             found = with_activation(found, self.activation)
         return found if found is None or members is None else members.flat(self.resolved(found, place))
+
+    def _comes_late(self, name: str, one: Defined, place: int) -> bool:
+        """Whether a name had a meaning before the place, and is defined behind it."""
+        return one.place > place and any(at <= place for at, _ in self.shapes.get(name, ()))
 
     def _of_member(self, base: str, index: Node, place: int, derivatives: bool = False) -> Node | None:
         """The body of a family's definition for an index."""
@@ -213,14 +220,19 @@ class Notebook:
         before = [s for at, s in known if at <= place]
         return before[-1] if before else (known[0][1] if known else "")
 
-    def declarations(self, names: Sequence[str], place: int, members: Members | None, shapes: bool) -> list[str]:
-        """What is declared of names. Without ``shapes``: only what is said of square matrices."""
+    def declarations(
+        self, names: Sequence[str], defined: Collection[str], place: int, members: Members | None, shapes: bool
+    ) -> list[str]:
+        """What is declared of names, some of which have definitions. Without ``shapes``: only what is said of square
+        matrices."""
         out = []
         for name in names:
             shape = self.shape(name, place, members)
             words = self.properties.get(name, ())
             rows, _, columns = shape.partition("×")
             square = bool(columns) and rows == columns
+            if words and name in defined:
+                continue
             if words and square:
                 out.append(f"{name} : {shape} {' '.join(words)}")
             elif words and not shape and name[:1].isupper():

@@ -78,7 +78,7 @@ def posed(book: Notebook, lines: Sequence[Line], place: int, way: Way, declare: 
     seeds = in_order([Seed(n, body, own[n][0] if n in own else -1) for n, body in bodies.items()])
     sides = [Seed(f"{HIDDEN}{k}", body, i) for k, (i, body) in enumerate(_bodies(lines, own), 1)][:MOST_SEEDS]
     names = list(dict.fromkeys([*used, *needed, *(n for body in bodies.values() for n in names_in(body))]))
-    declarations = [*declare, *way.declared, *book.declarations(names, place, members, way.shapes)]
+    declarations = [*declare, *way.declared, *book.declarations(names, bodies, place, members, way.shapes)]
     read = grown if way.careful else _all
     kept, problem = read(seeds, sides, declarations)
     more = list(unknown_sides([_without_own(line, own) for line in lines], problem, MOST_SEEDS))

@@ -15,7 +15,7 @@ from functools import partial
 from matcalc.homework.intake import gradients_as_rows
 from matcalc.homework.members import Members, NoMembers, free_letters
 from matcalc.homework.moments import covariances, speaks_of_covariance, with_moments
-from matcalc.homework.notebook import Fact, Group, Notebook, facts, formal
+from matcalc.homework.notebook import Fact, Group, Notebook, facts, formal, names_of
 from matcalc.interop.latex_plain import write_plain
 from matcalc.language.syntax import Node
 
@@ -44,15 +44,16 @@ def ways(book: Notebook, group: Group, text: str) -> Iterator[Way]:
     """The ways to read the chains of one passage."""
     place = group.place
     trees = [book.plainly(s.tree) for d in group.chains for s in d.chain.sides if s.tree is not None]
-    resolved = [book.resolved(t, place) for t in trees]
+    resolved = [_as_gradients(book.resolved(t, place)) for t in trees]
     several = _members(book, resolved)
     rows = gradients_as_rows(text)
 
     def base(tree: Node) -> Node:
-        return book.resolved(book.plainly(tree), place)
+        return _as_gradients(book.resolved(book.plainly(tree), place))
 
     extra: dict[str, Change] = {**_sized(book, resolved), "": _same}
-    if any(_is_entrywise(n) for t in resolved for n in t.walk()):
+    bodies = [d.body for known in (*book.definitions.values(), *book.members.values()) for d in known]
+    if any(_is_entrywise(n) for t in (*resolved, *bodies) if t is not None for n in t.walk()):
         extra["entry by entry"] = _entrywise
     if _uses_softmax(book, trees):
         extra = {axis: partial(_along, axis=axis) for axis in ("rowwise", "colwise")}
@@ -71,6 +72,32 @@ def ways(book: Notebook, group: Group, text: str) -> Iterator[Way]:
                     yield Way(changed, more, members, shapes, key=(*key, shapes), declared=declared, names=names)
                 yield Way(changed, more, members, careful=False, key=(*key, "loose"))
     yield from _by_facts(book, place, resolved, base, extra)
+    stacked = _stacked(book, resolved)
+    if stacked:
+        for by_rows in (False, True):
+            yield Way(
+                _in_turn(base, _same, rows if by_rows else _same, None), _same, losses=stacked, key=("stacked", by_rows)
+            )
+
+
+def _stacked(book: Notebook, trees: Sequence[Node]) -> dict[str, str]:
+    """Matrices that are nowhere defined, as the members of the family with the small letter in rows: Phi of the vectors
+    ``phi(x[n])``."""
+    binders = [n for t in trees for n in t.walk() if n.kind == "binder" and n.args[1].kind == "name"]
+    if not binders:
+        return {}
+    index, low, high = str(binders[0].data[1]), write_plain(binders[0].args[0]).text, str(binders[0].args[1].data)
+    inside = [n for b in binders for n in b.args[2].walk()]
+    large = {str(n.data) for t in trees for n in t.walk() if n.kind == "name" and str(n.data)[:1].isupper()}
+    out: dict[str, str] = {}
+    for name in sorted(large - set(book.definitions)):
+        small = name[:1].lower() + name[1:]
+        member = next((n for n in inside if n.kind == "index" and n.data == small), None)
+        applied = next((n for n in inside if n.kind == "call" and n.data == (small, 0) and len(n.args) == 1), None)
+        found = member or (applied if applied is not None and applied.args[0].kind == "index" else None)
+        if found is not None and names_of(found) <= {small, index, *book.families}:
+            out[name] = f"rows({index} in {low}..{high}, {write_plain(found).text})"
+    return out
 
 
 def _by_facts(
@@ -100,6 +127,14 @@ def _letter(by: str) -> str:
 def _is_gradient(n: Node, loss: str) -> bool:
     named = n.kind == "call" and n.data[0] in ("grad", "jac") and len(n.args) == 2 and n.args[0].kind == "name"
     return named and n.args[0].data == loss and n.args[1].kind == "name"
+
+
+def _as_gradients(tree: Node) -> Node:
+    """Derivatives as gradients: of what is no number, a gradient is the Jacobian."""
+    args = tuple(_as_gradients(a) for a in tree.args)
+    if tree.kind == "call" and tree.data == ("jac", 0) and len(args) == 2 and args[0].kind == "name":
+        return replace(tree, args=args, data=("grad", 0))
+    return replace(tree, args=args) if args else tree
 
 
 def _same(tree: Node) -> Node:

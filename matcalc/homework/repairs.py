@@ -21,11 +21,12 @@ Rebuild = Callable[[Node], Node]
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A change: its kind, what it says, the whole formula after it."""
+    """A change: its kind, what it says, the whole formula after it, what is changed."""
 
     kind: str
     says: str
     tree: Node
+    part: Node | None = None
 
 
 def repairs(tree: Node) -> Iterator[Repair]:
@@ -34,7 +35,7 @@ def repairs(tree: Node) -> Iterator[Repair]:
     for make in (_transposed, _shifted, _signed, _factors, _dropped, _products, _turned_round):
         for node, put in places:
             for kind, says, new in make(node):
-                yield Repair(kind, says, put(new))
+                yield Repair(kind, says, put(new), node)
 
 
 def _places(node: Node, put: Rebuild) -> Iterator[tuple[Node, Rebuild]]:
