@@ -19,14 +19,24 @@ DOCUMENTS = sorted(p.name for p in HERE.iterdir())
 FINE = {
     "attention.md": 4,
     "batchnorm.md": 4,
+    "cheatsheet.md": 13,
     "factorization.html": 2,
     "gaussian.tex": 3,
+    "gp.tex": 2,
     "kalman.md": 2,
+    "lagrange.md": 2,
+    "layers.tex": 4,
     "logistic.html": 5,
+    "lora.md": 4,
     "network.md": 0,
+    "newton.md": 2,
     "pca.md": 3,
+    "regression.md": 3,
     "ridge.md": 4,
     "rnn.tex": 6,
+    "rowlayout.md": 6,
+    "softmaxreg.html": 5,
+    "vae.md": 3,
 }
 
 # A document, what is written in it, what is written instead, the kinds of the finding, what the correction contains.
@@ -41,6 +51,11 @@ PLANTED: list[tuple[str, str, str, str]] = [
     ("batchnorm.md", r" - \frac{1}{m} \hat{x} \hat{x}^T g", "", "missing-term"),
     ("batchnorm.md", r"\frac{\gamma}{s} \left", r"\gamma s \left", "factor"),
     ("batchnorm.md", r"{\partial \hat{x}} &= \gamma g", r"{\partial \hat{x}} &= g", "factor"),
+    ("cheatsheet.md", r"= X^{-T}", r"= X^{-1}", "transpose"),
+    ("cheatsheet.md", r"X(A + A^T)", r"(A + A^T)X", "order"),
+    ("cheatsheet.md", r"= -X^{-T} A^T B^T X^{-T}", r"= X^{-T} A^T B^T X^{-T}", "sign"),
+    ("cheatsheet.md", r"\frac{x}{\|x\|_2}", r"\frac{2x}{\|x\|_2}", "factor"),
+    ("cheatsheet.md", r"= -X^{-1}\,dX\,X^{-1}", r"= X^{-1}\,dX\,X^{-1}", "sign"),
     ("factorization.html", r"(M \odot E) V + \lambda U", r"(M \odot E) V - \lambda U", "sign"),
     ("factorization.html", r"(M \odot E) V + \lambda U", r"(M \odot E)^T V + \lambda U", "transpose"),
     ("factorization.html", r"(M \odot E)^T U + \lambda V", r"(M \odot E)^T U", "missing-term"),
@@ -55,6 +70,15 @@ PLANTED: list[tuple[str, str, str, str]] = [
     ("kalman.md", r"- K H P - P", r"- K H P + P", "sign"),
     ("kalman.md", r"-2 P H^T + 2 K S", r"-2 P H^T + K S", "factor"),
     ("kalman.md", r"-2 P H^T + 2 K S", r"-2 H P + 2 K S", "transpose"),
+    ("lagrange.md", r"A^T (Ax - b) + C^T \nu", r"A^T (Ax - b) + C \nu", "transpose"),
+    ("lagrange.md", r"= Cx - d $$", r"= Cx $$", "missing-term"),
+    ("layers.tex", r"(W^{(l+1)})^T \delta^{(l+1)}", r"W^{(l+1)} \delta^{(l+1)}", "transpose"),
+    ("layers.tex", r"(W^{(l+1)})^T \delta^{(l+1)}", r"(W^{(l)})^T \delta^{(l+1)}", "other"),
+    ("layers.tex", r"\odot f'(z^{(l)})", r"\odot f'(z^{(l+1)})", "other"),
+    ("layers.tex", r"\delta^{(l)} (a^{(l-1)})^T", r"\delta^{(l)} (a^{(l)})^T", "other"),
+    ("lora.md", r"G^\top X A^\top", r"G^\top X A", "transpose"),
+    ("lora.md", r"B^\top G^\top X", r"B G^\top X", "transpose"),
+    ("lora.md", r"G (W + BA)", r"G (W - BA)", "sign"),
     ("logistic.html", r"\partial z} &= p - y", r"\partial z} &= y - p", "sign"),
     ("logistic.html", r"&= X^T (p - y)", r"&= X (p - y)", "transpose"),
     (
@@ -70,6 +94,10 @@ PLANTED: list[tuple[str, str, str, str]] = [
     ("pca.md", r"R X^T W + X R^T W", r"R X^T W", "missing-term"),
     ("pca.md", r"-2 \left( R X", r"2 \left( R X", "sign"),
     ("pca.md", r"dE = -2 \op", r"dE = -\op", "factor"),
+    ("newton.md", r"A^T D (A x - b) + \mu x", r"A^T (A x - b) + \mu x", "factor"),
+    ("newton.md", r"= A^T D A + \mu I $$", r"= A^T D A - \mu I $$", "sign"),
+    ("regression.md", r"= \frac{1}{N} \sum_{i=1}^N (w", r"= \frac{1}{2N} \sum_{i=1}^N (w", "factor"),
+    ("regression.md", r"\sum_{i=1}^N x_i x_i^T", r"\sum_{i=1}^N x_i^T x_i", "transpose"),
     ("ridge.md", r"2 X^\top X w - 2 X^\top y + 2 \lambda w", r"2 X^\top X w - 2 X^\top y + \lambda w", "factor"),
     ("ridge.md", r"2 X^\top X w - 2 X^\top y + 2 \lambda w", r"2 X^\top X w + 2 X^\top y + 2 \lambda w", "sign"),
     ("ridge.md", r"2 X^\top (X w - y)", r"2 X (X w - y)", "transpose"),
@@ -77,6 +105,10 @@ PLANTED: list[tuple[str, str, str, str]] = [
     ("ridge.md", r"+ y^\top y + \lambda w", r"- y^\top y + \lambda w", "sign"),
     ("ridge.md", r"2 X^\top X + 2 \lambda I", r"2 X^\top X + \lambda I", "factor"),
     ("rnn.tex", r"(1 - \bh_t^2) \odot", r"(1 + \bh_t^2) \odot", "sign"),
+    ("rowlayout.md", r"= (a - t)^T $$", r"= (t - a)^T $$", "sign"),
+    ("rowlayout.md", r"\operatorname{diag}(1 - a \odot a) W", r"\operatorname{diag}(1 - a \odot a) W^T", "transpose"),
+    ("softmaxreg.html", r"\operatorname{diag}(p) - p p^T", r"\operatorname{diag}(p) + p p^T", "sign"),
+    ("vae.md", r"\nabla_\lambda K &= \frac12 \left( e", r"\nabla_\lambda K &= \left( e", "factor"),
     ("rnn.tex", r"W^T \delta_t", r"W \delta_t", "transpose"),
     ("rnn.tex", r"U^T \delta_t", r"W^T \delta_t", "other"),
     ("rnn.tex", r"\sum_{t=1}^T \delta_t \bh_{t-1}^T", r"-\sum_{t=1}^T \delta_t \bh_{t-1}^T", "sign"),
@@ -84,6 +116,16 @@ PLANTED: list[tuple[str, str, str, str]] = [
     ("rnn.tex", r"\sum_{t=1}^T \delta_t \bx_t^T", r"\sum_{t=1}^T \bx_t \delta_t^T", "transpose"),
     ("rnn.tex", r"(1 - \bh_t^2) \odot", r"(1 - \bh_{t-1}^2) \odot", "other"),
 ]
+
+
+# A right update of a listing is fine, a wrong one is found: what g stands for behind it says so.
+LISTING = r"""The network is
+$$ z^{(l)} = W^{(l)} a^{(l-1)} + b^{(l)}, \qquad a^{(l)} = \operatorname{ReLU}(z^{(l)}) $$
+Backwards, for $l = L, \dots, 1$, with row gradients:
+$$ \frac{\partial J}{\partial b^{(l)}} = g $$
+$$ g = g W^{(l)} $$
+$$ g = g \operatorname{diag}(\mathbb{1}[z^{(l-1)} > 0]) $$
+"""
 
 
 def report(text: str, name: str) -> Report:
@@ -105,3 +147,12 @@ def test_a_planted_misprint_is_found(name: str, right: str, wrong: str, kind: st
     found = report(text.replace(right, wrong), name)
     assert [f.number for f in found.wrong][:1] == [line], [(f.number, f.mark, f.message) for f in found.lines]
     assert all(f.correction for f in found.wrong)
+
+
+def test_the_updates_of_a_listing_lead_to_the_next_gradient() -> None:
+    found = report(LISTING, "notes.md")
+    assert [f.mark for f in found.lines if f.number in (5, 6)] == ["fine", "fine"]
+    wrong = report(LISTING.replace("z^{(l-1)} > 0", "z^{(l)} > 0"), "notes.md").wrong
+    assert [(f.number, f.correction) for f in wrong] == [(6, "g*diag(step(z[l - 1]))")]
+    wrong = report(LISTING.replace("g = g W^{(l)}", "g = g W^{(l-1)}"), "notes.md").wrong
+    assert [(f.number, f.correction) for f in wrong] == [(5, "g*W[l]")]
