@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from matcalc.errors import MatcalcError, Span
+from matcalc.homework.belief import DIFFERS, Found, believable, found_of
 from matcalc.homework.derivation import Course
 from matcalc.homework.grade import Strictness
 from matcalc.homework.intake import EQUALITIES, lines_of_chain
@@ -26,7 +27,6 @@ from matcalc.homework.passage import Passage, posed
 from matcalc.homework.readings import Way, ways
 from matcalc.homework.repairs import Repair, repairs
 from matcalc.homework.statements import Line, Side
-from matcalc.homework.verdict import Finding, Judged
 from matcalc.interop.documents import DocumentChain, chains, formulas, kind_of, line_at, line_starts
 from matcalc.interop.latex_plain import write_plain
 from matcalc.interop.prose import told
@@ -34,49 +34,9 @@ from matcalc.language.syntax import Node
 
 __all__ = ["Found", "Report", "check_document", "told_document"]
 
-DIFFERS = "this differs"
-MARKS = {"right": "fine", "right again": "fine", "wrong": "wrong", "follows": "follows", "definition": "definition"}
 VARIABLES = ("x", "X", "W", "w", "theta", "y", "Y", "z")  # by what \nabla is taken where it does not say
-MEANT = re.compile(r": (\w+) is meant, not (\w+)")  # one name for another
-PROPERTY = re.compile(r"if (\w+(?:(?:, | and )\w+)*) (?:is|are) (symmetric|skew|diagonal|orthogonal)")
-SAYING = {
-    "symmetric": re.compile(
-        r"symmetr|covarianc|positive.{0,6}definite|kernel|Gram\b|precision|Hessian|Laplacian", re.I
-    ),
-    "skew": re.compile(r"skew|antisymmetr", re.I),
-    "diagonal": re.compile(r"diagonal", re.I),
-    "orthogonal": re.compile(r"orthogonal|orthonormal|unitary|rotation", re.I),
-}
-ONE_HOT = re.compile(r"sum to 1|one-hot")
-ONE_HOT_SAID = re.compile(r"one-hot|one hot|sums? to (?:one|1|\$1\$)|label|class|distribution|probabilit|categor", re.I)
-SYMMETRIC = frozenset("Sigma Lambda Omega K".split())  # letters of covariances, precisions and kernels
-ELSEWHERE = ("wrong-point", "symmetric")  # findings that may only mean that a name means something else here
-OPEN_REPAIRS = (*ELSEWHERE, "extra-term")
+UNLIKELY = ("wrong-point", "symmetric")
 MOST_REPAIRS = 150
-OPEN = (*ELSEWHERE, "extra-term", "other")  # the same where not everything is defined
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One line of the document. ``mark``: fine, wrong, follows, definition or not understood."""
-
-    number: int
-    text: str
-    mark: str
-    message: str = ""
-    correction: str = ""
-    equal_up_to: str | None = None
-
-    def as_data(self) -> dict[str, Any]:
-        """The line for JSON."""
-        return {
-            "line": self.number,
-            "text": self.text,
-            "mark": self.mark,
-            "message": self.message,
-            "correction": self.correction,
-            "equal_up_to": self.equal_up_to,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +183,7 @@ def _slip(sheet: _Sheet, listing: Listing, group: Group, tries: Sequence[_Try]) 
         for k, u in enumerate(listing.updates) if course is not None else ():
             for repair in islice(repairs(u.body), MOST_REPAIRS):
                 changed = replace(repair, tree=listing.composed(k, repair.tree))
-                if course is not None and repair.kind not in ELSEWHERE and _fits(changed, course, t.way):
+                if course is not None and repair.kind not in UNLIKELY and _fits(changed, course, t.way):
                     return k, repair
     return None
 
@@ -288,7 +248,8 @@ def _judged(sheet: _Sheet, group: Group, lines: Sequence[Line], way: Way, explai
     sure = sure and len(passage.losses) < 2
     closed = not _asks_for_a_top(passage, lines)
     found = [
-        _found(sheet, j, sure and (closed or k in course.by_second), passage, way) for k, j in enumerate(course.results)
+        found_of(sheet.text, j, sure and (closed or k in course.by_second), passage, way)
+        for k, j in enumerate(course.results)
     ]
     if explains and sure and closed and len(found) == len(lines):
         written = [s for d in group.chains for s in _written(d)]
@@ -337,7 +298,7 @@ def _rewritten(
     if f.mark == "wrong" and way.members is None and own == sheet.book.resolved(own, place):
         return f
     for repair in islice(repairs(own), MOST_REPAIRS):
-        if repair.kind in (ELSEWHERE if passage.settled else OPEN_REPAIRS) or _is_layout(repair, sheet.book, place):
+        if not believable(repair.kind, passage) or _is_layout(repair, sheet.book, place):
             continue
         if _fits(repair, course, way):
             text = write_plain(repair.tree).text
@@ -371,61 +332,6 @@ def _asks_for_a_top(passage: Passage, lines: Sequence[Line]) -> bool:
 
 def _not_understood(line: Line, message: str) -> Found:
     return Found(line.number, line.text, "not understood", message)
-
-
-def _found(sheet: _Sheet, j: Judged, sure: bool, passage: Passage, way: Way) -> Found:
-    """What is said of a line. ``sure``: no function in it had to be taken for a scalar one."""
-    mark = MARKS.get(j.mark, "not understood")
-    first = j.findings[0] if j.findings else None
-    saved = next((f for f in j.findings if not f.answer and f.message.startswith("would be correct if")), None)
-    one_hot = saved is not None and ONE_HOT.search(saved.message) and ONE_HOT_SAID.search(sheet.text)
-    if j.mark in ("wrong", "undecided") and saved is not None and one_hot:
-        return Found(j.number, j.text, "fine", equal_up_to=saved.message.removeprefix("would be correct "))
-    if mark == "wrong" and (not sure or first is None or not _is_believed(first, j, passage, way)):
-        return Found(j.number, j.text, "not understood", f"{DIFFERS}, but perhaps names are meant otherwise")
-    if mark == "wrong" and saved is not None and _is_likely(saved.message, sheet.text):
-        return Found(j.number, j.text, "not understood", saved.message)
-    message = (
-        first.message if first is not None and mark == "wrong" else j.message.partition("\n")[0].removeprefix("error: ")
-    )
-    answer = first.answer if first is not None and mark == "wrong" else ""
-    message, answer = _as_written(message, passage, way), _as_written(answer, passage, way)
-    return Found(j.number, j.text, mark, message, answer, j.equal_up_to)
-
-
-def _as_written(text: str, passage: Passage, way: Way) -> str:
-    """A text with losses and members by the names that the document has for them."""
-    for loss, tops in passage.losses.items():
-        arguments = ", ".join(tops)
-        for k, top in enumerate(tops, 1):
-            gradient = f"grad_{k}(loss)({arguments})" if len(tops) > 1 else f"grad(loss, {top})"
-            text = text.replace(gradient, f"grad({loss}, {top})")
-    if way.members is not None:
-        text = way.members.shown(text)
-    for name, body in way.losses.items():
-        text = text.replace(body, name)
-    for name, meaning in way.names.items():
-        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", meaning, text)
-    return text
-
-
-def _is_believed(finding: Finding, j: Judged, passage: Passage, way: Way) -> bool:
-    """Whether a finding tells a misprint, and not only that something means something else here."""
-    match = MEANT.search(finding.message) if finding.kind in ("wrong-point", "other") else None
-    if match is not None and not match[2].isdigit():
-        return {match[1], match[2]} <= passage.names
-    return finding.kind not in (ELSEWHERE if passage.settled else OPEN)
-
-
-def _is_likely(message: str, text: str) -> bool:
-    """Whether a property that would save a line may well be meant: the document speaks of it, or the letter is one that
-    usually has it. Of what is not about matrices (positive, sums to 1), always."""
-    match = PROPERTY.search(message)
-    if match is None:
-        return True
-    names = match[1].replace(" and ", ", ").split(", ")
-    usual = any(n.rstrip("0123456789").rpartition("_")[0] in SYMMETRIC or n in SYMMETRIC for n in names)
-    return usual or SAYING[match[2]].search(text) is not None
 
 
 # -------------------------------------------------------------------------------------- telling
