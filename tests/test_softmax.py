@@ -118,3 +118,8 @@ def test_the_latex_says_rows_or_columns() -> None:
     shown = parse_problem("sum(softmax(Z, rowwise))", "Z: n×k").objective.latex()
     assert r"\operatorname{softmax}_{\mathrm{rows}}" in shown
     assert r"_{\mathrm{columns}}" in parse_problem("sum(logsumexp(Z, colwise))", "Z: n×k").objective.latex()
+
+
+def test_one_hot_targets_add_up_to_one() -> None:
+    told = matcalc.derive("-sum(Y.*log(softmax(Z, rowwise)))", wrt="Z", declare="Y : n×k onehot")
+    assert str(told.answer) == "softmax(Z, rowwise) - Y" and told.certificate.status == "verified"

@@ -38,6 +38,7 @@ LATEX_SIGNS = (
     "side by side", "'{' is not a sign", "unknown function 'T'", "is a variable and is not applied",
     "'(' cannot stand here",
 )  # fmt: skip
+OPEN = ("unreadable", "undecided")
 SEVERITY = ("wrong", "unreadable", "undecided", "correct")
 
 
@@ -127,10 +128,13 @@ def _keyed(names: Sequence[str], answers: Sequence[Any]) -> dict[str | None, Any
 def _checked(
     problem: Problem, name: str | None, answer: Any, form: str, options: dict[str, Any], several: Sequence[str]
 ) -> Verdict:
-    if name is not None and form in ("auto", "plain") and is_program(str(answer), problem):
-        return check_program(problem, name, str(answer), options["seed"])
+    own = _as_program(problem, name, str(answer), form, options["seed"])
+    if own is not None and own.correct:
+        return own
     judge = Judge.of(problem, name, **options)
     verdict = checked_text(judge, str(answer), form, several)
+    if own is not None and verdict.status in OPEN:
+        return own
     if (
         name is None
         and verdict.status == "wrong"
@@ -141,6 +145,13 @@ def _checked(
         listed = ", ".join(problem.symbols)
         raise MatcalcError("by which variable?", hint=f"say wrt=...; the names of the problem are {listed}")
     return verdict
+
+
+def _as_program(problem: Problem, name: str | None, text: str, form: str, seed: int) -> Verdict | None:
+    """The verdict on an answer that defines members of its own; None for any other."""
+    if name is None or form not in ("auto", "plain") or not is_program(text, problem):
+        return None
+    return check_program(problem, name, text, seed)
 
 
 def checked_text(judge: Judge, text: str, form: str = "auto", several: Sequence[str] = ()) -> Verdict:
@@ -250,9 +261,6 @@ def check_lines(
     whole = text_or_lines if isinstance(text_or_lines, str) else "\n".join(map(str, text_or_lines))
     try:
         asked = None if problem is None else posed_problem(problem, declare, names or None)
-        by = names or (asked.wrt if asked is not None else ())
-        if asked is not None and len(by) == 1 and form in ("auto", "plain") and is_program(whole, asked):
-            return check_program(asked, by[0], whole, seed)
         _, lines = lines_of(text_or_lines, asked, form)
         require_lines(lines)
         names = names or (variable_of(whole) if asked is None else ())
@@ -262,9 +270,13 @@ def check_lines(
             return judge_lines(whole, read, asked, names, _declarations(declare), given, structure, seed, layout)
 
         verdict = judged(lines)
-        if form != "auto" or not any(j.mark == "unreadable" and _may_be_latex(j.message) for j in verdict.lines):
+        if form == "auto" and any(j.mark == "unreadable" and _may_be_latex(j.message) for j in verdict.lines):
+            verdict = _fewer_unreadable(verdict, lambda: judged(lines_of(text_or_lines, asked, "latex")[1]))
+        if verdict.status not in OPEN or asked is None:
             return verdict
-        return _fewer_unreadable(verdict, lambda: judged(lines_of(text_or_lines, asked, "latex")[1]))
+        by = names or asked.wrt
+        own = _as_program(asked, by[0], whole, form, seed) if len(by) == 1 else None
+        return verdict if own is None or own.status in OPEN else own
     except (ParseError, ShapeError) as error:
         shown = problem.text if isinstance(problem, Problem) else str(problem or "")
         return Verdict("unreadable", message=unreadable(error), problem=shown, answer=whole)

@@ -23,6 +23,7 @@ KINDS = ("scalar", "vector", "row", "matrix", "square")
 NAME = re.compile(r"\s*([^\W\d_]\w*)\s*")
 RESERVED = frozenset(("in", "wrt", "for", "derive"))
 MAX_SIZE = 10**9
+SYNONYMS = {"onehot": "stochastic"}  # what is used of it is that it adds up to one
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,14 +238,15 @@ class _Words:
         out: set[str] = set()
         while self.i < self.stop:
             word = self.word()
-            if word not in PROPERTIES:
+            known = SYNONYMS.get(word, word)
+            if known not in PROPERTIES:
                 span = Span(self.i, self.i + max(1, len(word)))
                 close = get_close_matches(word, sorted(PROPERTIES), 1, 0.6)
                 hint = f"did you mean {close[0]}?" if close else f"properties are {', '.join(sorted(PROPERTIES))}"
                 raise ParseError(
                     f"'{word or self.text[self.i]}' is not a property", span=span, source=self.text, hint=hint
                 )
-            out.add(word)
+            out.add(known)
             self.i += len(word)
             self._skip()
         return frozenset(out)
