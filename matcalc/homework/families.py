@@ -123,7 +123,7 @@ def _only_range(text: str, index: str) -> tuple[str, str, str] | None:
     if len(found) != 1:
         return None
     low, high = next(iter(found))
-    return index, low, high
+    return None if index in NAME.findall(f"{low} {high}") else (index, low, high)
 
 
 # ------------------------------------------------------------------------------- the program
