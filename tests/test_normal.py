@@ -213,3 +213,8 @@ def test_a_sum_of_outer_products_is_symmetric() -> None:
 def test_the_differential_of_a_transpose_ends() -> None:
     x = term("x")[0]
     assert equal(differential(transpose(x)), transpose(differential(x))) is True
+
+
+def test_the_commutation_matrix_passes_one_kronecker_product_and_stands_in_front() -> None:
+    t, facts = term("kron(inv(X), inv(X)')*commutation(n, n)")
+    assert str(normal_form(t, facts)) == "commutation(n, n)*kron(inv(X)', inv(X))"

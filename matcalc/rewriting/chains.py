@@ -69,7 +69,7 @@ def simplify(n: Normalizer, word: Word) -> tuple[Word, bool]:
             if f.op == "commutation" and g.op == "kron" and len(g.args) == 2:
                 a, b = g.args
                 if f.data == (a.shape.cols, b.shape.cols) and a is not b:  # the exchange goes in front
-                    out[-1] = T.commutation(a.shape.rows, b.shape.rows)
+                    g = out[-1] = T.commutation(a.shape.rows, b.shape.rows)
                     f = T.make("kron", b, a)
             if f.op == "kron" and g.op == "kron" and (mixed := _mixed_product(n, g, f)) is not None:
                 out[-1] = mixed

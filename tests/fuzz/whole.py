@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 import warnings
 from typing import Any
@@ -12,6 +13,7 @@ import matcalc
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.problem import Symbol
 from tests.fuzz.check import TOLERANCE, Outcome, Point, points
+from tests.fuzz.growth import SIZES
 from tests.fuzz.problems import Case
 
 __all__ = ["FORMS", "check_whole"]
@@ -51,6 +53,8 @@ def _check_code(case: Case, derivation: Any, point: Point) -> Outcome:
     if case.problem.functions:  # the code asks for the functions; its own check covers it
         return Outcome("right")
     arrays = {name: _as_argument(point.values[name], s) for name, s in case.problem.symbols.items()}
+    asked = inspect.signature(getattr(module, _function(case))).parameters
+    arrays |= {name: SIZES[name] for name in asked if name not in arrays}  # sizes that no array has
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -69,12 +73,15 @@ def _check_code(case: Case, derivation: Any, point: Point) -> Outcome:
     return Outcome("wrong", f"the code has a relative error of {error:.2g}\n{derivation.code()}")
 
 
-def _computed(case: Case, module: Any, arrays: dict[str, Any]) -> Any:
+def _function(case: Case) -> str:
     if case.order == 2:
-        return np.asarray(module.hessian(**arrays), dtype=float)
-    if case.problem.objective.is_scalar:
-        return np.asarray(module.value_and_grad(**arrays)[1], dtype=float)
-    return np.asarray(module.jacobian(**arrays), dtype=float)
+        return "hessian"
+    return "value_and_grad" if case.problem.objective.is_scalar else "jacobian"
+
+
+def _computed(case: Case, module: Any, arrays: dict[str, Any]) -> Any:
+    found = getattr(module, _function(case))(**arrays)
+    return np.asarray(found[1] if _function(case) == "value_and_grad" else found, dtype=float)
 
 
 def _as_argument(x: Any, s: Symbol) -> Any:
