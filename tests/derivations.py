@@ -892,3 +892,273 @@ grad(L, h[t]) = W*(grad(L, h[t+1]).*(1 - h[t+1].^2))""",
     "transpose",
     declare="W : k×k; U : k×d; x[t] : d; h0 : k",
 )
+d(
+    "long-bn",
+    """mu = mean(X, rows)
+Xc = X - ones(m)*mu'
+v = mean(Xc.^2, rows)
+s = 1./sqrt(v + eps)
+Xh = Xc.*(ones(m)*s')
+Y = Xh.*(ones(m)*gamma') + ones(m)*beta'
+L = loss(Y)
+grad(L, beta) = sum(grad(L, Y), rows)
+grad(L, gamma) = sum(grad(L, Y).*Xh, rows)
+grad(L, Xh) = grad(L, Y).*(ones(m)*gamma')
+grad(L, Xc) = grad(L, Xh).*(ones(m)*s') - Xc.*(ones(m)*(s.^3.*sum(grad(L, Xh).*Xc, rows))')/m
+grad(L, X) = grad(L, Xc) - ones(m)*mean(grad(L, Xc), rows)'""",
+    "dddddddrrrrr",
+    declare="X : m×d; gamma : d; beta : d; eps : scalar positive",
+)
+d(
+    "long-bn-w",
+    """mu = mean(X, rows)
+Xc = X - ones(m)*mu'
+v = mean(Xc.^2, rows)
+s = 1./sqrt(v + eps)
+Xh = Xc.*(ones(m)*s')
+Y = Xh.*(ones(m)*gamma') + ones(m)*beta'
+L = loss(Y)
+grad(L, beta) = sum(grad(L, Y), rows)
+grad(L, gamma) = sum(grad(L, Y).*Xh, cols)
+grad(L, Xh) = grad(L, Y).*(ones(m)*gamma')
+grad(L, Xc) = grad(L, Xh).*(ones(m)*s')
+grad(L, X) = grad(L, Xc) - ones(m)*mean(grad(L, Xc), rows)'""",
+    "dddddddrwrwr",
+    9,
+    "reduction",
+    declare="X : m×d; gamma : d; beta : d; eps : scalar positive",
+)
+d(
+    "lstm-cell",
+    """i = sigmoid(Wi*x + Ui*h)
+g = tanh(Wg*x + Ug*h)
+c = f.*c0 + i.*g
+L = loss(c)
+grad(L, i) = grad(L, c).*g
+grad(L, g) = grad(L, c).*i
+grad(L, Wi) = (grad(L, i).*i.*(1 - i))*x'
+grad(L, Wg) = (grad(L, g).*(1 - g.^2))*x'
+grad(L, f) = grad(L, c).*c0
+grad(L, h) = Ui'*(grad(L, i).*i.*(1 - i)) + Ug'*(grad(L, g).*(1 - g.^2))""",
+    "ddddrrrrrr",
+    declare="Wi : k×d; Ui : k×k; Wg : k×d; Ug : k×k; x : d; h : k; f : k; c0 : k",
+)
+d(
+    "lstm-cell-w",
+    """i = sigmoid(Wi*x + Ui*h)
+g = tanh(Wg*x + Ug*h)
+c = f.*c0 + i.*g
+L = loss(c)
+grad(L, i) = grad(L, c).*i
+grad(L, g) = grad(L, c).*i
+grad(L, Wi) = (grad(L, i).*i.*(1 - i))*x'
+grad(L, h) = Ui'*(grad(L, i).*i.*(1 - i))""",
+    "ddddwrrw",
+    5,
+    "other|wrong-point",
+    declare="Wi : k×d; Ui : k×k; Wg : k×d; Ug : k×k; x : d; h : k; f : k; c0 : k",
+)
+d(
+    "attention",
+    """s = K*q/sqrt(d)
+a = softmax(s)
+o = V'*a
+L = loss(o)
+grad(L, a) = V*grad(L, o)
+jac(a, s) = diag(a) - a*a'
+grad(L, s) = a.*(grad(L, a) - (a'*grad(L, a))*ones(n))
+grad(L, q) = K'*grad(L, s)/sqrt(d)
+grad(L, V) = a*grad(L, o)'
+grad(L, K) = grad(L, s)*q'/sqrt(d)""",
+    "ddddrrrrrr",
+    declare="K : n×d; q : d; V : n×e",
+)
+d(
+    "attention-w",
+    """s = K*q/sqrt(d)
+a = softmax(s)
+o = V'*a
+L = loss(o)
+grad(L, a) = V*grad(L, o)
+grad(L, s) = a.*grad(L, a)
+grad(L, q) = K'*grad(L, s)
+grad(L, V) = grad(L, o)*a'""",
+    "ddddrwww",
+    6,
+    "other|missing-term|missing-path",
+    declare="K : n×d; q : d; V : n×e",
+)
+d(
+    "kl-gauss",
+    """f = 1/2*(tr(inv(S)*C) + (m - u)'*inv(S)*(m - u) - k + logdet(S) - logdet(C))
+grad(f, m) = inv(S)*(m - u)
+grad(f, u) = -inv(S)*(m - u)
+grad(f, C) = 1/2*(inv(S) - inv(C))
+grad(f, S) = 1/2*(inv(S) - inv(S)*C*inv(S) - inv(S)*(m - u)*(m - u)'*inv(S))""",
+    "drrrr",
+    declare="S : n×n symmetric posdef; C : n×n symmetric posdef; m : n; u : n; k : scalar",
+)
+d(
+    "kl-gauss-w",
+    """f = 1/2*(tr(inv(S)*C) + (m - u)'*inv(S)*(m - u) - k + logdet(S) - logdet(C))
+grad(f, m) = inv(S)*(m - u)/2
+grad(f, u) = -inv(S)*(m - u)
+grad(f, C) = 1/2*(inv(S) - C)
+grad(f, S) = 1/2*(inv(S) + inv(S)*C*inv(S) - inv(S)*(m - u)*(m - u)'*inv(S))""",
+    "dwrww",
+    2,
+    "factor",
+    declare="S : n×n symmetric posdef; C : n×n symmetric posdef; m : n; u : n; k : scalar",
+)
+d(
+    "woodbury",
+    """M = A + U*V'
+N = inv(A) - inv(A)*U*inv(eye(k) + V'*inv(A)*U)*V'*inv(A)
+inv(M) = N
+inv(M)*U = inv(A)*U*inv(eye(k) + V'*inv(A)*U)""",
+    "ddrr",
+    declare="A : n×n invertible; U : n×k; V : n×k",
+)
+d(
+    "woodbury-w",
+    """M = A + U*V'
+inv(M) = inv(A) - inv(A)*U*inv(eye(k) + V'*inv(A)*U)*V'
+det(M) = det(A)*det(eye(k) + V'*inv(A)*U)""",
+    "dwr",
+    2,
+    "factor|other|missing-path",
+    declare="A : n×n invertible; U : n×k; V : n×k",
+)
+d(
+    "trace-identities",
+    """tr(A*B) = tr(B*A) = tr(A'*B') = vec(A')'*vec(B)
+normF(A)^2 = tr(A'*A) = sum(A.*A) = vec(A)'*vec(A)
+vec(A*X*B) = kron(B', A)*vec(X)
+det(A*B) = det(A)*det(B)
+tr(A*B) = tr(A)*tr(B)
+inv(A + B) = inv(A) + inv(B)""",
+    "rrrrww",
+    5,
+    "",
+    declare="A : n×n; B : n×n; X : n×n",
+)
+d(
+    "newton",
+    """f = sum(exp(A*x)) - b'*x
+g = grad(f, x) = A'*exp(A*x) - b
+H = hess(f, x) = A'*diag(exp(A*x))*A
+p = -inv(H)*g""",
+    "drrd",
+    declare="A : m×n; x : n; b : n",
+)
+d(
+    "sgd",
+    """L = norm2(X*w - y)^2/m
+g = 2/m*X'*(X*w - y)
+grad(L, w) = g
+w_new = w - eta*g""",
+    "ddrd",
+    declare="X : m×n; w : n; y : m; eta : scalar",
+)
+d(
+    "mixed-latex-text",
+    r"""f(x) = \|Ax - b\|^2
+\nabla f = 2A^T(Ax - b)
+= 2A^TAx - 2A^Tb""",
+    "drr",
+)
+d(
+    "eqn-numbers",
+    """f = tr(X*A) + logdet(X)    (1)
+grad(f, X) = A' + inv(X)'    (2)""",
+    "dr",
+    declare="A : n×n; X : n×n invertible",
+)
+d(
+    "arrow",
+    """f = x'*A*x
+=> grad(f, x) = (A + A')*x
+=> hess(f, x) = A + A'""",
+    "drr",
+    declare="A : n×n; x : n",
+)
+d(
+    "partial",
+    """L = loss(h)
+h = W*x
+dL/dh = G
+dL/dW = G*x'
+dL/dx = W'*G""",
+    "dddrr",
+    declare="W : m×n; x : n",
+)
+d(
+    "partial-w",
+    """L = loss(h)
+h = W*x
+dL/dW = x*(dL/dh)'
+dL/dx = (dL/dh)'*W""",
+    "ddwr",
+    3,
+    "transpose",
+    declare="W : m×n; x : n",
+)
+d(
+    "sum-by-parts",
+    """f = sum(i in 1..N, log(1 + exp(-y[i]*(w'*x[i])))) + lambda/2*norm2(w)^2
+grad(f, w) = sum(i in 1..N, -y[i]*sigmoid(-y[i]*(w'*x[i]))*x[i]) + lambda*w
+hess(f, w) = sum(i in 1..N, y[i]^2*sigmoid(y[i]*(w'*x[i]))*sigmoid(-y[i]*(w'*x[i]))*x[i]*x[i]') + lambda*eye(d)""",
+    "drr",
+    declare="x[i] : d; y[i] : scalar; w : d; lambda : scalar",
+)
+d(
+    "sum-by-parts-w",
+    """f = sum(i in 1..N, log(1 + exp(-y[i]*(w'*x[i])))) + lambda/2*norm2(w)^2
+grad(f, w) = sum(i in 1..N, -y[i]*sigmoid(-y[i]*(w'*x[i]))*x[i])
+hess(f, w) = sum(i in 1..N, y[i]^2*sigmoid(y[i]*(w'*x[i]))*sigmoid(-y[i]*(w'*x[i]))*x[i]*x[i]')""",
+    "dwf",
+    2,
+    "missing-term",
+    declare="x[i] : d; y[i] : scalar; w : d; lambda : scalar",
+)
+d(
+    "latex-long",
+    r"""\begin{align}
+L &= -\sum_{k} y_k \log p_k = -y^\top \log p \\
+p &= \operatorname{softmax}(z) \\
+z &= W x \\
+\frac{\partial L}{\partial z} &= p - y \\
+\frac{\partial L}{\partial W} &= (p - y) x^\top \\
+\frac{\partial L}{\partial x} &= W^\top (p - y)
+\end{align}""",
+    "rddrrr",
+    declare="W : k×d; x : d; y : k stochastic",
+)
+d(
+    "latex-matrix-deriv",
+    r"""\begin{align*}
+\mathrm{d} \log|X| &= \operatorname{tr}(X^{-1} \mathrm{d}X) \\
+\frac{\partial \log|X|}{\partial X} &= X^{-\top}
+\end{align*}""",
+    "rr",
+    declare="X : n×n invertible",
+)
+d(
+    "latex-matrix-deriv-w",
+    r"""\begin{align*}
+\mathrm{d} \log|X| &= \operatorname{tr}(X^{-1} \mathrm{d}X) \\
+\frac{\partial \log|X|}{\partial X} &= X^{-1}
+\end{align*}""",
+    "rw",
+    3,
+    "transpose",
+    declare="X : n×n invertible",
+)
+d(
+    "given-problem-latex",
+    r"""\nabla_W L = X^\top (P - Y)/m
+= \frac{1}{m}X^\top P - \frac1m X^\top Y""",
+    "rr",
+    problem="X : m×d; W : d×k; Y : m×k stochastic; P = softmax(X*W, rowwise); L = -sum(Y.*log(P))/m",
+    wrt="W",
+)

@@ -301,6 +301,8 @@ class Course:
         try:
             answer = self._answer(side)
         except MatcalcError as error:
+            if self._names_it(side):
+                return self._judged(line, "definition")
             self.before = None
             span = side.place(error.span) if error.span is not None else None
             return self._judged(line, "unreadable", unreadable(error), span=span)
@@ -325,6 +327,16 @@ class Course:
             return first
         self.by_second.add(len(self.results))
         return verdict
+
+    def _names_it(self, side: Side) -> bool:
+        """Whether a side is a new name, for what the left side means: ``dL/dh = G``."""
+        name = side.words.strip()
+        fresh = side.error is None and NAME.fullmatch(name) is not None and self._is_new(name)
+        if not fresh or self.head is None or self.head.tangent or self.context.variable(name) is not None:
+            return False
+        self.context.define(name, self.head)
+        self.before = self.head
+        return True
 
     def _condition(self, line: Line, side: Side, answer: Answer) -> Judged:
         """``... = 0`` is a condition unless the left side is 0 indeed."""

@@ -68,6 +68,7 @@ class Seed:
     name: str
     body: str
     line: int
+    others: tuple[str, ...] = ()  # further sides of the equation, where the first one cannot be read
 
 
 def pose(lines: Sequence[Line], declare: Iterable[str], wrt: Sequence[str]) -> Posed:
@@ -147,9 +148,10 @@ def _seeds(lines: Sequence[Line]) -> Iterator[Seed]:
         if NAME.fullmatch(name) and line.kind == "equation":
             if name in varied:
                 continue  # the solution of an equation, not a definition of the variable
-            if name not in defined and not is_differential_name(name, defined) and line.sides[1].error is None:
+            bodies = [s.words for s in line.sides[1:] if s.error is None]
+            if name not in defined and not is_differential_name(name, defined) and bodies:
                 defined.add(name)
-                yield Seed(name, line.sides[1].words, i)
+                yield Seed(name, bodies[0], i, tuple(bodies[1:]))
             continue
         varied.update(_varied(line))
         for body in expressions(left, defined):
@@ -201,7 +203,8 @@ def in_order(seeds: list[Seed]) -> list[Seed]:
     def visit(name: str, above: frozenset[str]) -> None:
         if name in out or name in above:
             return
-        for inner in names_in(by_name[name].body):
+        seed = by_name[name]
+        for inner in (n for body in (seed.body, *seed.others) for n in names_in(body)):
             if inner in by_name:
                 visit(inner, above | {name})
         out[name] = by_name[name]
@@ -223,7 +226,7 @@ def used_names(tree: Node) -> list[str]:
     """The names of variables, and of what is differentiated by name."""
     names = Names()
     names.read(tree, lambda n: n in KNOWN)
-    return [*names.variables, *names.differentiated]
+    return [*names.variables, *names.differentiated, *names.families]
 
 
 def is_differential_name(name: str, defined: Iterable[str]) -> bool:
@@ -298,21 +301,47 @@ def together(seeds: list[Seed], declarations: list[str]) -> tuple[list[Seed], Pr
         return seeds, _program(seeds, declarations)
     except MatcalcError as error:
         first = error
-    kept: list[Seed] = []
     left_out: set[str] = set()  # what stands on these would take them for variables
-    problem: Problem | None = None
-    for seed in seeds:
-        if left_out.isdisjoint(names_in(seed.body)):
-            try:
-                problem = _program([*kept, seed], declarations)
-                kept.append(seed)
-                continue
-            except MatcalcError:
-                pass
-        left_out.add(seed.name)
+    for _ in seeds:
+        kept, problem, failed = _one_by_one(seeds, declarations, left_out)
+        if all(failed.isdisjoint(names_in(seed.body)) for seed in kept):
+            break
+        left_out = failed
     if problem is None:
         raise first
     return kept, problem
+
+
+def _one_by_one(
+    seeds: list[Seed], declarations: list[str], left_out: set[str]
+) -> tuple[list[Seed], Problem | None, set[str]]:
+    """The seeds that can be read one after the other, the program they make, and the names of the others."""
+    kept: list[Seed] = []
+    failed = set(left_out)
+    problem: Problem | None = None
+    for seed in seeds:
+        read = None if seed.name in left_out else _first_that_fits(kept, seed, declarations, failed)
+        if read is None:
+            failed.add(seed.name)
+        else:
+            chosen, problem = read
+            kept.append(chosen)
+    return kept, problem, failed
+
+
+def _first_that_fits(
+    kept: Sequence[Seed], seed: Seed, declarations: list[str], left_out: set[str]
+) -> tuple[Seed, Problem] | None:
+    """The seed with the first of its sides that can be read after those that are kept."""
+    for body in (seed.body, *seed.others):
+        if not left_out.isdisjoint(names_in(body)):
+            continue
+        chosen = replace(seed, body=body)
+        try:
+            return chosen, _program([*kept, chosen], declarations)
+        except MatcalcError:
+            continue
+    return None
 
 
 def grown(seeds: list[Seed], more: Sequence[Seed], declarations: list[str]) -> tuple[list[Seed], Problem]:

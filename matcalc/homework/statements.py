@@ -39,6 +39,7 @@ PROPERTY = "symmetric|skew|diagonal|orthogonal|posdef|invertible|positive|consta
 SHAPED = re.compile(rf"\s*(?:scalar\b|function\b|elementwise\b|\(|[\w*+\- ]+(?:[×x,].*)?$|\w+\s+(?:{PROPERTY}))")
 APPLIED = re.compile(r"\s*([^\W\d]\w*)\(\s*([^\W\d]\w*(?:\s*,\s*[^\W\d]\w*)*)\s*\)\s*")
 NAMED = re.compile(r"[^\W\d]\w*")
+EQUATION_NUMBER = re.compile(r"(?:\s{2,}|\t)\(\d{1,2}[a-z]?\)$")
 DERIVE = re.compile(r"\s*derive\s+(\w+)\s+wrt\s+(.+)")
 
 
@@ -146,8 +147,9 @@ def _lines(whole: str, plain: str) -> Iterator[Line]:
 
 
 def _without_stop(text: str, span: Span) -> Span:
-    """The place of a statement without the full stop or comma behind it."""
-    end = span.end
+    """The place of a statement without the full stop, the comma or the number of the equation behind it."""
+    number = EQUATION_NUMBER.search(text, span.start, span.end)
+    end = number.start() if number is not None else span.end
     while end > span.start and text[end - 1] in ".,;" and not text[end - 2 : end - 1].isspace():
         end -= 1
     return Span(span.start, len(text[: max(end, span.start + 1)].rstrip())) if end < span.end else span
