@@ -11,9 +11,10 @@ from functools import cached_property
 
 from matcalc.errors import MatcalcError
 from matcalc.homework.assumptions import Assumption
-from matcalc.homework.edits import Wardrobe, wardrobe
+from matcalc.homework.edits import POINTS, Wardrobe, wardrobe
+from matcalc.homework.form_building import shape_of
 from matcalc.homework.form_text import text_of
-from matcalc.homework.forms import Form, call, form_of, places, put
+from matcalc.homework.forms import Form, at, call, form_of, places, put
 from matcalc.homework.mistakes import Slip, slips, undone
 from matcalc.homework.paths import Variant, function_variants, variants
 from matcalc.homework.question import Question
@@ -123,7 +124,21 @@ def _dropped(form: Form, everywhere: list[tuple[Path, Form]]) -> Iterator[tuple[
             yield "other", f"{text_of(here)} is meant, not {text_of(here.args[0])}", put(form, path, here.args[0])
         if here.op not in ("add", "mul", "had"):
             continue
+        inside = any(at(form, path[:i]).op in POINTS for i in range(len(path)))
         for i, a in enumerate(here.args):
             rest = call(here.op, *here.args[:i], *here.args[i + 1 :])
             kind, what = ("missing-term", "term") if here.op == "add" else ("factor", "factor")
-            yield kind, f"the {what} {text_of(a)} is missing in {text_of(here)}", put(form, path, rest)
+            if _is_one_and_more(a):
+                continue  # what is missing is the term beside the 1
+            says = f"the {what} {text_of(a)} is missing in {text_of(here)}"
+            yield "other" if inside and what == "factor" else kind, says, put(form, path, rest)
+    whole = shape_of(form)
+    for path, here in everywhere:
+        if path and here.op != "neg" and whole is not None and shape_of(here) == whole:
+            yield "factor", f"{text_of(here)} is only a part of it", here
+
+
+def _is_one_and_more(form: Form) -> bool:
+    """Whether a factor is a sum with an identity in it."""
+    inner = form.args[0] if form.op == "transpose" else form
+    return inner.op == "add" and any(isinstance(a.item, Term) and a.item.op == "eye" for a in inner.args)

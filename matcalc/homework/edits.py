@@ -22,7 +22,7 @@ from matcalc.language import terms
 from matcalc.language.dims import Shape
 from matcalc.language.terms import Path, Term, subterms
 
-__all__ = ["Edit", "Wardrobe", "edits_everywhere", "linear", "slips_of", "structural", "wardrobe"]
+__all__ = ["POINTS", "Edit", "Wardrobe", "edits_everywhere", "linear", "slips_of", "structural", "wardrobe"]
 
 LINEAR = frozenset("add neg mul had transpose tr sum diag diagvec vec unvec kron inner sumover".split())
 FIRST_LINEAR = frozenset(("div", "hdiv"))
