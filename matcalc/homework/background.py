@@ -11,7 +11,6 @@ from functools import cached_property
 
 from matcalc.errors import MatcalcError
 from matcalc.homework.assumptions import Assumption
-from matcalc.homework.edits import POINTS, Wardrobe, wardrobe
 from matcalc.homework.form_building import shape_of
 from matcalc.homework.form_text import text_of
 from matcalc.homework.forms import Form, at, call, form_of, places, put
@@ -19,6 +18,7 @@ from matcalc.homework.mistakes import Slip, slips, undone
 from matcalc.homework.paths import Variant, function_variants, variants
 from matcalc.homework.question import Question
 from matcalc.homework.scalars import Scalars
+from matcalc.homework.wardrobe import POINTS, Wardrobe, wardrobe
 from matcalc.language import terms
 from matcalc.language.terms import Path, Term
 from matcalc.rewriting.normal import normal_form

@@ -13,7 +13,8 @@ import numpy as np
 
 from matcalc.errors import MatcalcError
 from matcalc.homework.compare import close
-from matcalc.homework.edits import Edit, edits_everywhere, linear, slips_of
+from matcalc.homework.edits import linear, slips_of
+from matcalc.homework.edits_everywhere import edits_everywhere
 from matcalc.homework.form_building import build
 from matcalc.homework.form_text import text_of
 from matcalc.homework.forms import Form, at, call, form_of, leaf, part, put, with_args
@@ -22,6 +23,7 @@ from matcalc.homework.scalars import ratio
 from matcalc.homework.search import Search, Stage, sentence
 from matcalc.homework.stages import factor_of, has_value, summand_off
 from matcalc.homework.verdict import Finding
+from matcalc.homework.wardrobe import Edit
 from matcalc.homework.writing import about_factor, multiplied, turned
 from matcalc.language import terms
 from matcalc.language.syntax import parse_tree

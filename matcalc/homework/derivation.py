@@ -16,15 +16,17 @@ from dataclasses import dataclass, field, replace
 from matcalc.errors import MatcalcError, ParseError, ShapeError, Span
 from matcalc.homework.compare import Ground
 from matcalc.homework.consequence import Wrong, follows, same_value, solves
+from matcalc.homework.family_lines import with_lines_of_families
 from matcalc.homework.form_trees import form_of_tree
 from matcalc.homework.forms import form_of
 from matcalc.homework.grade import Judge, Strictness
 from matcalc.homework.indices import at_some_index, indices_of
 from matcalc.homework.meaning import LOSSES, Context, NoVariable, unreadable
-from matcalc.homework.posing import NAME, is_differential_name, names_in, pose, with_lines_of_families
+from matcalc.homework.posing import NAME, is_differential_name, names_in, pose
 from matcalc.homework.question import Question
 from matcalc.homework.read import Answer, Piece, inlined
 from matcalc.homework.statements import Line, Side
+from matcalc.homework.summary import summed_up
 from matcalc.homework.varying import differential_formula, varying_names
 from matcalc.homework.verdict import Finding, Judged, Verdict
 from matcalc.language import terms
@@ -500,40 +502,8 @@ class Course:
     # ------------------------------------------------------------------------------ at the end
     def verdict(self, whole: str) -> Verdict:
         """The verdict on all lines."""
-        marks = [j.mark for j in self.results]
-        judged = [m for m in marks if m not in ("definition", "remark")]
-        status = next((s for s in ("wrong", "unreadable", "undecided") if s in marks), "correct")
-        message = ""
-        if not judged:
-            status, message = "undecided", "there is no line with something to check"
-        elif status == "wrong" and judged[-1] in ("right", "right again"):
-            message = "the last line is right"
-        else:
-            message = next((j.message.partition("\n")[0] for j in self.results if j.mark == status), "")
-        line = next((j.number for j in self.results if j.mark == "wrong"), None)
-        up_to = next((j.equal_up_to for j in self.results if j.equal_up_to is not None), None)
-        first = self.first if status == "wrong" else None
-        findings = next((list(j.findings) for j in self.results if j.mark == "wrong"), [])
-        worst = max(
-            self.certificates,
-            key=lambda c: (c.status != "verified", c.worst_error or 0.0),
-            default=None,
-        )
-        return Verdict(
-            status,  # type: ignore[arg-type]
-            up_to if status == "correct" else None,
-            line,
-            findings,
-            first.counterexample if first is not None else None,
-            first.certificate if first is not None else worst,
-            message,
-            tuple(self.results),
-            tuple(self.context.notes),
-            self.problem.text,
-            first.asked if first is not None else "",
-            whole,
-            expected=first.expected if first is not None else "",
-        )
+        notes = tuple(self.context.notes)
+        return summed_up(self.results, self.first, self.certificates, self.problem.text, notes, whole)
 
 
 def _explained(verdict: Verdict) -> bool:

@@ -9,78 +9,27 @@ Invariants: an edit says nothing about its truth; the order of the edits depends
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations
 
+from matcalc.homework.edits_everywhere import points_everywhere, transposed_everywhere
 from matcalc.homework.form_building import shape_of
 from matcalc.homework.form_text import text_of, text_of_term
-from matcalc.homework.forms import Form, at, call, form_of, leaf, places, put, with_args
+from matcalc.homework.forms import Form, at, call, form_of, leaf, places, put
 from matcalc.homework.mistakes import slips, undone
+from matcalc.homework.wardrobe import POINTS, Edit, Wardrobe
 from matcalc.language import terms
 from matcalc.language.dims import Shape
-from matcalc.language.terms import Path, Term, subterms
+from matcalc.language.terms import Path, Term
 
-__all__ = ["POINTS", "Edit", "Wardrobe", "edits_everywhere", "linear", "slips_of", "structural", "wardrobe"]
+__all__ = ["linear", "slips_of", "structural"]
 
 LINEAR = frozenset("add neg mul had transpose tr sum diag diagvec vec unvec kron inner sumover".split())
 FIRST_LINEAR = frozenset(("div", "hdiv"))
-POINTS = frozenset("fn grad jac hess call softmax logsumexp word".split())
 MOST_INSERTED = 12  # different factors that are tried at every place
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One change: the whole form after it, and the part that was changed, before and after."""
-
-    kind: str
-    says: str
-    form: Form
-    path: Path
-    before: Form | None = None
-    after: Form | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wardrobe:
-    """What may be put into an answer: the arguments, names and factors of the problem and of the right answer."""
-
-    arguments: tuple[Term, ...] = ()
-    names: tuple[Term, ...] = ()
-    factors: tuple[Term, ...] = ()
-    entry_factors: tuple[Term, ...] = ()
-    defined: frozenset[Term] = frozenset()  # the names that are intermediate values
-    scales: tuple[Term, ...] = ()  # the vectors that may scale rows or columns
-    values: tuple[tuple[Term, Term], ...] = ()  # names of values of functions, and their arguments
-
-
-def wardrobe(
-    roots: Iterable[Term], names: Iterable[Term], truth: Term | None, defined: Mapping[Term, Term]
-) -> Wardrobe:
-    """What the terms of a problem and its right answer offer; ``defined``: the definitions."""
-    arguments: dict[Term, None] = {}
-    names = tuple(names)
-    for root in roots:
-        for t in subterms(root):
-            if t.op in POINTS:
-                arguments.update(dict.fromkeys(a for a in t.args if not a.is_scalar))
-    factors: dict[Term, None] = {}
-    entries: dict[Term, None] = {}
-    for t in subterms(truth) if truth is not None else ():
-        if t.op in ("mul", "had", "hdiv"):
-            (factors if t.op == "mul" else entries).update(dict.fromkeys(a for a in t.args if not a.is_scalar))
-    for n in names:
-        if not n.is_scalar:
-            factors.setdefault(n)
-            factors.setdefault(terms.transpose(n))
-    points = dict.fromkeys([*names, *arguments])
-    scales = tuple(n for n in names if n.shape.is_vector)
-    values = tuple((name, body.args[0]) for name, body in defined.items() if body.op == "fn")
-    return Wardrobe(tuple(points), names, tuple(factors), tuple(entries), frozenset(defined), scales, values)
-
-
-# ------------------------------------------------------------------------------------ slips
 def slips_of(form: Form, kinds: Sequence[str]) -> Iterator[Edit]:
     """Every slip of some kinds undone at every place."""
     everywhere = list(places(form))
@@ -92,31 +41,9 @@ def slips_of(form: Form, kinds: Sequence[str]) -> Iterator[Edit]:
                 for before, after, new in undone(slip, here):
                     yield Edit(kind, slip.says, put(form, path, new), path, before, after)
         if kind == "transpose":
-            yield from _transposed_everywhere(form, everywhere)
+            yield from transposed_everywhere(form, everywhere)
 
 
-def _transposed_everywhere(form: Form, everywhere: list[tuple[Path, Form]]) -> Iterator[Edit]:
-    """A part that occurs several times, transposed at every place."""
-    paths: dict[Form, list[Path]] = {}
-    for path, here in everywhere:
-        if path and here.op not in ("add", "mul", "neg", "transpose"):
-            paths.setdefault(here, []).append(path)
-    for part, found in paths.items():
-        if len(found) > 1 and not _is_scalar(part):
-            says = f"{text_of(part)} is transposed at every place, or nowhere"
-            yield Edit("transpose", says, _everywhere(form, part), found[0])
-
-
-def _everywhere(form: Form, part: Form) -> Form:
-    """The form with every occurrence of a part transposed."""
-    if form == part:
-        return call("transpose", part)
-    if form.op == "transpose" and form.args[0] == part:
-        return part
-    return with_args(form, tuple(_everywhere(a, part) for a in form.args), form.data) if form.args else form
-
-
-# ------------------------------------------------------------------------------- other changes
 def structural(form: Form, offers: Wardrobe) -> Iterator[Edit]:
     """The changes that are no slips, the likeliest first."""
     places_of = list(places(form))
@@ -125,7 +52,7 @@ def structural(form: Form, offers: Wardrobe) -> Iterator[Edit]:
             for kind, says, after, shown in make(form, path, here, offers):
                 yield Edit(kind, says, put(form, path, after), path, here if shown else None, after if shown else None)
         if make is _other_name:
-            yield from _points_everywhere(form, places_of, offers)
+            yield from points_everywhere(form, places_of, offers)
 
 
 Made = Iterator[tuple[str, str, Form, bool]]  # kind, sentence, what stands there instead, whether to show both
@@ -305,60 +232,6 @@ def _other_name(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         if other is not here.item:
             kind = "wrong-point" if inside or {other, here.item} & offers.defined else "other"
             yield kind, f"{text_of_term(other)} is meant, not {text_of_term(here.item)}", leaf(other), True
-
-
-def edits_everywhere(form: Form, kind: str, offers: Wardrobe) -> Iterator[Edit]:
-    """One slip at every place at once."""
-    places_of = list(places(form))
-    if kind == "transpose":
-        yield from _transposed_everywhere(form, places_of)
-    else:
-        yield from _points_everywhere(form, places_of, offers)
-
-
-def _points_everywhere(form: Form, places_of: list[tuple[Path, Form]], offers: Wardrobe) -> Iterator[Edit]:
-    """The arguments of functions for their values, then one name for another, at every place."""
-    values = dict(offers.values)
-    new = _at_arguments(form, values)
-    if new != form:
-        yield Edit(
-            "wrong-point", "derivatives are to be taken at the argument of the function, not at its value", new, ()
-        )
-    yield from _other_name_everywhere(form, places_of, offers)
-
-
-def _at_arguments(form: Form, values: Mapping[Term, Term]) -> Form:
-    """The form with ``f'(s)`` for ``f'(h)``, where h is f(s)."""
-    if not form.args:
-        return form
-    inner = form.args[0].item
-    if form.op == "fn" and form.data[1] > 0 and isinstance(inner, Term) and inner in values:
-        return Form("fn", (form_of(values[inner]),), form.data)
-    return with_args(form, tuple(_at_arguments(a, values) for a in form.args), form.data)
-
-
-def _other_name_everywhere(form: Form, everywhere: list[tuple[Path, Form]], offers: Wardrobe) -> Iterator[Edit]:
-    """Another name of the problem at every place of a name: h for s in ``s.*(1 - s)``."""
-    found: dict[Term, list[Path]] = {}
-    for path, here in everywhere:
-        if here.op == "leaf" and isinstance(here.item, Term) and here.item.op == "sym":
-            found.setdefault(here.item, []).append(path)
-    for own, paths in found.items():
-        for other in offers.names if len(paths) > 1 else ():
-            if other is not own:
-                kind = "wrong-point" if {other, own} & offers.defined else "other"
-                yield Edit(
-                    kind,
-                    f"{text_of_term(other)} is meant, not {text_of_term(own)}",
-                    _renamed(form, own, other),
-                    paths[0],
-                )
-
-
-def _renamed(form: Form, own: Term, other: Term) -> Form:
-    if form.op == "leaf":
-        return leaf(other) if form.item is own else form
-    return with_args(form, tuple(_renamed(a, own, other) for a in form.args), form.data)
 
 
 def _number(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:

@@ -18,16 +18,16 @@ import numpy as np
 from matcalc.errors import MatcalcError
 from matcalc.homework.background import Background
 from matcalc.homework.compare import ROUNDING, Agreement, Place, agreement, close
-from matcalc.homework.counterexample import clash, counterexample
+from matcalc.homework.counterexample import counterexample
 from matcalc.homework.diagnose import diagnosis
 from matcalc.homework.families import with_families
 from matcalc.homework.intake import Intake
+from matcalc.homework.left_open import left_open
 from matcalc.homework.meaning import Context, unreadable
+from matcalc.homework.misfits import ill_shaped, shape_only
 from matcalc.homework.question import LAYOUTS, UP_TO, Question
 from matcalc.homework.read import Answer, read_answer
-from matcalc.homework.scalars import ratio
 from matcalc.homework.shapes import read_shape
-from matcalc.homework.spreading import spread_answer
 from matcalc.homework.verdict import Counterexample, Finding, Verdict
 from matcalc.language import terms
 from matcalc.language.problem import Problem
@@ -101,7 +101,7 @@ class Judge:
         self.question.ground.forget()
         label = read_shape(text)
         if label is not None:
-            return self._shape_only(text, label)
+            return shape_only(self, text, label)
         given = text if intake is None else intake.given
         try:
             wider = with_families(self.question.problem, text)
@@ -146,7 +146,7 @@ class Judge:
         ``repeats``: the question may stand in it, as in a line of a derivation.
         """
         if answer.term is None:
-            return self._ill_shaped(answer)
+            return ill_shaped(self, answer)
         if answer.term.size > LARGEST_ANSWER:
             return self.verdict(
                 "undecided", answer.text, message="the answer is too long when its names are written out"
@@ -308,7 +308,7 @@ class Judge:
     # --------------------------------------------------------------------------------- wrong
     def _wrong(self, answer: Answer, found: Agreement) -> Verdict:
         assert answer.term is not None
-        up_to = self._left_open(answer.term)
+        up_to = left_open(self, answer.term)
         if up_to is not None:
             return self.verdict(
                 "correct",
@@ -348,30 +348,6 @@ class Judge:
                 return place
         return None
 
-    def _left_open(self, term: Term) -> str | None:
-        """Whether the answer is right up to what the question leaves open: a factor, or the mean for the sum."""
-        if not self.strictness.up_to:
-            return None
-        ratios: list[tuple[Place, float]] = []
-        for turn in range(5):
-            try:
-                place = self.question.ground.place(turn)
-                if place is None:
-                    continue
-                c = ratio(self.question.expectations(place)[0][1], place.value(term))
-            except (CannotSample, MatcalcError):
-                return None
-            if c is None or abs(c) < 1e-9:
-                return None
-            ratios.append((place, c))
-        named = self.background.scalars.named(ratios)
-        if named is None:
-            return None
-        if "mean" in self.strictness.up_to and _is_count(named):
-            return "mean instead of sum" if named.op != "div" else "sum instead of mean"
-        only_numbers = not named.free and not any(s.op == "size" for s in terms.subterms(named))
-        return f"the factor {named}" if "factor" in self.strictness.up_to and only_numbers else None
-
     def _unexplained(self, answer: Answer) -> list[Finding]:
         """What is said where no small change makes the answer right."""
         assert answer.term is not None
@@ -396,80 +372,9 @@ class Judge:
         shapes = (str(shape), str(wanted))
         return replace(made, shapes=shapes) if made is not None else Counterexample(shapes=shapes)
 
-    # ---------------------------------------------------------------------------- ill-shaped
-    def _ill_shaped(self, answer: Answer) -> Verdict:
-        """Shapes that do not fit: wrong where a small change is right, else there is nothing to judge."""
-        assert answer.error is not None
-        reason = unreadable(answer.error)
-        findings: list[Finding] = []
-        if not self.explains:
-            return self.verdict("unreadable", answer.text, message=reason)
-        try:
-            place = next((p for t in range(3) if (p := self.question.ground.place(t)) is not None), None)
-            if place is not None:
-                self.question.expectations(place)
-                findings = diagnosis(self.background, answer, place, None)
-        except (CannotSample, MatcalcError):
-            pass
-        shape = Finding("shape", answer.error.message + (f": {answer.error.label}" if answer.error.label else ""))
-        meant = spread_answer(answer) if not findings or "ones(" in findings[0].message else None
-        if meant is not None:
-            return self._spread(answer, meant, shape, reason)
-        if not findings:
-            return self.verdict(
-                "unreadable", answer.text, message=reason, diagnosis=[shape], counterexample=clash(answer.error)
-            )
-        shape = replace(shape, span=answer.error.span)
-        return self.verdict(
-            "wrong",
-            answer.text,
-            message=reason,
-            diagnosis=[*findings, shape],
-            counterexample=clash(answer.error),
-            notes=answer.notes,
-        )
-
-    def _spread(self, answer: Answer, meant: Answer, shape: Finding, reason: str) -> Verdict:
-        """A number added to a vector is no statement: what it may mean is told, and is not held against it."""
-        assert answer.error is not None
-        verdict = self.judge(meant)
-        hint = [f for f in verdict.diagnosis if f.answer and f.kind != "shape"]
-        if verdict.status == "correct":
-            text = str(meant.term)
-            hint = [Finding("shape", f"would be correct if written {text}: a number is added to every entry", text)]
-        return self.verdict(
-            "unreadable",
-            answer.text,
-            message=reason,
-            diagnosis=[*hint, shape],
-            counterexample=clash(answer.error),
-        )
-
-    def _shape_only(self, text: str, given: tuple[str, str]) -> Verdict:
-        """An answer that is a shape: ``m×n``."""
-        wanted = self.question.shape
-        right = (str(wanted.rows), str(wanted.cols))
-        if given == right:
-            return self.verdict("correct", text)
-        if given == right[::-1] and self.strictness.forgives("transpose"):
-            return self.verdict("correct", text, equal_up_to="transpose")
-        row = 1 in (wanted.rows.value, wanted.cols.value) and given[0] == "1"
-        shown = wanted.transposed if row else wanted
-        finding = Finding("shape", f"would be correct if written {shown}", str(shown))
-        return self.verdict(
-            "wrong", text, diagnosis=[finding], counterexample=Counterexample(shapes=("×".join(given), str(shown)))
-        )
-
 
 def _relocated(error: MatcalcError, intake: Intake | None) -> MatcalcError:
     return error if intake is None else intake.relocated(error)
-
-
-def _is_count(t: Term) -> bool:
-    """Whether a term is a product of sizes, or one divided by such a product."""
-    if t.op == "div":
-        return t.args[0] is terms.number(1) and _is_count(t.args[1])
-    return t.op == "size" or (t.op == "mul" and all(_is_count(a) for a in t.args))
 
 
 def certificate_of(found: Agreement, seed: int, proved: bool, status: str = "") -> Certificate:

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from matcalc.errors import MatcalcError, ParseError
-from matcalc.homework.families import Family, grouped, with_statements_of
+from matcalc.homework.families import grouped
+from matcalc.homework.family_lines import forward, with_lines_of_families
 from matcalc.homework.meaning import CONSTANTS, LOSSES, QUOTIENT
 from matcalc.homework.statements import Line, Side
 from matcalc.interop.latex_plain import write_plain
@@ -27,7 +28,6 @@ from matcalc.language.problem import Definition, Problem, Statement
 from matcalc.language.program import KNOWN
 from matcalc.language.syntax import Node, parse_tree
 from matcalc.language.terms import subterms
-from matcalc.numeric.statements import defined_names
 
 __all__ = [
     "HIDDEN",
@@ -74,7 +74,7 @@ class Seed:
 def pose(lines: Sequence[Line], declare: Iterable[str], wrt: Sequence[str]) -> Posed:
     """The problem of a derivation. Raises MatcalcError where there is none to be found."""
     declarations = [*declare, *(line.sides[0].words for line in lines if line.kind == "declaration")]
-    first, _ = _forward(lines)
+    first, _ = forward(lines)
     declarations += [line for family in grouped(first) for line in family]
     seeds = in_order(list(_seeds(lines)))
     if not seeds:
@@ -84,55 +84,6 @@ def pose(lines: Sequence[Line], declare: Iterable[str], wrt: Sequence[str]) -> P
     given = frozenset(s.line for s in kept if not s.name.startswith(HIDDEN))
     wider, more = with_lines_of_families(with_objective(problem, wanted), lines)
     return Posed(wider, given | more)
-
-
-def _forward(lines: Sequence[Line]) -> tuple[list[Family], list[Family]]:
-    """The families that the objective may stand on, and those that run backward, begin with 0 or are used by no
-    definition."""
-    found = [line.family for line in lines if line.family is not None]
-    bodies = [s.words for line in lines for s in line.sides if s.error is None and line.kind == "equation"]
-    used = {n for line in lines if line.kind == "equation" and _is_definition(line) for n in families_of(line)}
-    late = {f.name for f in found if f.is_zero or f.runs_down or (f.name not in used and bodies)}
-    return [f for f in found if f.name not in late], [f for f in found if f.name in late]
-
-
-def _is_definition(line: Line) -> bool:
-    """Whether a line says what a name is."""
-    return (
-        not line.continues and line.sides[0].error is None and NAME.fullmatch(line.sides[0].words.strip()) is not None
-    )
-
-
-def families_of(line: Line) -> list[str]:
-    """The families whose members occur in a line."""
-    out: list[str] = []
-    for side in line.sides:
-        try:
-            tree = parse_tree(side.text, side.start, side.stop) if side.error is None else None
-        except MatcalcError:
-            continue
-        if tree is not None:
-            names = Names()
-            names.read(tree, lambda n: n in KNOWN)
-            out += names.families
-    return out
-
-
-def with_lines_of_families(problem: Problem, lines: Sequence[Line]) -> tuple[Problem, frozenset[int]]:
-    """The problem with the families that lines define, and the places of the lines that could be read."""
-    known = {n for s in problem.statements for n in defined_names((s,))} | set(problem.symbols)
-    found = [line.family for line in lines if line.family is not None]
-    given = {f.name for f in found if f.name in known}
-    for name in dict.fromkeys(f.name for f in found if f.name not in known):
-        own = [f for f in found if f.name == name]
-        try:
-            problem = with_statements_of(problem, own)
-        except MatcalcError:
-            continue
-        given.add(name)
-    return problem, frozenset(
-        i for i, line in enumerate(lines) if line.family is not None and line.family.name in given
-    )
 
 
 def _seeds(lines: Sequence[Line]) -> Iterator[Seed]:

@@ -14,7 +14,6 @@ import numpy as np
 from matcalc.errors import MatcalcError
 from matcalc.homework.background import Background
 from matcalc.homework.compare import Place, close, turns
-from matcalc.homework.edits import Edit
 from matcalc.homework.form_building import build, shape_of
 from matcalc.homework.form_text import text_of, with_indices
 from matcalc.homework.forms import Form
@@ -23,6 +22,7 @@ from matcalc.homework.question import Question
 from matcalc.homework.read import Answer, place_of
 from matcalc.homework.scalars import Scalars
 from matcalc.homework.verdict import Finding
+from matcalc.homework.wardrobe import Edit
 from matcalc.language.terms import Path, Term
 from matcalc.numeric.evaluate import Array
 from matcalc.numeric.sample import CannotSample

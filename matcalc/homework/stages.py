@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from matcalc.errors import MatcalcError
 from matcalc.homework.compare import Place, close
-from matcalc.homework.edits import Edit, linear, slips_of, structural
+from matcalc.homework.edits import linear, slips_of, structural
 from matcalc.homework.form_building import build
 from matcalc.homework.form_text import text_of
 from matcalc.homework.forms import Form, at, call, form_of, put
@@ -20,6 +20,7 @@ from matcalc.homework.paths import Variant
 from matcalc.homework.scalars import ratio
 from matcalc.homework.search import MOST_FINDINGS, Search, Stage
 from matcalc.homework.verdict import Finding
+from matcalc.homework.wardrobe import Edit
 from matcalc.homework.writing import about_factor, multiplied, turned
 from matcalc.language import terms
 from matcalc.language.terms import Term, subterms

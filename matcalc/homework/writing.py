@@ -10,7 +10,7 @@ from matcalc.homework.forms import Form, call, form_of
 from matcalc.language import terms
 from matcalc.language.terms import Term
 
-__all__ = ["about_factor", "multiplied", "turned"]
+__all__ = ["about_factor", "is_number", "multiplied", "turned"]
 
 ONE = terms.number(1)
 MINUS_ONE = terms.neg(ONE)
