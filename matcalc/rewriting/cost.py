@@ -34,6 +34,8 @@ NUMBER_INSIDE = 0.2  # x.*(2*y) is 2*(x.*y); sum(i, c*x[i]) is c*sum(i, x[i])
 SCALAR_BEHIND = 0.1  # A*c*x is c*A*x
 ONES_IN_FACTOR = -0.2  # v.*(1 - s) reads better than v - v.*s
 TURNED_ONES = 0.05  # t.^2 - 1 for 1 - t.^2
+TURNED_SLOPE = 1.1  # s.*(s - 1): people write -s.*(1 - s), and 1 - tanh(z).^2
+ONES_BESIDE_DIAGONAL = 2.2  # diag(p)*(A - ones*p'*A) is (diag(p) - p*p')*A
 REPEATED_FACTOR = 0.1  # lambda*lambda is lambda^2
 OPPOSITE_SUMS = 1.1  # (x - y)*(y - x)' is -(x - y)*(x - y)'
 SUM_OVER_ENTRIES = 2.0  # what can be a product of matrices is better one
@@ -84,6 +86,10 @@ def _cost(t: Term) -> tuple[float, float]:
     if t.op == "add":
         own += TURNED_ONES * any(a.op == "neg" and a.args[0].op in ("ones", "eye") for a in t.args)
         own += REPEATED_SUMMAND * (len(t.args) - len({a.args[0] if a.op == "neg" else a for a in t.args}))
+    if t.op in ("mul", "had"):
+        own += TURNED_SLOPE * any(a.op == "add" and _turned_slope(a, t) for a in t.args)
+    if t.op == "mul":
+        own += ONES_BESIDE_DIAGONAL * _ones_beside_diagonal(t)
     if t.op == "transpose" and t.args[0].op != "unit":
         leaf = not t.args[0].args or t.args[0].op == "inv" or is_selection(t.args[0])
         own += TRANSPOSED_LEAF if leaf else TRANSPOSED_PRODUCT if t.args[0].op == "mul" else 0.0
@@ -127,6 +133,34 @@ def _transposes(t: Term) -> int:
     if t.op in ("neg", "mul", "div"):
         return sum(map(_transposes, t.args))
     return int(t.op == "transpose" and not t.is_scalar)
+
+
+def _turned_slope(total: Term, product: Term) -> bool:
+    """Whether a sum is ``tanh(z)^2 - 1``, or ``s - 1`` beside s = sigmoid(z): the negative of what derivatives have."""
+    if len(total.args) != 2 or not any(a.op == "neg" and a.args[0].op in ("ones", "num") for a in total.args):
+        return False
+    for a in total.args:
+        if a.op in ("pow", "hpow") and a.args[0].op == "fn" and a.args[0].data == ("tanh", 0):
+            return True
+        if a.op == "fn" and a.data == ("sigmoid", 0) and a in product.args:
+            return True
+    return False
+
+
+def _ones_beside_diagonal(t: Term) -> bool:
+    """Whether ``ones`` stands in a sum for what a diagonal matrix beside it took out of a rank-one term."""
+    for a, b in itertools.pairwise(t.args):
+        for d, total, end in ((a, b, 0), (b, a, -1)):
+            if total.op == "transpose":
+                total, end = total.args[0], -1 - end
+            if d.op == "diag" and total.op == "add":
+                for s in total.args:
+                    product = s.args[0] if s.op == "neg" else s
+                    edge = product.args[end] if product.op == "mul" else product
+                    edge = edge.args[0] if edge.op == "transpose" else edge
+                    if edge.op == "ones" and edge.shape.is_vector:
+                        return True
+    return False
 
 
 def _identity(t: Term) -> float:

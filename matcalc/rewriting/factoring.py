@@ -6,7 +6,7 @@ rest is a sum by itself.  The normalizer is the opaque one: it keeps such a sum 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -152,8 +152,27 @@ def _common(n: Normalizer, m: Monomial, shape: Shape, weight: Callable[[Term], f
     for side in ("left", "right"):
         for b, e in _edge(n, word, shape, side).items():
             yield (f"factor-diagonal-{side}", (b, e > 0)), weight(b)
+    if shape.is_vector or shape.is_row:
+        for v in dict.fromkeys(v for v, _ in _before_vector(n, m, shape)):
+            yield ("factor-vector", v), weight(v)
     for b, e in _entries(n, word, shape).items():
         yield ("factor-hadamard", (b, e > 0)), weight(b)
+
+
+def _before_vector(n: Normalizer, m: Monomial, shape: Shape) -> Iterator[tuple[Term, Monomial]]:
+    """The vectors a monomial of column shape can end in, and the matrix before each: ``(b'*x)*a = a*b'*x``."""
+    scalars, word = m
+    if shape.is_row:
+        word = n.flip_word(word)
+    if len(word) > 1:
+        yield word[-1], (scalars, word[:-1])
+    for i, (a, e) in enumerate(scalars):
+        if a.op != "mul" or e != 1 or a.args[0].shape.rows is not ONE:
+            continue
+        if a.args[-1] is n.flip(a.args[0]):  # x'*A*x is one number to a reader
+            continue
+        for chain in (a.args, n.flip_word(a.args)):
+            yield chain[-1], (scalars[:i] + scalars[i + 1 :], (*word, *chain[:-1]))
 
 
 def _entries(n: Normalizer, word: Word, shape: Shape) -> dict[Term, Fraction]:
@@ -167,16 +186,7 @@ def _entries(n: Normalizer, word: Word, shape: Shape) -> dict[Term, Fraction]:
 def _applied(n: Normalizer, p: Poly, key: Key, group: list[Monomial]) -> Poly | None:
     kind, what = key
     rest = Poly(p.shape, {m: c for m, c in p.terms.items() if m not in group})
-    build = {
-        "factor-left": _left,
-        "factor-right": _right,
-        "factor-scalar": _scalar,
-        "factor-scalars": _scalars,
-        "factor-hadamard": _hadamard,
-        "factor-diagonal-left": _diagonal_left,
-        "factor-diagonal-right": _diagonal_right,
-    }[kind]
-    made = build(n, p, what, group)
+    made = BUILDERS[kind](n, p, what, group)
     if made is None or len(made.terms) >= len(group):
         return None
     return total(p.shape, [made, rest])
@@ -208,6 +218,16 @@ def _right(n: Normalizer, p: Poly, suffix: Word, group: list[Monomial]) -> Poly 
     if inner.is_scalar:
         return n.product(n.whole(Poly(SCALAR, quotient)), n.unit(suffix, p.shape))
     return n.product(n.whole(Poly(inner, quotient)), n.unit(suffix, Shape(inner.cols, p.shape.cols)))
+
+
+def _vector(n: Normalizer, p: Poly, v: Term, group: list[Monomial]) -> Poly | None:
+    inner = Shape(p.shape.rows if p.shape.is_vector else p.shape.cols, v.shape.rows)
+    quotient: dict[Monomial, Fraction] = {}
+    for m in group:
+        matrix = next(rest for end, rest in _before_vector(n, m, p.shape) if end is v)
+        quotient[matrix] = quotient.get(matrix, Fraction(0)) + p.terms[m]
+    made = n.product(n.whole(Poly(inner, quotient)), n.unit((v,), v.shape))
+    return made if p.shape.is_vector else n.transposed(made)
 
 
 def _scalar(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monomial]) -> Poly | None:
@@ -286,3 +306,15 @@ def _hadamard(n: Normalizer, p: Poly, what: tuple[Term, bool], group: list[Monom
     factor = n.unit(n.word_of(n.vector(common, p.shape)), p.shape)
     quotient = total(p.shape, parts)
     return n.entrywise([factor, n.whole(quotient)], p.shape) if quotient.terms else None
+
+
+BUILDERS: Mapping[str, Callable[[Normalizer, Poly, Any, list[Monomial]], Poly | None]] = {
+    "factor-left": _left,
+    "factor-right": _right,
+    "factor-vector": _vector,
+    "factor-scalar": _scalar,
+    "factor-scalars": _scalars,
+    "factor-hadamard": _hadamard,
+    "factor-diagonal-left": _diagonal_left,
+    "factor-diagonal-right": _diagonal_right,
+}

@@ -44,6 +44,7 @@ REASONS = {
     "collect-terms": "collect like terms",
     "factor-left": "common factor on the left",
     "factor-right": "common factor on the right",
+    "factor-vector": "common vector on the right",
     "factor-scalar": "common scalar factor",
     "factor-scalars": "collect the scalar factors of one term",
     "factor-hadamard": "common entrywise factor",
@@ -168,10 +169,10 @@ class Presenter:
             form, rest = self.best(move.poly, level)
             if cost(form) < cost(best[0]) - 1e-9:
                 best = (form, ((move.rule, move.poly), *rest))
-        if level == 0 and not p.shape.is_scalar and p.shape.is_square:
+        if level == 0 and p.shape.is_matrix:
             flipped = self.n.transposed(p)
             form, _ = self.best(flipped, 1)
-            form = T.transpose(form)
+            form = T.neg(T.transpose(form.args[0])) if form.op == "neg" else T.transpose(form)
             if cost(form) < cost(best[0]) - 1e-9:
                 best = (form, (("transpose-sum", p),))
         return best

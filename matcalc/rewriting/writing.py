@@ -7,23 +7,37 @@ between equal forms; the cheapest one is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from typing import Any
 
 from matcalc.language import terms as T
 from matcalc.language.dims import ONE
 from matcalc.language.ops import COLWISE, ROWWISE
 from matcalc.language.selections import is_unit, unit_of
 from matcalc.language.terms import Term
+from matcalc.rewriting.assembly import (
+    HALF,
+    entries,
+    entry_power,
+    entry_rank,
+    linear,
+    negated,
+    positive,
+    product,
+    quotient,
+    rank_of_cost,
+    scalar_rank,
+    signed,
+    transposed,
+    unsigned,
+)
+from matcalc.rewriting.contraction import pair_of
 from matcalc.rewriting.cost import cost
 from matcalc.rewriting.normal import Normalizer
-from matcalc.rewriting.polynomial import Monomial, Scalars, Word, as_rational, order
+from matcalc.rewriting.polynomial import Monomial, Scalars, Word, as_rational
 from matcalc.rewriting.recognition import exp_sum, recognised
 
 __all__ = ["Writer"]
-
-HALF = Fraction(1, 2)
 
 
 class Writer:
@@ -45,18 +59,18 @@ class Writer:
     # ----------------------------------------------------------- monomials
     def monomial(self, m: Monomial, c: Fraction) -> Term:
         """The monomial with its coefficient, a leading sign outermost."""
-        forms = [_signed(c < 0, t) if t.op != "neg" else t.args[0] if c < 0 else t for t in self._variants(m, abs(c))]
+        forms = [signed(c < 0, t) if t.op != "neg" else t.args[0] if c < 0 else t for t in self._variants(m, abs(c))]
         if c < 0:
             for flipped in self._flipped_sums(m):
                 forms += self._variants(flipped, abs(c))
-        return min(forms, key=_rank)
+        return min(forms, key=rank_of_cost)
 
     def _flipped_sums(self, m: Monomial) -> Iterator[Monomial]:
         """The monomial with one of its sums negated: ``-(b - a)`` is ``a - b``."""
         scalars, word = m
         for i, (a, e) in enumerate(scalars):
             if a.op == "add" and e.denominator == 1 and e % 2 == 1 and a.free:
-                yield (scalars[:i] + ((_negated(a), e),) + scalars[i + 1 :], word)
+                yield (scalars[:i] + ((negated(a), e),) + scalars[i + 1 :], word)
             elif a.op == "mul" and e == 1:
                 for new in self._negated_factors(a):
                     yield (scalars[:i] + ((new, e),) + scalars[i + 1 :], word)
@@ -67,7 +81,7 @@ class Writer:
     def _negated_factors(self, f: Term) -> Iterator[Term]:
         """The negative of a factor, with the sign taken into one of its sums."""
         if f.op == "add":
-            yield _negated(f)
+            yield negated(f)
         elif f.op in ("transpose", "diag", "sumover"):
             yield from (T.make(f.op, inner, data=f.data) for inner in self._negated_factors(f.args[0]))
         elif f.op == "mul":
@@ -97,8 +111,8 @@ class Writer:
                 c = c / number if down else c * number
                 continue
             (below if down else above).append(t)
-        above.sort(key=_scalar_rank)
-        below.sort(key=_scalar_rank)
+        above.sort(key=scalar_rank)
+        below.sort(key=scalar_rank)
         out = []
         for chain in self.words(word) if word else [None]:
             out.append(self._fraction(c, above, below, chain))
@@ -130,17 +144,17 @@ class Writer:
         if c.denominator != 1:
             down.insert(0, T.number(c.denominator))
         if chain is not None and chain.op == "hdiv" and chain.args[0].op == "num" and chain.args[0].data == 1 and up:
-            chain = T.hdiv(_product(up), chain.args[1])  # c*(1./x) is c./x
+            chain = T.hdiv(product(up), chain.args[1])  # c*(1./x) is c./x
             up = []
         if not down:
             parts = [*up, *([chain] if chain is not None else [])]
-            return _product(parts)
-        under = _product(down)
+            return product(parts)
+        under = product(down)
         if chain is None:
-            return _quotient(_product(up), under)
-        if up and all(not t.args or t.op == "add" for t in down) and len(down) <= 2:
-            return _product([_quotient(_product(up), under), chain])
-        return _quotient(_product([*up, chain]), under)
+            return quotient(product(up), under)
+        if up and all(not t.args for t in down) and len(down) <= 2:
+            return product([quotient(product(up), under), chain])
+        return quotient(product([*up, chain]), under)
 
     # ------------------------------------------------------------- scalars
     def power(self, a: Term, e: Fraction) -> tuple[Term, bool]:
@@ -159,7 +173,7 @@ class Writer:
         elif root is None or e.denominator == 1:
             s = self.scalar(a)
             forms.append(s if e == 1 else T.power(s, T.number(e)))
-        return min(forms, key=_rank), down
+        return min(forms, key=rank_of_cost), down
 
     def _root(self, a: Term) -> Term | None:
         """``norm2(u)`` for ``u'*u``, ``normF(X)`` for ``tr(X'*X)``."""
@@ -168,7 +182,7 @@ class Writer:
             half = len(word) // 2
             if len(word) % 2 == 0 and self.n.flip_word(word) == word:
                 u = min(self.words(word[half:]), key=cost)
-                return T.make("norm2", _positive(u)) if u.op != "ones" else None
+                return T.make("norm2", positive(u)) if u.op != "ones" else None
         if a.op == "tr" and a.args[0].op == "mul":
             word = a.args[0].args
             half = len(word) // 2
@@ -177,7 +191,7 @@ class Writer:
                     turn = word[i:] + word[:i]
                     if self.n.flip_word(turn) == turn:
                         x = min(self.words(turn[half:]), key=cost)
-                        x = _positive(x)
+                        x = positive(x)
                         return T.make("normF", x.args[0] if x.op == "transpose" else x)
         return None
 
@@ -213,21 +227,21 @@ class Writer:
                 last = w[-1]
                 if last.op == "ones" and len(w) > 2:
                     inner = min(self.words(w[1:-1]), key=cost)
-                forms.append(_linear("sum", inner))
+                forms.append(linear("sum", inner))
             forms += self.words(w)
-        return min(forms, key=_rank)
+        return min(forms, key=rank_of_cost)
 
     def _trace(self, word: Word) -> Term:
         forms = []
         for w in (word, self.n.flip_word(word)):
             for i in range(len(w)):
                 turn = w[i:] + w[:i]
-                forms += [_linear("tr", t) for t in self.words(turn)]
+                forms += [linear("tr", t) for t in self.words(turn)]
         if len(word) == 2:
             a, b = word
-            forms.append(_linear("sum", _entries([self.factor(self.n.flip(a)), self.factor(b)])))
-            forms.append(_linear("sum", _entries([self.factor(a), self.factor(self.n.flip(b))])))
-        return min(forms, key=_rank)
+            forms.append(linear("sum", entries([self.factor(self.n.flip(a)), self.factor(b)])))
+            forms.append(linear("sum", entries([self.factor(a), self.factor(self.n.flip(b))])))
+        return min(forms, key=rank_of_cost)
 
     # --------------------------------------------------------------- words
     def words(self, word: Word) -> list[Term]:
@@ -235,24 +249,26 @@ class Writer:
         if len(word) >= 3 and word[0].op == "diag" and word[-1].op == "diag":
             u, v = self.factor(word[0].args[0]), self.factor(word[-1].args[0])
             middle = min(self.words(word[1:-1]), key=cost)
-            return [_entries([_product([u, _transposed(v)]), middle]), _product(self._run(word, False))]
+            return [entries([product([u, transposed(v)]), middle]), product(self._run(word, False))]
         if len(word) == 2 and _is_ones_matrix(word):
             return [T.ones(word[0].shape.rows, word[1].shape.cols)]
         plain = self._run(word, False)
-        out = [_product(plain)]
+        out = [product(plain)]
+        if len(word) == 2 and word[1].op == "ones" and (rows := self._row_sums(word[0])) is not None:
+            out.append(rows)
         if sum(f.op == "transpose" for f in word) > 1:
-            out.append(_product(self._run(word, True)))
+            out.append(product(self._run(word, True)))
         cuts = [i for i in range(1, len(word)) if word[i].shape.rows is ONE]
         if cuts and any(unit_of(f) for f in word):  # a column times a row, each as it reads best
             parts = [word[i:j] for i, j in zip([0, *cuts], [*cuts, len(word)], strict=True)]
-            out.append(_product([min(self.words(p), key=_rank) for p in parts]))
+            out.append(product([min(self.words(p), key=rank_of_cost) for p in parts]))
         turned = self._turned_ends(word)
         if turned is not None:
             out.append(turned)
         back = self.n.flip_word(word)
         saved = _turns(word) - _turns(back)
         if len(word) > 1 and (saved > 1 or (saved == 1 and any(unit_of(f) for f in word))):
-            out.append(_transposed(_product(self._run(back, False))))
+            out.append(transposed(product(self._run(back, False))))
         return out
 
     def _turned_ends(self, word: Word) -> Term | None:
@@ -264,10 +280,22 @@ class Writer:
         middle = word[2 * first : len(word) - 2 * last]
         parts = self._run(middle, False) if middle else []
         if first:
-            parts.insert(0, _transposed(_product([self.factor(word[1].args[0]), word[0].args[0]])))
+            parts.insert(0, transposed(product([self.factor(word[1].args[0]), word[0].args[0]])))
         if last:
-            parts.append(_transposed(_product([T.transpose(word[-1]), self.factor(word[-2].args[0])])))
-        return _product(parts)
+            parts.append(transposed(product([T.transpose(word[-1]), self.factor(word[-2].args[0])])))
+        return product(parts)
+
+    def _row_sums(self, f: Term) -> Term | None:
+        """``(A.*B)*ones`` as ``diag(A*B')``."""
+        turned = f.op == "transpose"
+        pair = pair_of(self.n.elements(f.args[0] if turned else f))
+        if pair is None or not f.shape.is_matrix or all(x.op != "mul" for x in pair):
+            return None
+        a, b = (self.n.word_of(x) for x in pair)
+        chains = [(*a, *self.n.flip_word(b)), (*b, *self.n.flip_word(a))]
+        if turned:
+            chains = [(*self.n.flip_word(a), *b), (*self.n.flip_word(b), *a)]
+        return min((linear("diagvec", t) for chain in chains for t in self.words(chain)), key=rank_of_cost)
 
     def _run(self, word: Word, grouped: bool) -> list[Term]:
         """The factors from left to right: equal neighbours as powers, runs of transposes grouped on demand."""
@@ -279,8 +307,8 @@ class Writer:
                 while j < len(word) and word[j].op == "transpose" and word[j].shape.rows is not ONE:
                     j += 1
             if j - i > 1:
-                inner = _product(self._run(self.n.flip_word(word[i:j]), False))
-                out.append(_transposed(inner))
+                inner = product(self._run(self.n.flip_word(word[i:j]), False))
+                out.append(transposed(inner))
                 i = j
                 continue
             if _is_ones_matrix(word[i : i + 2]):
@@ -288,14 +316,14 @@ class Writer:
                 i += 2
                 continue
             if out and word[i].op == "diag" and word[i].args[0].op == "diagvec" and self.n.is_diagonal(word[i - 1]):
-                out[-1] = _entries([out[-1], self.factor(word[i].args[0].args[0])])  # D*diag(diag(A)) is D.*A
+                out[-1] = entries([out[-1], self.factor(word[i].args[0].args[0])])  # D*diag(diag(A)) is D.*A
                 i += 1
                 continue
             length, times = _repetition(word, i)
             if length == 1:
                 out.append(self._repeated(word[i], times))
             else:
-                out.append(T.power(_product(self._run(word[i : i + length], False)), times))
+                out.append(T.power(product(self._run(word[i : i + length], False)), times))
             i += length * times
         return out
 
@@ -303,10 +331,10 @@ class Writer:
         if times == 1:
             return self.factor(f)
         if f.op == "transpose":
-            return _transposed(self._repeated(f.args[0], times))
+            return transposed(self._repeated(f.args[0], times))
         base = self.factor(f)
         if base.op == "neg":
-            return _signed(times % 2 == 1, T.power(base.args[0], times))
+            return signed(times % 2 == 1, T.power(base.args[0], times))
         return T.power(base, times)
 
     def factor(self, f: Term) -> Term:
@@ -321,12 +349,23 @@ class Writer:
         if known is not None:
             return known
         if f.op == "transpose":
-            return _transposed(self.factor(f.args[0]))
+            return self._turned(f.args[0])
         if f.op == "had" or (f.op == "hpow" and as_rational(f.args[1]) is not None):
             return self._entrywise(f)
         if f.op in ("add", "mul"):
             return self.show(f)
         return self._inside(f)
+
+    def _turned(self, f: Term) -> Term:
+        """A transposed factor; of a Hadamard product also factor by factor: ``(A.*B')' = A'.*B``."""
+        forms = [transposed(self.factor(f))]
+        if f.op == "had" and f.shape.is_matrix:
+            table = {}
+            for b, e in self.n.elements(f).items():
+                word = self.n.flip_word(self.n.word_of(b))
+                table[T.mul(*word) if len(word) > 1 else word[0]] = e
+            forms.append(self._entrywise(self.n.vector(table, f.shape.transposed)))
+        return min(forms, key=rank_of_cost)
 
     def _inside(self, f: Term) -> Term:
         """The same operation on arguments as a person writes them."""
@@ -338,7 +377,7 @@ class Writer:
             if ones.op == "ones" and bare.op == "fn" and bare.data == ("exp", 0):
                 return T.make("logsumexp", self.show(bare.args[0]), data=ROWWISE if bare is e else COLWISE)
         if f.op == "diag" and f.args[0].op == "diagvec":  # diag(diag(X)) is shorter as X.*I
-            return _entries([self.show(f.args[0].args[0]), T.eye(f.shape.rows)])
+            return entries([self.show(f.args[0].args[0]), T.eye(f.shape.rows)])
         shown = [self.show(a) for a in f.args]
         if f.op in ("diag", "diagvec", "inv", "vec", "unvec", "sumover") and shown[0].op == "neg":
             return T.neg(T.rebuild(f, [shown[0].args[0]]))
@@ -349,17 +388,17 @@ class Writer:
         table = self.n.elements(f)
         above: list[Term] = []
         below: list[Term] = []
-        for b, e in sorted(table.items(), key=lambda be: _entry_rank(be[0])):
+        for b, e in sorted(table.items(), key=lambda be: entry_rank(be[0])):
             if b.op == "fn" and b.data == ("exp", 0) and e != 1:
                 above.append(T.fn("exp", self.show(self.n.canon(T.mul(T.number(e), b.args[0])))))
                 continue
             entry = self.plain(b) if _beside_sigmoid(b, table) else self.factor(b)
-            (above if e > 0 else below).append(_entry_power(entry, abs(e)))
-        top = _entries(above) if above else T.number(1)
+            (above if e > 0 else below).append(entry_power(entry, abs(e)))
+        top = entries(above) if above else T.number(1)
         if not below:
             return top
-        odd, (over, under) = _unsigned([top, _entries(below)])
-        return _signed(odd, T.hdiv(over, under))
+        odd, (over, under) = unsigned([top, entries(below)])
+        return signed(odd, T.hdiv(over, under))
 
 
 def _is_ones_matrix(pair: Word) -> bool:
@@ -396,89 +435,3 @@ def _beside_sigmoid(t: Term, factors: Iterable[Term]) -> bool:
 
 def _mentions(t: Term, f: Term) -> bool:
     return any((a.args[0] if a.op == "neg" else a) is f for a in t.args)
-
-
-def _entry_power(b: Term, e: Fraction) -> Term:
-    if e == 1:
-        return b
-    if b.op == "neg" and e.denominator == 1:
-        return _signed(e % 2 == 1, T.hpower(b.args[0], T.number(e)))
-    return T.fn("sqrt", b) if e == HALF else T.hpower(b, T.number(e))
-
-
-def _signed(sign: bool, t: Term) -> Term:
-    return T.neg(t) if sign else t
-
-
-def _unsigned(parts: Sequence[Term]) -> tuple[bool, list[Term]]:
-    """Factors without their signs, and whether the product of the signs is negative."""
-    odd = sum(p.op == "neg" for p in parts) % 2 == 1
-    return odd, [p.args[0] if p.op == "neg" else p for p in parts]
-
-
-def _product(parts: Sequence[Term]) -> Term:
-    """A product with its sign in front."""
-    if not parts:
-        return T.number(1)
-    odd, plain = _unsigned(parts)
-    if any(p.op == "diag" for p in plain):
-        plain = _scaled_columns(plain)
-    return _signed(odd, plain[0] if len(plain) == 1 else T.mul(*plain))
-
-
-def _scaled_columns(parts: Sequence[Term]) -> list[Term]:
-    """``diag(u)*v`` before a column v is ``u.*v``."""
-    flat = [f for p in parts for f in (p.args if p.op == "mul" and not p.is_scalar else (p,))]
-    out: list[Term] = []
-    for f in flat:
-        if out and out[-1].op == "diag" and f.shape.is_vector:
-            f = _entries([out.pop().args[0], f])
-        out.append(f)
-    return out
-
-
-def _entries(parts: Sequence[Term]) -> Term:
-    """A Hadamard product with its sign in front."""
-    odd, plain = _unsigned(parts)
-    return _signed(odd, plain[0] if len(plain) == 1 else T.had(*plain))
-
-
-def _quotient(a: Term, b: Term) -> Term:
-    odd, (x, y) = _unsigned([a, b])
-    return _signed(odd, T.div(x, y))
-
-
-def _negated(t: Term) -> Term:
-    """A sum with every sign turned."""
-    return T.add(*(a.args[0] if a.op == "neg" else T.neg(a) for a in t.args))
-
-
-def _positive(t: Term) -> Term:
-    """A term without its sign, for functions that do not see it."""
-    return t.args[0] if t.op == "neg" else t
-
-
-def _linear(op: str, t: Term) -> Term:
-    return T.neg(T.make(op, t.args[0])) if t.op == "neg" else T.make(op, t)
-
-
-def _transposed(t: Term) -> Term:
-    if t.op == "neg":
-        return T.neg(_transposed(t.args[0]))
-    return t.args[0] if t.op == "transpose" else T.transpose(t)
-
-
-def _rank(t: Term) -> tuple[float, Any]:
-    """The cheapest form first, ties broken the same way every time."""
-    return (cost(t), order(t))
-
-
-def _scalar_rank(t: Term) -> tuple[int, int, Any]:
-    """Numbers, sizes, names, then longer scalars; members of families, which change with an index, come last."""
-    kinds = {"num": 0, "const": 1, "size": 2, "sym": 3}
-    moving = any(s.op == "elem" for s in T.subterms(t))
-    return (kinds.get(t.op, 4) + 2 * moving, t.size, order(t))
-
-
-def _entry_rank(t: Term) -> Any:
-    return (t.size, order(t))
