@@ -91,3 +91,15 @@ def test_the_module_checks_itself(text: str, tmp_path: Path) -> None:
 
 def test_a_module_without_copies_has_nothing_about_them() -> None:
     assert "held constant" not in matcalc.derive("v'*v", wrt="v").code()
+
+
+def test_copies_in_a_recurrence_are_what_they_are_copies_of_in_the_answer() -> None:
+    told = matcalc.derive(
+        "h[0] = h0\nfor t in 1..T:\n    h[t] = tanh(stop(W)*h[t-1] + W*x[t])\n"
+        "L = loss(h[T]) + norm2(stop(W)*h[T])^2\nderive L wrt W, h0"
+    )
+    assert told.certificate.status == "verified" and replayed(told)
+    text = told.report("text", steps="none")
+    assert "delta[T] = (ones(n) - h[T].^2).*(grad(loss, h[T]) + 2*W'*W*h[T])" in text
+    assert "grad(L, h0) = W'*delta[1]" in text
+    assert "the copy stop(W) of W is held constant" in told.conventions

@@ -15,6 +15,7 @@ from matcalc.calculus.adjoint import reverse
 from matcalc.calculus.chain import Chain, Equation
 from matcalc.calculus.chain_moves import Backward, chain_move, is_collected, raw_cotangents
 from matcalc.calculus.conventions import absent, conventions_of
+from matcalc.calculus.copies import without_copies
 from matcalc.calculus.cotangents import OBJECTIVE, leaf_differentials
 from matcalc.calculus.differential import Tables
 from matcalc.calculus.folding import folded
@@ -263,6 +264,10 @@ class _Telling:
             self.forms["fold-members"][put] = short
             steps.append(chain_move("fold-members", put, self.setting, label=label, level=2))
         steps += self.presented(short, label)
+        term = steps[-1].after if steps else put
+        plain = without_copies(term, self.book, self.setting, label)
+        if plain is not None:
+            steps += [plain, *self.presented(plain.after, label)]
         return steps, steps[-1].after if steps else put
 
     def presented(self, t: Term, label: str) -> list[Step]:

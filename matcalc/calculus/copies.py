@@ -5,10 +5,10 @@ from __future__ import annotations
 from matcalc.calculus.differential import Tables
 from matcalc.calculus.methods import Question, presented
 from matcalc.language.terms import Path, Term, make, put, subterms
-from matcalc.rewriting.engine import rewrite
+from matcalc.rewriting.engine import Setting, rewrite
 from matcalc.rewriting.steps import Step
 
-__all__ = ["one_at_a_time", "released"]
+__all__ = ["one_at_a_time", "released", "without_copies"]
 
 MOST = 4  # uses that are told apart
 
@@ -43,18 +43,21 @@ def _places(t: Term, leaf: Term) -> list[Path]:
 
 def released(q: Question, last: Step, book: Tables) -> tuple[Step, ...]:
     """The steps in which constant copies become what they are copies of, once everything is differentiated."""
+    step = without_copies(last.after, book, q.setting, last.label)
+    return () if step is None else (step, *presented(q, step, last.label))
+
+
+def without_copies(before: Term, book: Tables, setting: Setting, label: str) -> Step | None:
+    """The step to a term in which constant copies are what they are copies of; None where there are none."""
     rule = book.rules["stop-value"]
     parts: list[Step] = []
-    line = last.after
+    line = before
     while (path := _first_copy(line)) is not None:
-        made = rewrite(rule, line, path, q.setting)
+        made = rewrite(rule, line, path, setting)
         assert made is not None
         parts.append(made)
         line = made.after
-    if not parts:
-        return ()
-    step = Step(rule.id, last.after, line, rule.say, last.label, substeps=tuple(parts))
-    return (step, *presented(q, step, last.label))
+    return Step(rule.id, before, line, rule.say, label, substeps=tuple(parts)) if parts else None
 
 
 def _first_copy(line: Term) -> Path | None:
