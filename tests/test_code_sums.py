@@ -105,3 +105,20 @@ def test_a_product_over_an_index() -> None:
     value, gradient = module.value_and_grad(A=A, x=w, a=a)
     agrees(value, a @ A[0] @ A[1] @ A[2] @ A[3] @ w)
     agrees(gradient, (A[0] @ A[1] @ A[2] @ A[3]).T @ a)
+
+
+def test_a_mixture_far_from_its_data_does_not_underflow() -> None:
+    text = "-sum(n in 1..N, log(sum(k in 1..K, a[k]*exp(-norm2(x[n] - m[k])^2))))"
+    module = module_of(text, "a[k] : scalar positive; m[k] : d; x[n] : d", ["a", "m"], {})
+    a, m, x = np.array([0.3, 0.7]), np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([[50.0, 50.0], [-60.0, 3.0]])
+    with np.errstate(divide="raise", invalid="raise", over="raise"):
+        value, (by_a, by_m) = module.value_and_grad(a=a, m=m, x=x)
+
+    def likelihood(weights: Array, centres: Array) -> Array:
+        squares = anp.sum((x[:, None, :] - centres[None, :, :]) ** 2, axis=2)
+        top = anp.min(squares, axis=1)
+        return anp.sum(top - anp.log(anp.exp(top[:, None] - squares) @ weights))
+
+    agrees(value, likelihood(a, m))
+    agrees(by_a, grad(likelihood)(a, m))
+    agrees(by_m, grad(likelihood, 1)(a, m))

@@ -28,7 +28,15 @@ from matcalc.code.lower_products import cho_factor, inverse
 from matcalc.code.lower_sums import sum_of, vdot
 from matcalc.code.lower_views import flat_product, transpose
 from matcalc.code.nodes import Dims, Graph, Node
-from matcalc.code.overflow import exponential_less_one, is_one, one_and_square, weighted_exponentials
+from matcalc.code.overflow import (
+    exponential_in,
+    exponential_less_one,
+    from_the_top,
+    is_one,
+    one_and_square,
+    weighted_exponentials,
+    with_argument,
+)
 from matcalc.code.ratios import Ratio, ratio
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language.functions import FUNCTIONS
@@ -117,6 +125,10 @@ def _log(g: Graph, x: Node) -> Node:
             return found
     if x.op in ("sum", "sumaxis") and _is_exp(x.args[0]):
         return logsumexp(g, x.args[0].args[0], x.data)
+    e = exponential_in(x)
+    if e is not None:  # with weights
+        top, shifted = from_the_top(g, e.args[0], prod, add)
+        return add(g, [top, g.node("fn", (with_argument(g, x, e, shifted),), "log", ())])
     if x.op == "prod":
         found = _log_of_product(g, x)
         if found is not None:

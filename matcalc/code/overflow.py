@@ -18,11 +18,14 @@ from matcalc.code.ratios import Ratio, ratio
 __all__ = [
     "Weighted",
     "complement_of",
+    "exponential_in",
     "exponential_less_one",
+    "from_the_top",
     "is_one",
     "one_and_square",
     "tame",
     "weighted_exponentials",
+    "with_argument",
 ]
 
 
@@ -41,7 +44,7 @@ def tame(g: Graph, r: Ratio, prod: Prod, add: Add) -> None:
     """Rewrite the quotients in a product. ``prod`` and ``add`` build what they are rewritten to."""
     if not r.denominators:
         return
-    rewritings = (_same, _hyperbolic, _less_one, _squares, _exponentials)
+    rewritings = (_same, _hyperbolic, _less_one, _squares, _exponentials, _weighted_sums)
     for d in list(r.denominators):
         any(rewrite(g, r, d, prod, add) for rewrite in rewritings)
 
@@ -209,6 +212,47 @@ def _exponentials(g: Graph, r: Ratio, d: Node, prod: Prod, add: Add) -> bool:
         r.numerators.append(g.node("fn", (difference(-1),), "sigmoid", d.dims))
         return True
     return False
+
+
+def _weighted_sums(g: Graph, r: Ratio, d: Node, prod: Prod, add: Add) -> bool:
+    """``exp(z)/(v'*exp(z))`` and ``exp(u)/sum(exp(z))``: from the largest z down, so that nothing overflows."""
+    e = exponential_in(d)
+    if e is None:
+        return False
+    top, shifted = from_the_top(g, e.args[0], prod, add)
+    for i, a in enumerate(r.numerators):
+        if a.op == "fn" and a.data == "exp" and a.is_scalar:
+            r.numerators[i] = g.node("fn", (add(g, [a.args[0], prod(g, -1, [top])]),), "exp", ())
+        elif d.op == "dot" and a is e:  # without weights it is a softmax
+            r.numerators[i] = shifted
+        elif d.op == "dot" and a.op in ("matvec", "dot") and e in a.args:
+            r.numerators[i] = with_argument(g, a, e, shifted)
+        else:
+            continue
+        r.denominators[r.denominators.index(d)] = with_argument(g, d, e, shifted)
+        return True
+    return False
+
+
+def exponential_in(d: Node) -> Node | None:
+    """The vector ``exp(z)`` of a number ``sum(exp(z))`` or ``v'*exp(z)``, else None."""
+    if d.op != "dot" and (d.op != "sum" or d.data is not None):
+        return None
+    found = [a for a in d.args if a.op == "fn" and a.data == "exp" and a.is_vector]
+    return found[0] if len(found) == 1 else None
+
+
+def from_the_top(g: Graph, z: Node, prod: Prod, add: Add) -> tuple[Node, Node]:
+    """The largest entry of a vector, and ``exp(z - max(z))``."""
+    top = g.node("max", (z,), None, ())
+    below = add(g, [z, prod(g, -1, [top, g.ones(z.dims)])])
+    return top, g.node("shifted", (below,), None, z.dims)
+
+
+def with_argument(g: Graph, node: Node, old: Node, new: Node) -> Node:
+    """A node with another argument in place of one."""
+    args = [new if a is old else a for a in node.args]
+    return g.node(node.op, args, node.data, node.dims, same=(2,) if node.op == "dot" else ())
 
 
 def _multiple(g: Graph, x: Node, u: Node, prod: Prod) -> int:
