@@ -51,7 +51,9 @@ READ = [
     (r"|X| + \lvert c\rvert + |a||b| + \left|x^Ty\right|", "bars(X) + bars(c) + bars(a)*bars(b) + bars(x'*y)"),
     (r"\log|X| + \log\det X + \ln|\det(X)| + \log|c|", "logdet(X) + logdet(X) + logdet(X) + log(bars(c))"),
     (r"\langle A, B\rangle + \left\langle x, Ax \right\rangle", "inner(A, B) + inner(x, A*x)"),
+    (r"\|x-y\|_A^2 + \|z\|^2_{\Sigma^{-1}}", "(x - y)'*A*(x - y) + z'*Sigma^-1*z"),
     # functions
+    (r"\mathop{\mathrm{tr}}(AB) + x^{}y", "tr(A*B) + x*y"),
     (r"\operatorname{tr}(AX) + \mathrm{tr}\,A^TB + \tr(C)", "tr(A*X) + tr(A'*B) + tr(C)"),
     (r"\operatorname{tr} A X + c", "tr(A*X) + c"),
     (r"\operatorname{tr}(A+B)^T C", "tr((A + B)'*C)"),
@@ -175,6 +177,31 @@ def test_errors_point_into_the_latex(text: str, message: str, place: str) -> Non
     assert caught.value.span is not None
     assert text[slice(*caught.value.span)] == place
     assert caught.value.render().startswith("error: ")
+
+
+def test_the_two_norm_of_a_matrix_is_told() -> None:
+    """``\\|A\\|_2`` is the spectral norm for some readers."""
+    told = matcalc.derive(r"\frac12 \|XW - Y\|_2^2", "W", declare="X: n×d; W: d×k; Y: n×k")
+    assert any("Frobenius" in note for note in told.notes)
+    for text in (r"\|Ax - b\|_2^2", r"\|X\|_F^2 + \|x\|_1"):
+        assert not any("Frobenius" in note for note in matcalc.derive(text, "x", declare="x: n; X: n×n").notes)
+
+
+def test_a_delta_on_the_right_is_a_name() -> None:
+    (chain,) = read_chains(r"\frac{\partial L}{\partial W} = \delta x^T")
+    assert [s.text for s in chain.sides] == ["grad(L, W)", "delta*x'"]
+    (chain,) = read_chains(r"\delta f = x^T A\,\delta x")
+    assert [s.text for s in chain.sides] == ["d(f)", "x'*A*d(x)"]
+
+
+def test_an_expectation_is_no_matrix() -> None:
+    with pytest.raises(ParseError, match="not known"):
+        latex_tree(r"\mathbb{E}[x]")
+
+
+def test_what_is_minimised_and_second_derivatives_by_a_name_twice() -> None:
+    assert [s.text for c in read_chains(r"\arg\min_x \|Ax - b\|^2") for s in c.sides] == ["norm2(A*x - b)^2"]
+    assert write_plain(latex_tree(r"\nabla^2_{xx} f")).text == "hess(f, x)"
 
 
 # ----------------------------------------------------------------------- round trip

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from matcalc.errors import MatcalcError, ParseError, Span
 from matcalc.interop.latex_facts import facts_of
@@ -27,7 +27,7 @@ from matcalc.language.dims import Shape
 from matcalc.language.elaborate import parse_expression, parse_problem
 from matcalc.language.problem import Function, Problem, Symbol
 from matcalc.language.syntax import Node
-from matcalc.language.terms import Term
+from matcalc.language.terms import Term, subterms
 
 __all__ = ["Chain", "Side", "is_latex", "latex_tree", "read_chains", "read_problem", "read_term", "sizes_of"]
 
@@ -128,10 +128,13 @@ def _without_goal(tokens: list[Token]) -> list[Token]:
         tokens
         and (
             tokens[0].is_cmd("min", "argmin")
+            or (tokens[0].is_cmd("arg") and len(tokens) > 1 and tokens[1].is_cmd("min", "max"))
             or (tokens[0].kind == "word" and tokens[0].value in ("minimize", "argmin", "min"))
         )
     ):
         return tokens
+    if tokens[0].is_cmd("arg"):
+        tokens = tokens[1:]
     if len(tokens) > 1 and tokens[1].is_sign("_"):
         end, depth = 2, 0
         while end < len(tokens):
@@ -209,9 +212,22 @@ def read_problem(
     given = [f"{name} : {shape}" for name, shape in declared.items()]
     given += [line for name, line in more.items() if name not in declared]
     try:
-        return parse_problem(written.text, given or None, wrt)
+        return _with_norm_note(parse_problem(written.text, given or None, wrt), text)
     except MatcalcError as error:
         raise relocated(error, written, text) from None
+
+
+TWO_NORM = re.compile(r"(?:\\\||\\[lr]?Vert|\|\|)\s*(?:\^\s*(?:\{[^{}]*\}|\w)\s*)?_\s*\{?\s*2")
+
+
+def _with_norm_note(problem: Problem, text: str) -> Problem:
+    r"""``\|A\|_2`` of a matrix is the spectral norm for some: that it is read as the Frobenius norm is said."""
+    bodies = [problem.objective, *(d.term for d in problem.definitions)]
+    found = [t.args[0] for b in bodies for t in subterms(b) if t.op == "normF"]
+    if not found or TWO_NORM.search(text) is None:
+        return problem
+    note = f"\\|{found[0].latex()}\\|_2 read as the Frobenius norm of a matrix, not as its largest singular value"
+    return replace(problem, notes=(*problem.notes, note))
 
 
 def _declared(declare: Declare) -> dict[str, str]:

@@ -55,6 +55,8 @@ def _scripts_of_nabla(g: Grammar) -> tuple[Node | None, bool, bool]:
         if mark.value == "_":
             below = g.inside(script)
             by = below.expression()
+            if by.kind == "chain" and len(by.args) == 2 and _same(*by.args):  # \nabla^2_{xx}
+                by = by.args[0]
             if below.token.is_sign("="):  # \nabla_{u = W x} l
                 below.next()
                 below.expression()

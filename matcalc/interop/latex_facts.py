@@ -67,7 +67,7 @@ def _after_name(tokens: list[Token], i: int) -> tuple[str, int]:
 def _begins_side(tokens: list[Token], i: int) -> bool:
     return (
         i == 0
-        or tokens[i - 1].is_sign("(", "=", "&", "[")
+        or tokens[i - 1].is_sign("(", "&", "[")
         or tokens[i - 1].kind in ("row", "newline")
         or tokens[i - 1].is_cmd("approx")
     )

@@ -30,6 +30,7 @@ NORMS = {
     "Frob": "normF",
     "l2": "norm2",
 }
+OTHER_NORMS = {"*": "the nuclear norm", "infty": "the maximum norm", "p": "the p-norm"}
 
 
 def is_transpose(t: Token) -> bool:
@@ -84,8 +85,8 @@ def above(g: Grammar, tree: Node, script: list[Token], mark: Token) -> Node:
     script = [t for t in script if t.kind != "newline"]
     end = g.tokens[g.i - 1].span
     span = cover(tree.span, mark.span, end)
-    if not script:
-        raise g.error("this superscript is empty", mark)
+    if not script:  # x^{} is x
+        return tree
     if all(t.is_cmd("prime") or t.is_sign("'") for t in script):
         return g.node("transpose", span, tree, mark=mark.span)
     if script[0].is_cmd("odot", "circ") and len(script) > 1:
@@ -130,6 +131,7 @@ def _power(g: Grammar, tree: Node, exponent: Node, span: Span, mark: Token) -> N
 def norm(g: Grammar, tree: Node, span: Span) -> Node:
     r"""``\|x\|`` with its subscript: 1, 2, F or none."""
     which, place = "", None
+    script: list[Token] = []
     raised: tuple[list[Token], Token] | None = None
     if g.token.is_sign("^"):  # \|x\|^2_2
         mark = g.next()
@@ -139,12 +141,30 @@ def norm(g: Grammar, tree: Node, span: Span) -> Node:
         script = [t for t in g.group() if t.kind != "newline"]
         which = "".join(t.value for t in script)
         place = place._replace(span=cover(place.span, g.tokens[g.i - 1].span))
+    if which not in NORMS and place is not None and which not in OTHER_NORMS:
+        weighted = _weighted(g, tree, span, g.whole(script, place), raised)
+        if weighted is not None:
+            return weighted
     if which not in NORMS:
-        kind = {"*": "the nuclear norm", "infty": "the maximum norm", "p": "the p-norm"}.get(
-            which, f"the norm with index {which}"
-        )
+        kind = OTHER_NORMS.get(which, f"the norm with index {which}")
         raise g.error(f"{kind} is not part of the language", place, hint="norms are \\|x\\|_1, \\|x\\|_2 and \\|X\\|_F")
     made = g.node("call", cover(span, g.tokens[g.i - 1].span), tree, data=(NORMS[which], 0), mark=span)
     if raised is not None:
         made = above(g, made, raised[0], raised[1])
     return scripted(g, made)
+
+
+def _weighted(
+    g: Grammar, tree: Node, span: Span, weight: Node, raised: tuple[list[Token], Token] | None
+) -> Node | None:
+    r"""``\|x\|_A^2`` as ``x'*A*x``; None where it is not squared."""
+    start = g.i
+    if raised is None and g.token.is_sign("^"):
+        mark = g.next()
+        raised = (g.group(), mark)
+    if raised is None or [t.value for t in raised[0] if t.kind != "newline"] != ["2"]:
+        g.i = start
+        return None
+    whole = cover(span, g.tokens[g.i - 1].span)
+    turned = g.node("transpose", tree.span, tree, mark=span)
+    return scripted(g, g.node("chain", whole, turned, weight, tree, data=("*", "*"), mark=span))

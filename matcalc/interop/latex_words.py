@@ -25,7 +25,9 @@ SWITCHES = {"rm": "mathrm", "sf": "mathrm", "tt": "mathrm", "bf": "mathbf", "it"
 DROPPED = frozenset(  # with their argument
     "label tag color hspace vspace phantom hphantom vphantom ref eqref cite require mspace kern smash".split()
 )
-WRAPPED = frozenset("boxed cancel bcancel xcancel overline underline underbar mathclap fbox vv overrightarrow".split())
+WRAPPED = frozenset(
+    "mathop boxed cancel bcancel xcancel overline underline underbar mathclap fbox vv overrightarrow".split()
+)
 BRACED = frozenset(("underbrace", "overbrace", "underbracket", "overbracket"))
 STACKED = frozenset(("overset", "underset", "stackrel"))  # remark first, then what counts
 REMARKS = frozenset(
@@ -77,6 +79,8 @@ def _face(token: Token, waiting: list[Token], before: Token | None, text: str) -
         return [Token("cmd", "zero" if digits[0].value == "0" else "one", token.span)]
     if token.value == "mathbb" and len(digits) == 1 and digits[0].value == "R":
         return [Token("cmd", "R", token.span)]
+    if token.value == "mathbb" and len(digits) == 1 and digits[0].value in ("E", "P"):  # no matrix
+        return [Token("cmd", "expectation" if digits[0].value == "E" else "probability", token.span)]
     if token.value in ("mathit", "textit", "textbf") and len(content) > 1 and _word(content):
         return [Token("word", _word(content), _cover(token, content))]
     made = [t._replace(bold=True) for t in content] if bold else content
@@ -171,6 +175,10 @@ def _unwrap(token: Token, waiting: list[Token], before: Token | None, text: str)
     return _braced(content, token)
 
 
+def _bare(token: Token, waiting: list[Token], before: Token | None, text: str) -> list[Token]:
+    return argument(waiting, token, text)
+
+
 def _braced(content: list[Token], token: Token) -> list[Token]:
     if len(content) == 1:
         return content
@@ -204,6 +212,7 @@ ACTIONS: tuple[tuple[frozenset[str], Action], ...] = (
     (BRACED, _unbrace),
     (STACKED, _unstack),
     (frozenset(("textcolor", "colorbox")), _coloured),
+    (frozenset(("mathop",)), _bare),
 )
 
 
