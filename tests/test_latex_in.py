@@ -53,7 +53,7 @@ READ = [
     (r"\langle A, B\rangle + \left\langle x, Ax \right\rangle", "inner(A, B) + inner(x, A*x)"),
     (r"\|x-y\|_A^2 + \|z\|^2_{\Sigma^{-1}}", "(x - y)'*A*(x - y) + z'*Sigma^-1*z"),
     # functions
-    (r"\mathop{\mathrm{tr}}(AB) + x^{}y", "tr(A*B) + x*y"),
+    (r"x^{}y", "x*y"),
     (r"\operatorname{tr}(AX) + \mathrm{tr}\,A^TB + \tr(C)", "tr(A*X) + tr(A'*B) + tr(C)"),
     (r"\operatorname{tr} A X + c", "tr(A*X) + c"),
     (r"\operatorname{tr}(A+B)^T C", "tr((A + B)'*C)"),

@@ -24,6 +24,7 @@ from matcalc.language.syntax import Node
 
 __all__ = ["Defined", "Fact", "Group", "Notebook", "facts", "formal", "is_derivative", "names_of"]
 
+END = "N"  # of a sum that is written without an end
 NEAR = 4  # formulas: a definition that follows ("where u = W*x") is not far
 DEEPEST = 12  # definitions inside definitions
 DEFINING = ("=", "gets", ":=")
@@ -72,6 +73,7 @@ class Notebook:
     lengths: frozenset[str] = frozenset()  # the upper limits of sums
     shapes: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     properties: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    plain: frozenset[str] = frozenset()  # names that stand without an index, where no sum is up to N
     unreadable: frozenset[str] = frozenset()  # defined by something that cannot be read
     activation: str = ""  # what a rectifier in the definitions is read as, where the text speaks of another function
 
@@ -84,6 +86,8 @@ class Notebook:
             str(n.data[1]) for n in nodes if n.kind == "binder"
         )
         self.lengths = frozenset(str(n.args[1].data) for n in nodes if n.kind == "binder" and n.args[1].kind == "name")
+        if not any(t.value == END for d in self.found for side in d.chain.tokens for t in side):
+            self.plain = frozenset(str(n.data) for n in nodes if n.kind == "name")
         self._define()
         self._note_what_is_told()
 
@@ -150,7 +154,7 @@ class Notebook:
     def plainly(self, tree: Node) -> Node:
         """The tree with ``f(W)`` as f, where the document defines f so or speaks of it as of a number, and with
         ``b_i`` as a member."""
-        return with_indices(self._unapplied(tree), self.families, self.letters)
+        return with_indices(over_entries(self._unapplied(tree), self.plain), self.families, self.letters)
 
     def _unapplied(self, tree: Node) -> Node:
         if (name := _applied(tree)) is not None and (name in self.functions or name in self.values):
@@ -233,6 +237,10 @@ class Notebook:
             square = bool(columns) and rows == columns
             if words and name in defined:
                 continue
+            if "stochastic" in words:
+                if not columns:
+                    out.append(f"{name} : {shape} stochastic" if shape else f"{name} : stochastic")
+                continue
             if words and square:
                 out.append(f"{name} : {shape} {' '.join(words)}")
             elif words and not shape and name[:1].isupper():
@@ -240,6 +248,35 @@ class Notebook:
             elif shape and shapes:
                 out.append(f"{name} : {shape}")
         return out
+
+
+def over_entries(tree: Node, plain: frozenset[str]) -> Node:
+    """The tree with sums over all entries of vectors without an index: ``sum(y.*log(p))``.
+
+    ``plain``: the names that stand without an index elsewhere; of a sum without limits the reader takes N for its end.
+    """
+    args = tuple(over_entries(a, plain) for a in tree.args)
+    if tree.kind == "binder" and tree.data[0] == "sumover" and args[1].kind == "name" and args[1].data == END:
+        index, body = str(tree.data[1]), args[2]
+        inside = [n for n in body.walk() if n.kind == "index"]
+        alone = all(n.data in plain and n.args[0].kind == "name" and n.args[0].data == index for n in inside)
+        used = sum(1 for n in body.walk() if n.kind == "name" and n.data == index)
+        if inside and alone and used == len(inside):
+            return Node("call", tree.span, (_entrywise(body),), ("sum", 0))
+    return replace(tree, args=args) if args else tree
+
+
+def _entrywise(tree: Node) -> Node:
+    """A formula of entries as one of whole vectors."""
+    if tree.kind == "index":
+        return Node("name", tree.span, data=tree.data)
+    args = tuple(_entrywise(a) for a in tree.args)
+    vectors = [any(n.kind == "index" for n in a.walk()) for a in tree.args]
+    if tree.kind == "chain" and sum(vectors) > 1:
+        return replace(tree, args=args, data=tuple({"*": ".*", "/": "./"}.get(s, s) for s in tree.data))
+    if tree.kind == "pow" and any(vectors):
+        return replace(tree, args=args, data=".^")
+    return replace(tree, args=args) if args else tree
 
 
 def with_activation(tree: Node, name: str) -> Node:

@@ -175,10 +175,6 @@ def _unwrap(token: Token, waiting: list[Token], before: Token | None, text: str)
     return _braced(content, token)
 
 
-def _bare(token: Token, waiting: list[Token], before: Token | None, text: str) -> list[Token]:
-    return argument(waiting, token, text)
-
-
 def _braced(content: list[Token], token: Token) -> list[Token]:
     if len(content) == 1:
         return content
@@ -212,7 +208,6 @@ ACTIONS: tuple[tuple[frozenset[str], Action], ...] = (
     (BRACED, _unbrace),
     (STACKED, _unstack),
     (frozenset(("textcolor", "colorbox")), _coloured),
-    (frozenset(("mathop",)), _bare),
 )
 
 

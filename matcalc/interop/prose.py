@@ -37,6 +37,7 @@ PROPERTIES = {
     "positive semidefinite": "symmetric", "positive semi-definite": "symmetric", "psd": "symmetric",
     "positive-semidefinite": "symmetric", "positive-semi-definite": "symmetric", "self-adjoint": "symmetric",
     "symmetric": "symmetric", "diagonal": "diagonal", "orthogonal": "orthogonal", "orthonormal": "",
+    "one-hot": "stochastic", "one hot": "stochastic",
     "invertible": "invertible", "nonsingular": "invertible", "non-singular": "invertible",
 }  # fmt: skip
 KINDS = {
@@ -65,6 +66,10 @@ SIZED = (
     re.compile(rf"{LIST}\s*\(\s*{WORDS}{{0,3}}?{MARK}", re.IGNORECASE),
 )
 SIZED_BEFORE = re.compile(rf"{MARK}\s+{WORDS}{{0,3}}?(?:matrix|matrices|mask|vector|array)\s+{LIST}", re.IGNORECASE)
+SUMMING = re.compile(
+    rf"\b(?:entries|elements|components)\s+of\s+{WORDS}{{0,3}}?{LIST}\s+(?:sum|add\s+up|sums|adds\s+up)\s+to\s+(?:one|1)\b",
+    re.IGNORECASE,
+)
 NEGATED = re.compile(r"\b(?:not|neither|no|non|unless|without|if|isn't|needn't)\b", re.IGNORECASE)
 OF_OTHERS = re.compile(r"\b(?:jacobian|derivatives?|hessian|gradients?|product|inverse)\b", re.IGNORECASE)
 BLOCK = r"</?(?:p|div|li|ul|ol|dl|dt|dd|table|tr|td|th|h\d|br|hr|body|html|section|blockquote)\b[^<>]{0,300}>"
@@ -163,6 +168,8 @@ def _said(sentence: str, read: dict[int, _Formula]) -> Iterator[Told]:
             words = next(g for g in match.groups() if g is not None and not g.isdigit())
             found = tuple(p for w in re.findall(ADJECTIVE, words.lower()) if (p := PROPERTIES[w]))
             yield from _of_all(match, read, properties=found)
+    for match in SUMMING.finditer(sentence):
+        yield from _of_all(match, read, properties=("stochastic",))
     for pattern in (KIND_BEFORE, KIND_AFTER):
         for match in pattern.finditer(sentence):
             words = next(g for g in match.groups() if g is not None and not g.isdigit())
