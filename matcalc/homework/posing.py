@@ -252,6 +252,8 @@ def together(seeds: list[Seed], declarations: list[str]) -> tuple[list[Seed], Pr
         return seeds, _program(seeds, declarations)
     except MatcalcError as error:
         first = error
+    kept: list[Seed] = []
+    problem: Problem | None = None
     left_out: set[str] = set()  # what stands on these would take them for variables
     for _ in seeds:
         kept, problem, failed = _one_by_one(seeds, declarations, left_out)
