@@ -346,3 +346,25 @@ def test_many_answers_to_one_problem_are_quick() -> None:
     place = j.question.ground.place(0)
     assert place is not None
     assert len(place.known) < 5000
+
+
+def test_several_variables_in_latex_and_in_a_backward_pass() -> None:
+    text = "X : m×d; W : d×k; b : k; Y = X*W + ones(m)*b'; L = loss(Y)"
+    latex = r"\frac{\partial L}{\partial W} = X^\top G, \quad \frac{\partial L}{\partial b} = G^\top \mathbf{1}"
+    assert matcalc.check(text, ["W", "b"], latex).status == "correct"
+    code = "def backward(dY, cache):\n    X, W = cache\n    return X.T @ dY, dY.sum({})"
+    assert matcalc.check(text, ["W", "b"], code.format(0)).status == "correct"
+    wrong = matcalc.check(text, ["W", "b"], code.format(1))
+    assert (wrong.status, wrong.line, wrong.diagnosis[0].kind) == ("wrong", 2, "reduction")
+
+
+def test_the_largest_entry_may_be_subtracted_before_exponents_are_taken() -> None:
+    text = "A : m×n; x : n; log(sum(exp(A*x)))"
+    shifted = "z = A @ x\np = np.exp(z - z.max())\nA.T @ (p / p.sum())"
+    assert matcalc.check(text, "x", shifted).status == "correct"
+    assert matcalc.check(text, "x", "A.T @ np.exp(A @ x - np.max(A @ x))").status == "unreadable"
+
+
+def test_definitions_that_grow_without_end_are_refused() -> None:
+    doubled = "\n".join(["a0 = A*x", *(f"a{i} = a{i - 1} + a{i - 1}" for i in range(1, 60)), "A'*a59"])
+    assert check("squares", doubled).status == "unreadable"

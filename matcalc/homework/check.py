@@ -15,8 +15,7 @@ from matcalc.errors import MatcalcError, ParseError, ShapeError
 from matcalc.homework.consequence import same_value
 from matcalc.homework.derivation import judge_lines, require_lines
 from matcalc.homework.grade import Judge, Strictness
-from matcalc.homework.intake import FORMS, answer_text, lines_of, variable_of
-from matcalc.homework.labels import labelled
+from matcalc.homework.intake import FORMS, answer_text, answers_by_name, lines_of, variable_of
 from matcalc.homework.meaning import unreadable
 from matcalc.homework.numpy_answers import numpy_answers
 from matcalc.homework.programs import check_program, is_program
@@ -108,7 +107,7 @@ def _by_name(problem: Problem, wrt: Wrt, answer: Any) -> Mapping[str | None, Any
     if len(names) > 1:
         if is_numpy(str(answer)):
             return _keyed(names, [answer] * len(names))  # the code says what is the gradient by what
-        found = labelled(str(answer), names)
+        found = answers_by_name(str(answer), names, problem)
         if set(found) != set(names):
             missing = next(n for n in names if n not in found)
             raise MatcalcError(f"there is no answer by {missing}", hint="give a mapping, or lines such as dW = ...")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from matcalc.errors import MatcalcError, ParseError, Span
+from matcalc.homework.labels import labelled
 from matcalc.homework.posing import NAME
 from matcalc.homework.statements import Line, Side, arguments, plain_lines
 from matcalc.interop.latex import Chain, is_latex, read_chains
@@ -19,7 +20,10 @@ from matcalc.interop.latex_plain import write_plain
 from matcalc.language.problem import Problem
 from matcalc.language.syntax import Node
 
-__all__ = ["FORMS", "Intake", "answer_text", "gradients_as_rows", "lines_of", "lines_of_chain", "variable_of"]
+__all__ = [
+    "FORMS", "Intake", "answer_text", "answers_by_name", "gradients_as_rows", "lines_of", "lines_of_chain",
+    "variable_of",
+]  # fmt: skip
 
 FORMS = ("auto", "plain", "latex", "numpy")
 Place = Callable[[Span], Span]
@@ -84,6 +88,28 @@ def _from_latex(text: str, problem: Problem) -> Intake:
         parts.append((start, start + len(written.text), written.source))
         length = start + len(written.text) + 1
     return Intake(text, "\n".join(pieces), _joined(parts))
+
+
+def answers_by_name(text: str, names: Sequence[str], problem: Problem) -> dict[str, str]:
+    """The parts of a text that answer by each variable, in the words of the text."""
+    if not _is_book(text):
+        return labelled(text, names)
+    found: dict[str, str] = {}
+    for chain in read_chains(text, known_of(problem, differentials=False), lines=True):
+        first, last = chain.sides[0].tree, chain.sides[-1].span
+        asked = first is not None and first.kind == "call" and first.data[0] in ("grad", "jac") and len(first.args) == 2
+        if first is not None and asked and len(chain.sides) > 1 and first.args[1].kind == "name":
+            name = str(first.args[1].data)
+            if name in names:
+                found[name] = _as_book(text, last)
+    return found
+
+
+def _as_book(text: str, span: Span) -> str:
+    """A part of a text in LaTeX that is read as LaTeX by itself."""
+    group = re.compile(r"\s*\{[^{}]*\}").match(text, span.end)  # the argument of a last command
+    part = text[span.start : group.end() if group is not None else span.end]
+    return part if "\\" in part else f"${part}$"
 
 
 def _defined(chain: Chain, text: str) -> str | None:

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 from matcalc.errors import MatcalcError, ParseError
 from matcalc.homework.check import check_lines, checked_text, posed_problem, together
 from matcalc.homework.grade import Judge
-from matcalc.homework.labels import is_derivation, labelled
+from matcalc.homework.intake import answers_by_name
+from matcalc.homework.labels import is_derivation
 from matcalc.homework.verdict import Verdict
 from matcalc.interop.numpy_code import is_numpy
 from matcalc.language.problem import Problem
@@ -47,7 +48,7 @@ class Grader:
         names = [n for n in self.judges if n is not None]
         if form == "numpy" or (form == "auto" and is_numpy(text)):
             return together({n: checked_text(self.judges[n], text, "numpy", names) for n in names})
-        answers = labelled(text, names)
+        answers = answers_by_name(text, names, self.problem)
         found: dict[str | None, Verdict] = {}
         for name in names:
             judge = self.judges[name]

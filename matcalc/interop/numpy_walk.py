@@ -152,6 +152,8 @@ class CodeReader:
             self.functions.pop(target.id, None)
             return made
         if isinstance(target, ast.Tuple | ast.List):
+            if self._is_cache(target, value):
+                return None
             items = self.item(value)
             if not isinstance(items, tuple) or len(items) != len(target.elts):
                 raise self.here(target).unread("the two sides of this assignment do not match")
@@ -163,6 +165,13 @@ class CodeReader:
         if isinstance(target, ast.Subscript):
             return self._masked(target, value)
         raise self.here(target).unread("only names are assigned to")
+
+    def _is_cache(self, target: ast.Tuple | ast.List, value: ast.expr) -> bool:
+        """``X, W = cache``: what a forward pass kept, under the problem's names."""
+        if not isinstance(value, ast.Name) or value.id in self.names or self.known.known(value.id) is not None:
+            return False
+        names = [t.id for t in target.elts if isinstance(t, ast.Name)]
+        return len(names) == len(target.elts) and all(self.known.known(n) is not None for n in names)
 
     def _masked(self, target: ast.Subscript, value: ast.expr) -> Item:
         """``dZ[Z <= 0] = 0``."""
