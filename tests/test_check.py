@@ -368,3 +368,10 @@ def test_the_largest_entry_may_be_subtracted_before_exponents_are_taken() -> Non
 def test_definitions_that_grow_without_end_are_refused() -> None:
     doubled = "\n".join(["a0 = A*x", *(f"a{i} = a{i - 1} + a{i - 1}" for i in range(1, 60)), "A'*a59"])
     assert check("squares", doubled).status == "unreadable"
+
+
+def test_silent_broadcasting_is_a_finding() -> None:
+    text = "X : m×n; w : n; y : m; norm2(X*w - y)^2"
+    verdict = matcalc.check(text, "w", "2*X.T @ (X @ w - y[:, None]).sum(axis=1)")
+    assert (verdict.status, verdict.diagnosis[0].kind) == ("wrong", "shape")
+    assert "spreads both to (m, m)" in verdict.diagnosis[0].message

@@ -22,7 +22,7 @@ from matcalc.homework.programs import check_program, is_program
 from matcalc.homework.question import LAYOUTS
 from matcalc.homework.read import Answer
 from matcalc.homework.statements import Line
-from matcalc.homework.verdict import Judged, Verdict
+from matcalc.homework.verdict import Finding, Judged, Verdict
 from matcalc.interop.from_sympy import declarations, from_sympy, is_sympy
 from matcalc.interop.latex import read_problem
 from matcalc.interop.numpy_code import is_numpy
@@ -38,6 +38,7 @@ LATEX_SIGNS = (
     "'(' cannot stand here",
 )  # fmt: skip
 OPEN = ("unreadable", "undecided")
+SPREAD = "spreads both"  # what is said of two arrays that are both made larger
 SEVERITY = ("wrong", "unreadable", "undecided", "correct")
 
 
@@ -183,7 +184,17 @@ def _checked_code(judge: Judge, text: str, several: Sequence[str] = ()) -> Verdi
         answer = shifted
     except MatcalcError as error:
         return judge.verdict("unreadable", text, message=unreadable(error))
-    return judge.judge(answer)
+    return _with_broadcasting(judge.judge(answer))
+
+
+def _with_broadcasting(verdict: Verdict) -> Verdict:
+    """Of wrong code, what NumPy silently spread to a larger array comes first."""
+    spread = [note for note in verdict.notes if SPREAD in note]
+    if verdict.status != "wrong" or not spread:
+        return verdict
+    found = [Finding("shape", f"silent broadcasting: {note}") for note in spread]
+    told = [f for f in verdict.diagnosis if f.message.startswith("would be correct with ")]  # in the words of the code
+    return replace(verdict, diagnosis=[*told, *found, *(f for f in verdict.diagnosis if f not in told)])
 
 
 def _without_shift(judge: Judge, read: Callable[[str], Answer]) -> Answer | None:
