@@ -96,8 +96,10 @@ def _diagonal(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         bare = tuple(a.args[0] if a.op == "transpose" else a for a in here.args)
         if bare != here.args:
             scalars = tuple(a for a in bare if _is_scalar(a))
-            entries = Form("had", tuple(a for a in bare if not _is_scalar(a)))
-            yield "hadamard", "the entries are multiplied, not the matrices", call("mul", *scalars, entries), True
+            arrays = tuple(a for a in bare if not _is_scalar(a))
+            if len(arrays) > 1:
+                new = call("mul", *scalars, Form("had", arrays))
+                yield "hadamard", "the entries are multiplied, not the matrices", new, True
 
 
 def _spread_vector(form: Form) -> Form | None:
