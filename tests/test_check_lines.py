@@ -423,3 +423,9 @@ def test_answers_by_several_variables_in_one_file(matcalc: Run, tmp_path: Path) 
     found = {a["file"]: a for a in json.loads(done.stdout)["answers"]}
     assert [found[n]["status"] for n in ("a.txt", "b.py", "c.txt")] == ["correct", "wrong", "unreadable"]
     assert found["b.py"]["diagnosis"][0]["kind"] == "reduction"
+
+
+def test_a_wrong_definition_of_another_shape_does_not_carry_on() -> None:
+    text = "z = X*w\n = -X'*(y./(1 + exp(-y.*(X*w))))\nL = sum(log(1 + exp(-y.*z)))\ngrad(L, z) = -y.*sigmoid(y.*z)"
+    verdict = matcalc.check_lines(text, declare="X : m×n; y : m; w : n")
+    assert marks(verdict) == ["definition", "wrong", "definition", "wrong"]

@@ -170,6 +170,8 @@ def _carried(cotangent: Term, through: Term, by: Term, term: Term, ground: Groun
 
 def _redefined(wrong: Wrong, head: Term, term: Term, problem: Problem, context: Context, seed: int) -> bool:
     """Whether a line is right for the problem with a (wrong) definition in it."""
+    if wrong.written.shape != wrong.head.shape:
+        return False
     changed = tuple(
         Definition(s.name, wrong.written, s.span) if isinstance(s, Definition) and s.symbol is wrong.head else s
         for s in problem.statements
