@@ -348,3 +348,61 @@ def test_entry_by_entry(text: str, declare: str | None, by: str, told: list[tupl
 def test_where_entries_are_not_put_together_the_method_is_another() -> None:
     d = matcalc.derive("det(X'*X)", wrt="X", method="entries")
     assert d.certificate.status == "verified"
+
+
+# ------------------------------------------------------------------------------------------ checking answers
+ANSWERS = [
+    (*LAYER, "H[d,m]", "grad(L, Y)[d,:]*W[m,:]'", "correct", ""),
+    (*LAYER, "H[d,m]", "sum(n, grad(L, Y)[d,n]*W[m,n])", "correct", ""),
+    (*LAYER, "H[d,m]", r"\sum_{n=1}^{N} \frac{\partial L}{\partial Y_{dn}} W_{mn}", "correct", ""),
+    (*LAYER, "H[d,m]", "grad(L, Y)*W[m,:]'", "wrong", "only row d is meant"),
+    (*LAYER, "H[d,m]", "grad(L, Y)[m,:]*W[d,:]'", "wrong", ""),
+    (*LAYER, "H[d,:]", "grad(L, Y)[d,:]*W'", "correct", ""),
+    (*LAYER, "H[d,:]", "grad(L, Y)*W'", "wrong", "only row d is meant"),
+    (*LAYER, "H[d,:]", "grad(L, Y)[d,:]*W", "wrong", "a transpose is missing"),
+    (*LAYER, "W", "sum(d in 1..D, H[d,:]'*grad(L, Y)[d,:])", "correct", ""),
+    (*LAYER, "W", "sum(d in 1..D, grad(L, Y)[d,:]'*H[d,:])", "wrong", "transpose"),
+    ("L = loss(H[d,:]*W)", "H: D×M; W: M×N", "W", "H[d,:]'*grad(loss, H[d,:]*W)", "correct", ""),
+    ("L = loss(H[d,:]*W)", "H: D×M; W: M×N", "W", "grad(loss, H[d,:]*W)'*H[d,:]", "wrong", "transpose"),
+    ("sum(i, x[i]^2)", "x: n", "x[i]", "2*x[i]", "correct", ""),
+    ("sum(i, x[i]^2)", "x: n", "x[i]", "2*x", "wrong", "only row i is meant"),
+    ("sum(i, j, A[i,j]*x[i]*x[j])", "x: n; A: n×n", "x", "sum(j, (A[:,j] + A[j,:]')*x[j])", "correct", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "declare", "by", "answer", "status", "says"), ANSWERS, ids=lambda a: str(a)[:24])
+def test_answers_with_entries_are_judged(text: str, declare: str, by: str, answer: str, status: str, says: str) -> None:
+    verdict = matcalc.check(text, wrt=by, answer=answer, declare=declare)
+    assert verdict.status == status, verdict
+    assert says in (verdict.diagnosis[0].message if verdict.diagnosis else "")
+
+
+# --------------------------------------------------------------------------------------------------- code
+CODED = [
+    ("X[i,j]^2", "X", None),
+    ("X[5,1]^2", "X", None),
+    ("A[i,:]*x", "x", "x: n"),
+    ("softmax(x)[i]", "x", "x: n"),
+    ("X[i,:]*A*X[j,:]'", "X", None),
+    ("(A*X)[:,j]", "X", None),
+    ("s = sum(i, x[i]^2)\nlog(s)", "x", "x: n"),
+    ("sum(d in 1..D, sum(n in 1..N, (Y[d,n] - H[d,:]*W[:,n])^2))", "W", None),
+]
+
+
+@pytest.mark.parametrize(("text", "by", "declare"), CODED, ids=[c[0] for c in CODED])
+def test_code_passes_its_own_check(text: str, by: str, declare: str | None) -> None:
+    module = matcalc.derive(text, wrt=by, declare=declare).compile()
+    assert module._self_check()
+
+
+def test_entries_are_indices_in_code() -> None:
+    source = matcalc.derive("A[i,:]*x", wrt="x", declare="x: n").code()
+    assert "A[i - 1] @ x" in source
+    assert "i an index from 1" in source
+    assert "return value, grad.copy()" in source  # a row of an argument is not handed out
+
+
+def test_there_is_no_code_by_a_part() -> None:
+    with pytest.raises(matcalc.CannotDerive, match="not for that by"):
+        matcalc.derive(LAYER[0], wrt="H[d,m]", declare=LAYER[1]).code()

@@ -12,7 +12,7 @@ from functools import cached_property
 from matcalc.errors import MatcalcError
 from matcalc.homework.assumptions import Assumption
 from matcalc.homework.form_building import shape_of
-from matcalc.homework.form_text import text_of
+from matcalc.homework.form_text import text_of, unit_in
 from matcalc.homework.forms import Form, at, call, form_of, places, put
 from matcalc.homework.mistakes import Slip, slips, undone
 from matcalc.homework.paths import Variant, function_variants, variants
@@ -130,6 +130,11 @@ def _dropped(form: Form, everywhere: list[tuple[Path, Form]]) -> Iterator[tuple[
             kind, what = ("missing-term", "term") if here.op == "add" else ("factor", "factor")
             if _is_one_and_more(a):
                 continue  # what is missing is the term beside the 1
+            unit = unit_in(a)
+            if unit is not None:  # the whole stands where a row or a column of it is meant
+                side = "row" if a.op == "transpose" else "column"
+                yield "other", f"only {side} {unit.data[0]} is meant: {text_of(here)}", put(form, path, rest)
+                continue
             says = f"the {what} {text_of(a)} is missing in {text_of(here)}"
             yield "other" if inside and what == "factor" else kind, says, put(form, path, rest)
     whole = shape_of(form)

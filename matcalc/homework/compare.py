@@ -21,6 +21,7 @@ import numpy as np
 from matcalc.errors import MatcalcError
 from matcalc.homework.derived import Derived, Found, derivative_at, derived_value, mentions
 from matcalc.language.binders import BINDERS
+from matcalc.language.parts import base_of
 from matcalc.language.problem import Problem
 from matcalc.language.terms import Term, subterms
 from matcalc.numeric.derivative import relative_error
@@ -116,10 +117,12 @@ class Ground:
         varying: Sequence[str] = (),
         derived: Mapping[str, Derived] | None = None,
         turned: Callable[[Problem, Point], Point | None] | None = None,
+        also: Sequence[Term] = (),
     ) -> None:
         self.problem = problem
         self.seed = seed
-        self.varying = tuple(varying)
+        self.varying = tuple(dict.fromkeys(base_of(n) for n in varying))
+        self.also = tuple(also)  # terms whose indices have values at the points too
         self.derived: Mapping[str, Derived] = {} if derived is None else derived
         self.turned = turned  # what is done to a point after it was drawn; None: the point is no good
         self._places: dict[int, Place | None] = {}
@@ -127,7 +130,7 @@ class Ground:
     def place(self, turn: int) -> Place | None:
         """The point number ``turn``; None where it is not suitable. Raises CannotSample."""
         if turn not in self._places:
-            point: Point | None = step_point(self.problem, self.varying, (), self.seed, turn)
+            point: Point | None = step_point(self.problem, self.varying, self.also, self.seed, turn)
             assert point is not None
             if self.turned is not None:
                 point = self.turned(self.problem, point)

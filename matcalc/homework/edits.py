@@ -21,6 +21,7 @@ from matcalc.homework.mistakes import slips, undone
 from matcalc.homework.wardrobe import POINTS, Edit, Wardrobe
 from matcalc.language import terms
 from matcalc.language.dims import Shape
+from matcalc.language.selections import unit_of
 from matcalc.language.terms import Path, Term
 
 __all__ = ["linear", "slips_of", "structural"]
@@ -268,6 +269,14 @@ def _fewer(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         yield "other", f"{text_of(here.args[0])} is meant, not {text_of(here)}", here.args[0], False
 
 
+def _missing(f: Term) -> tuple[str, str]:
+    """The kind of a finding about a factor that is missing, and what to say."""
+    unit = unit_of(f)
+    if unit is not None:  # the whole stands where a row or a column of it is meant
+        return "other", f"only {'row' if f.op == 'transpose' else 'column'} {unit.data[0]} is meant"
+    return "factor", f"the factor {text_of_term(f)} is missing"
+
+
 def _more(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
     """A factor more."""
     parent = at(form, path[:-1]) if path else None
@@ -279,7 +288,7 @@ def _more(form: Form, path: Path, here: Form, offers: Wardrobe) -> Made:
         for i in range(len(args) + 1):
             if i < len(args) and _is_scalar(args[i]):
                 continue  # behind the scalars
-            yield "factor", f"the factor {text_of_term(f)} is missing", call("mul", *args[:i], new, *args[i:]), False
+            yield *_missing(f), call("mul", *args[:i], new, *args[i:]), False
     if here.op != "leaf" or not path:
         for v in offers.scales[:MOST_INSERTED]:
             scale = call("diag", leaf(v))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from matcalc.homework.forms import SIGNS, Form, applied, at
+from matcalc.language.dims import ONE
 from matcalc.language.named_loss import function_of
 from matcalc.language.terms import Path, Term
 
-__all__ = ["index_letter", "text_of", "text_of_term", "with_indices"]
+__all__ = ["index_letter", "text_of", "text_of_term", "unit_in", "with_indices"]
 
 BOUND = re.compile(r"#(\d+)")
 
@@ -49,6 +51,11 @@ def _written(form: Form) -> tuple[str, int]:
         return out, SUM
     if form.op == "neg":
         return "-" + inside(0, PRODUCT), SIGN
+    if form.op == "mul" and any(unit_in(a) is not None for a in form.args):
+        parts = list(_picked(form))
+        if len(parts) == 1:
+            return parts[0]
+        return "*".join(t if level >= POWER else f"({t})" for t, level in parts), PRODUCT
     if form.op in SIGNS:
         others = [inside(i, POWER) for i in range(1, len(form.args))]
         first = form.args[0]
@@ -59,6 +66,38 @@ def _written(form: Form) -> tuple[str, int]:
     if form.op == "transpose":
         return inside(0, POSTFIX) + "'", POSTFIX
     return _call_text(form), ATOM
+
+
+def unit_in(form: Form) -> Term | None:
+    """The unit column that a form is, or is the transpose of."""
+    inside = form.args[0] if form.op == "transpose" else form
+    item = inside.item if inside.op == "leaf" else None
+    return item if isinstance(item, Term) and item.op == "unit" else None
+
+
+def _picked(form: Form) -> Iterator[tuple[str, int]]:
+    """The factors of a product, entries, rows and columns with brackets, and how tightly each binds."""
+    args = form.args
+    i = 0
+    while i < len(args):
+        row = unit_in(args[i]) if args[i].op == "transpose" else None
+        base = i if row is None else i + 1
+        if base >= len(args) or unit_in(args[base]) is not None:
+            yield _written(args[i])
+            i += 1
+            continue
+        behind = args[base + 1] if base + 1 < len(args) else None
+        col = unit_in(behind) if behind is not None and behind.op == "leaf" else None
+        text, level = _written(args[base])
+        if row is None and col is None:
+            yield text, level
+        else:
+            item = args[base].item if args[base].op == "leaf" else None
+            column = isinstance(item, Term) and item.shape.cols is ONE
+            sides = [":" if u is None else str(u.data[0]).replace(" ", "") for u in (row, col)]
+            inside = sides[0] if column else ",".join(sides)
+            yield (text if level >= POSTFIX else f"({text})") + f"[{inside}]", ATOM
+        i = base + 1 + (col is not None)
 
 
 def _leaf_text(form: Form) -> tuple[str, int]:

@@ -70,7 +70,7 @@ class Variant:
 
 def variants(question: Question) -> list[Variant]:
     """What may be left out: summands first, then whole paths, then single occurrences and subexpressions."""
-    if question.wrt is None or question.kind == "hessian":
+    if question.wrt is None or question.wrt != question.base or question.kind == "hessian":
         return []
     makers = (_summands, _definitions, _uses, _pairs, _occurrences, _subexpressions)
     return [v for make in makers for v in make(question)]
@@ -78,7 +78,9 @@ def variants(question: Question) -> list[Variant]:
 
 def function_variants(question: Question) -> list[Variant]:
     """The functions whose derivative may be left out."""
-    return [] if question.wrt is None or question.kind == "hessian" else list(_functions(question))
+    if question.wrt is None or question.wrt != question.base or question.kind == "hessian":
+        return []
+    return list(_functions(question))
 
 
 def _depends(question: Question) -> set[str]:

@@ -29,11 +29,13 @@ from matcalc.homework.derived import (
     written_out,
 )
 from matcalc.language.dims import Shape
+from matcalc.language.parts import part
 from matcalc.language.problem import Problem
+from matcalc.language.selections import entry
 from matcalc.language.terms import Term, subterms
 from matcalc.numeric.certify import certify
 from matcalc.numeric.draw import subspace
-from matcalc.numeric.evaluate import Array
+from matcalc.numeric.evaluate import Array, size_of
 from matcalc.numeric.sample import CannotSample
 
 __all__ = ["LAYOUTS", "UP_TO", "Expectation", "Question"]
@@ -68,19 +70,21 @@ class Question:
         like: Question | None = None,
     ) -> None:
         self.problem = problem
-        self.wrt = wrt
+        self.part = part(wrt) if wrt is not None else None  # of a variable, where that is what is derived by
+        self.wrt = None if self.part is None else str(self.part)
+        self.base = "" if self.part is None else self.part.base
         self.order = order
         self.layout = layout
         self.structure = structure
         self.seed = seed
         self.derived = {} if derived is None else derived
         self.target = problem.objective if target is None else target
-        self.ground = Ground(problem, seed, varying, self.derived) if ground is None else ground
+        if self.part is not None:
+            problem.variable(self.base)
+        self.ground = Ground(problem, seed, varying, self.derived, also=self._picked()) if ground is None else ground
         self.hint = hint
         self.like = like  # the same question of a smaller problem, whose formula is this one's
         self._found: WeakKeyDictionary[Place, tuple[list[Expectation], bool, float]] = WeakKeyDictionary()
-        if wrt is not None:
-            problem.variable(wrt)
 
     # -------------------------------------------------------------------------- what is asked
     @property
@@ -97,7 +101,13 @@ class Question:
     @property
     def variable(self) -> Term:
         assert self.wrt is not None
-        return self.problem.variable(self.wrt)
+        return self.problem.variable(self.base)
+
+    def _picked(self) -> tuple[Term, ...]:
+        """The part of the variable as a term: its indices need values."""
+        if self.part is None or not self.part.indices:
+            return ()
+        return (entry(self.variable, *self.part.sides(self.variable.shape)),)
 
     @property
     def label(self) -> str:
@@ -114,7 +124,8 @@ class Question:
         if self.wrt is None:
             return self.target.shape
         kind = {"slope": "gradient"}.get(self.kind, self.kind)
-        shape = shape_of_derivative(kind, self.problem.objective.shape, self.variable.shape)
+        own = next((t.shape for t in self._picked()), self.variable.shape)
+        shape = shape_of_derivative(kind, self.problem.objective.shape, own)
         return shape.transposed if self._is_turned else shape
 
     @property
@@ -126,7 +137,7 @@ class Question:
     @cached_property
     def structured(self) -> str | None:
         """The subspace the variable is declared to lie in."""
-        symbol = self.problem.symbols.get(self.wrt or "")
+        symbol = self.problem.symbols.get(self.base)
         if symbol is None or not symbol.shape.is_square or symbol.shape.is_scalar:
             return None
         return subspace(symbol.properties)
@@ -157,14 +168,15 @@ class Question:
         if self.wrt is None:
             return [(None, place.value(self.target))], place.is_exact(self.target), 0.0
         if self.kind == "hessian":
-            found = hessian_at(self.problem, place.point, self.wrt)
+            found = hessian_at(self.problem, place.point, self.base)
             return self._stackings([(None, found.value)], place), found.exact, found.floor
         found = self._first(place)
         if self.kind == "gradient":
             return self._gradients(found, place), found.exact, found.floor
-        first = [(None, found.value), ("transpose", found.value.T)]
+        value = found.value[:, self._columns(place)] if self._picked() else found.value
+        first = [(None, value), ("transpose", value.T)]
         if self._is_turned:
-            first = [(None, found.value.T), ("transpose", found.value)]
+            first = [(None, value.T), ("transpose", value)]
         if self.kind == "slope":
             shape = place.value(self.problem.objective).shape
             own = found.value.reshape(shape, order="F")
@@ -176,8 +188,8 @@ class Question:
         """The first derivative; of a variable with very many entries the deriver's, which the certifier has compared
         along directions."""
         assert self.wrt is not None
-        if place.values[self.wrt].size <= MOST_ENTRIES or self.structured is not None:
-            return jacobian_at(place.problem, place.point, self.wrt)
+        if self._picked() or place.values[self.base].size <= MOST_ENTRIES or self.structured is not None:
+            return jacobian_at(place.problem, place.point, self.base)
         formula = self._certified
         if formula is None:
             raise MatcalcError(f"'{self.wrt}' has too many entries to be differentiated numerically")
@@ -193,13 +205,31 @@ class Question:
             return None
         return found
 
+    def _places(self, place: Place) -> tuple[list[int], list[int]]:
+        """The rows and the columns of the variable that are derived by, from 0."""
+        assert self.part is not None
+        sides = self.part.sides(self.variable.shape) if self.part.indices else (None, None)
+        out: list[list[int]] = []
+        for index, n in zip(sides, place.values[self.base].shape, strict=True):
+            k = None if index is None else size_of(index, place.point.sizes)
+            if k is not None and not 1 <= k <= n:
+                raise MatcalcError(f"the index {index} is outside 1..{n} at these sizes")
+            out.append(list(range(n)) if k is None else [k - 1])
+        return out[0], out[1]
+
+    def _columns(self, place: Place) -> list[int]:
+        """The columns of the Jacobian that belong to a part of the variable."""
+        rows, cols = self._places(place)
+        return [i + place.values[self.base].shape[0] * j for j in cols for i in rows]
+
     def _gradients(self, found: Found, place: Place) -> list[Expectation]:
         """A gradient, and the ways in which it may be written besides."""
-        assert self.wrt is not None
-        shape = place.values[self.wrt].shape
+        shape = place.values[self.base].shape
         own = found.value.reshape(shape, order="F")
         if self.structured is not None:
-            return self._structured(own, place)
+            return [(name, v[np.ix_(*self._places(place))]) for name, v in self._structured(own, place)]
+        own = own[np.ix_(*self._places(place))]
+        shape = own.shape
         if 1 in shape:
             out: list[Expectation] = [(None, own), ("transpose", own.T)]
         else:  # the transpose of a matrix is another matrix, not a layout, unless it is asked for
@@ -212,8 +242,8 @@ class Question:
         """The gradient by a symmetric, skew or diagonal matrix: projected, by independent entries, and not
         restricted."""
         assert self.wrt is not None
-        free = jacobian_at(_without_properties(place.problem, self.wrt), place.point, self.wrt).value
-        entries = jacobian_at(place.problem, place.point, self.wrt, "entries").value
+        free = jacobian_at(_without_properties(place.problem, self.base), place.point, self.base).value
+        entries = jacobian_at(place.problem, place.point, self.base, "entries").value
         named = [
             ("projected", projected),
             ("independent entries", entries.reshape(projected.shape, order="F")),
@@ -227,9 +257,9 @@ class Question:
         """The same with matrices read row by row, where there are matrices."""
         assert self.wrt is not None
         value = place.value(self.problem.objective).shape
-        variable = place.values[self.wrt].shape
+        variable = place.values[self.base].shape
         out = list(found)
-        if 1 in value and 1 in variable:
+        if (1 in value and 1 in variable) or self._picked():
             return out
         rows, columns = _row_order(value), _row_order(variable)
         if self.kind == "hessian":
@@ -291,7 +321,7 @@ class Question:
         """The symbols and definitions that an answer may use."""
         used = {s for t in self.everything() for s in subterms(t) if s.op == "sym"}
         own = [self.problem.variable(n) for n, s in self.problem.symbols.items() if s.index is None]
-        return [*(v for v in own if v in used or v.data == self.wrt), *(d.symbol for d in self.problem.definitions)]
+        return [*(v for v in own if v in used or v.data == self.base), *(d.symbol for d in self.problem.definitions)]
 
 
 def _joined(a: str | None, b: str) -> str:

@@ -8,6 +8,7 @@ from matcalc.errors import MatcalcError
 from matcalc.homework.form_building import build, shape_of
 from matcalc.homework.forms import Form, call, form_of
 from matcalc.language import terms
+from matcalc.language.selections import unit_of
 from matcalc.language.terms import Term
 
 __all__ = ["about_factor", "is_number", "multiplied", "turned"]
@@ -24,6 +25,9 @@ def about_factor(c: Term, what: str) -> tuple[str, str]:
     sign = " and the sign is wrong" if c.op == "neg" else ""
     if bare.op == "div" and bare.args[0] is ONE:
         return "factor", f"there is a factor {bare.args[1]} too many in {what}{sign}"
+    unit = unit_of(bare)
+    if unit is not None:  # the whole stands where a row or a column of it is meant
+        return "other", f"only {'row' if bare.op == 'transpose' else 'column'} {unit.data[0]} of {what} is meant{sign}"
     return "factor", f"the factor {bare} is missing in {what}{sign}"
 
 

@@ -137,6 +137,7 @@ def attempt(program: Program, chosen: Mapping[str, str], broadcast: bool = False
         sizes,
         juxtaposed=program.juxtaposed,
         reserved=program.names.all(),
+        places=frozenset(program.names.places),
         broadcast=broadcast,
         quiet=quiet,
         departed=frozenset(n for n, kind in chosen.items() if kind == "scalar" and convention(n)[0] != "scalar"),

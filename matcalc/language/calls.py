@@ -6,7 +6,7 @@ One table row for each known name: how many arguments it takes and how its part 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from matcalc.errors import ParseError
@@ -224,6 +224,10 @@ def call(r: Reading, node: Node) -> Part:
         return opaque(r, node, r.functions[name])
     if name in r.entries and name not in APPLIED:
         raise _not_a_function(r, node)
+    if name == "grad" and len(node.args) == 2 and node.args[1].kind == "entry":
+        base, *indices = node.args[1].args
+        whole = replace(node, args=(node.args[0], base))
+        return r.infer(replace(node.args[1], span=node.span, args=(whole, *indices), depth=node.depth + 1))
     if name in CALLS and not order:
         row = CALLS[name]
         if len(node.args) not in row.arities:

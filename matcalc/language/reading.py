@@ -89,6 +89,7 @@ class Reading:
     sized: list[tuple[Dim, Node]] = field(default_factory=list)  # sizes that nothing may determine, e.g. of I
     applied: dict[str, list[list[Shape]]] = field(default_factory=dict)  # shapes of the arguments of opaque functions
     aliases: dict[str, Dim] = field(default_factory=dict)  # of indices that have the name of a size elsewhere
+    places: frozenset[str] = frozenset()  # names that are indices of entries somewhere
     ranges: dict[str, tuple[Dim, Dim]] = field(default_factory=dict)  # of the indices of the binders around
     free_indices: set[str] = field(default_factory=set)  # indices of entries that stand for any row or column
     spans: list[tuple[Dim, Dim]] = field(default_factory=list)  # lengths, and what the entries used of them need
@@ -322,7 +323,7 @@ def _binder(r: Reading, node: Node) -> Part:
             hint=f"{index} in {last}..{first}",
         )
     outer = r.entries.get(index)
-    shadows = outer is not None and outer.kind == "size" and r.closed
+    shadows = outer is not None and outer.kind == "size" and (r.closed or index in r.places)
     if outer is not None and outer.kind != "index" and not shadows:
         raise ParseError(f"'{index}' is already the name of something else", span=node.mark, source=r.text)
     r.entries[index] = Entry("index", SCALAR)
