@@ -406,3 +406,22 @@ def test_entries_are_indices_in_code() -> None:
 def test_there_is_no_code_by_a_part() -> None:
     with pytest.raises(matcalc.CannotDerive, match="not for that by"):
         matcalc.derive(LAYER[0], wrt="H[d,m]", declare=LAYER[1]).code()
+
+
+def test_lines_with_entries_are_judged() -> None:
+    text = """grad(L, H[d,m]) = sum(n, grad(L, Y)[d,n]*W[m,n])
+= grad(L, Y)*W[m,:]'
+= grad(L, Y)[d,:]*W[m,:]'
+grad(L, H[d,:]) = grad(L, Y)[d,:]*W'
+grad(L, H) = grad(L, Y)*W'"""
+    verdict = matcalc.check_lines(text, problem=LAYER[0], wrt="H", declare=LAYER[1])
+    assert (verdict.status, verdict.line) == ("wrong", 2)
+    assert "only row d is meant" in verdict.diagnosis[0].message
+    assert str(verdict).count("WRONG") == 1
+
+
+def test_latex_lines_with_entries_are_judged() -> None:
+    text = r"""\frac{\partial L}{\partial W_{ij}} = \sum_{d=1}^{D} \frac{\partial L}{\partial Y_{dj}} H_{di}
+= H_{:i}^\top (\nabla_Y L)_{:j}
+\frac{\partial L}{\partial W} = \sum_{d=1}^D (H_{d\cdot})^\top (\nabla_Y L)_{d\cdot} = H^\top \nabla_Y L"""
+    assert matcalc.check_lines(text, problem=LAYER[0], wrt="W", declare=LAYER[1]).status == "correct"

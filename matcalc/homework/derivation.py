@@ -31,6 +31,7 @@ from matcalc.homework.varying import differential_formula, varying_names
 from matcalc.homework.verdict import Finding, Judged, Verdict
 from matcalc.language import terms
 from matcalc.language.problem import Problem
+from matcalc.language.selections import units_in
 from matcalc.language.syntax import parse_tree
 from matcalc.language.terms import Term, differential
 from matcalc.numeric.certify import Certificate
@@ -93,7 +94,7 @@ class Course:
     results: list[Judged] = field(default_factory=list)
     by_second: set[int] = field(default_factory=set)  # results that were found by a second side
     first: Verdict | None = None  # on the first wrong side
-    grounds: dict[tuple[tuple[str, ...], tuple[str, ...]], Ground] = field(default_factory=dict)
+    grounds: dict[tuple[tuple[str, ...], tuple[str, ...], tuple[Term, ...]], Ground] = field(default_factory=dict)
     judges: dict[Term, Judge] = field(default_factory=dict)
     certificates: list[Certificate] = field(default_factory=list)
 
@@ -403,11 +404,14 @@ class Course:
     def _ground(self) -> Ground:
         """The points of the open chain; where its lines speak of members at any index, at some index."""
         assert self.head is not None
-        indices = indices_of(self.problem, self.head, self.context.derived)
-        key = (self.varying, indices)
+        entries = {n for index, _ in units_in([self.head]) for n in index.names()}
+        open_indices = indices_of(self.problem, self.head, self.context.derived)
+        indices = tuple(n for n in open_indices if n not in entries)
+        places = tuple(terms.unit(*u) for u in units_in([self.head]))  # the indices of entries
+        key = (self.varying, indices, places)
         if key not in self.grounds:
             turned = at_some_index(indices) if indices else None
-            self.grounds[key] = Ground(self.problem, self.seed, self.varying, self.context.derived, turned)
+            self.grounds[key] = Ground(self.problem, self.seed, self.varying, self.context.derived, turned, places)
         return self.grounds[key]
 
     def agrees(self, side: Side) -> bool:

@@ -129,6 +129,10 @@ def _close(b: Bindings) -> Bindings | None:
 
 def _unify_all(pairs: Sequence[tuple[Dim, Dim]], b: Bindings, depth: int = 0) -> Bindings | None:
     for pattern, size in pairs:
+        if any(n.startswith("#") for n in pattern.names()):  # the rule's own index
+            if pattern is not size:
+                return None
+            continue
         outside = lowered_dim(size, depth) if depth else size
         found = None if outside is None else _unify(pattern, outside, b)
         if found is None:
