@@ -160,3 +160,15 @@ def test_the_updates_of_a_listing_lead_to_the_next_gradient() -> None:
     assert [(f.number, f.correction) for f in wrong] == [(6, "g*diag(step(z[l - 1]))")]
     wrong = report(LISTING.replace("g = g W^{(l)}", "g = g W^{(l-1)}"), "notes.md").wrong
     assert [(f.number, f.correction) for f in wrong] == [(5, "g*W[l]")]
+
+
+def test_sums_of_vectors_are_no_sums_of_entries() -> None:
+    text = r"""Let $x$ be an input and $t$ a target.
+$$\begin{aligned}
+f(W) &= \frac{1}{2} \sum_n \|t_n - W^T x_n\|^2 \\
+\nabla f &= -\sum_n x_n (t_n - W^T x_n)^T \\
+ &= -X^T (T - X W)
+\end{aligned}$$"""
+    assert [f.mark for f in report(text, "notes.md").lines] == ["definition", "fine", "fine"]
+    wrong = report(text.replace("-X^T (T - X W)", "-X^T (T - X^T W)"), "notes.md").wrong
+    assert [(f.number, f.correction) for f in wrong] == [(5, "-X'*(T - X*W)")]

@@ -19,6 +19,7 @@ from matcalc.interop.documents import DocumentChain
 from matcalc.interop.latex import Side
 from matcalc.interop.latex_plain import write_plain
 from matcalc.interop.prose import Told
+from matcalc.language.functions import FUNCTIONS
 from matcalc.language.program import KNOWN
 from matcalc.language.syntax import Node
 
@@ -258,12 +259,25 @@ def over_entries(tree: Node, plain: frozenset[str]) -> Node:
     args = tuple(over_entries(a, plain) for a in tree.args)
     if tree.kind == "binder" and tree.data[0] == "sumover" and args[1].kind == "name" and args[1].data == END:
         index, body = str(tree.data[1]), args[2]
-        inside = [n for n in body.walk() if n.kind == "index"]
+        inside = [n for n in body.walk() if n.kind == "index"] if _is_of_numbers(body) else []
         alone = all(n.data in plain and n.args[0].kind == "name" and n.args[0].data == index for n in inside)
         used = sum(1 for n in body.walk() if n.kind == "name" and n.data == index)
         if inside and alone and used == len(inside):
             return Node("call", tree.span, (_entrywise(body),), ("sum", 0))
     return replace(tree, args=args) if args else tree
+
+
+def _is_of_numbers(tree: Node) -> bool:
+    """Whether a body is surely a number for each index: ``y[k]*log(p[k])``, and not a sum of vectors."""
+    kinds = ("index", "num", "neg", "sum", "chain", "pow", "call")
+
+    def fits(n: Node) -> bool:
+        if n.kind == "index":
+            return True
+        return n.kind in kinds and (n.kind != "call" or n.data[0] in FUNCTIONS) and all(map(fits, n.args))
+
+    bases = {n.data for n in tree.walk() if n.kind == "index"}
+    return fits(tree) and (len(bases) > 1 or any(n.kind in ("call", "pow") for n in tree.walk()))
 
 
 def _entrywise(tree: Node) -> Node:
