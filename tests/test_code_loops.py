@@ -509,3 +509,10 @@ def test_a_sum_of_nothing_is_zero() -> None:
     value, gradient = module.value_and_grad(y=np.zeros(0), w=np.ones(2), x=np.zeros((0, 2)))
     assert value == 0
     assert np.array_equal(gradient, np.zeros(2))
+
+
+def test_sums_over_one_range_share_their_loop() -> None:
+    text = "L = -sum(n in 1..N, log(sum(k in 1..K, a[k]*exp(-s[k]*norm2(x[n] - m[k])^2))))\nderive L wrt a, s, m"
+    source = source_of(text, declare="a[k] : scalar; s[k] : scalar; m[k] : d; x[n] : d")
+    body = source[source.index("def value_and_grad") : source.index("# -----")]
+    assert body.count("for n in") == 2  # for the gradients, and for the value

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from matcalc.code.functions import Module
@@ -27,7 +28,7 @@ from matcalc.code.together import Gather, Together
 from matcalc.code.writer import Writer
 from matcalc.errors import CannotDerive
 from matcalc.language import terms as T
-from matcalc.language.binders import BINDERS, instantiate, substitute_index
+from matcalc.language.binders import BINDERS, free_indices, instantiate, substitute_index
 from matcalc.language.dims import Dim, IndexedName, dim
 from matcalc.language.problem import Block, Boundary, Definition, Statement
 from matcalc.language.terms import Term, subterms
@@ -114,7 +115,10 @@ class Lines:
 
     def expressions(self, wanted: Sequence[tuple[str, Term]]) -> tuple[str, ...]:
         """The sources of several terms that share what they have in common."""
+        made = self.sum_together([t for _, t in wanted])
         known = [(label, self.with_members(self.with_totals(t, label))) for label, t in wanted]
+        for total in made if self.depth else ():
+            del self.summed[total]
         graph, nodes, _ = lower_terms([t for _, t in known], Scope({}, self.facts, {}, self.module.scope.functions))
         dims = [d for n in graph.table.values() for d in n.dims]
         writer = Writer(graph, SOURCE, self.size_names(*dims), self.module.np, self.module.names)
@@ -158,11 +162,12 @@ class Lines:
 
     def total(self, s: Term, label: str = "") -> Term:
         """The variable of a sum, product or rows over an index, or what it is in terms of arrays."""
-        if self.depth:
-            return self.computed_total(s, label)
-        if s not in self.summed:  # members never change: outside of loops once is enough
-            self.summed[s] = self.computed_total(s, label)
-        return self.summed[s]
+        if s in self.summed:
+            return self.summed[s]
+        found = self.computed_total(s, label)
+        if not self.depth:  # members never change: outside of loops once is enough
+            self.summed[s] = found
+        return found
 
     def computed_total(self, s: Term, label: str) -> Term:
         index = self.namer_index(s)
@@ -184,14 +189,41 @@ class Lines:
 
     def running_total(self, body: Term, index: str, low: Dim, high: Dim, label: str) -> Term:
         """A sum that is added up in a loop, in an array of its own."""
+        total = self.started(body, label)
+        with _Loop(self, index, low, high, False):
+            self.assign(f"{total.data} += ", self.bare(body))
+        return total
+
+    def sum_together(self, terms: Sequence[Term], own: AbstractSet[str] = frozenset()) -> list[Term]:
+        """Sums over one range that need a loop share it, and what they have in common; not those that read ``own``."""
+        groups: dict[tuple[Dim, Dim], list[Term]] = {}
+        for s in dict.fromkeys(b for t in terms for b in _outermost_binders(t)):
+            if s.op == "sumover" and s not in self.summed and not s.free & own:
+                index = self.namer_index(s)
+                if self.gather(index, *s.data).total(instantiate(s, dim(index))) is None:
+                    groups.setdefault(s.data, []).append(s)
+        made: list[Term] = []
+        for (low, high), sums in groups.items():
+            if len(sums) < 2:
+                continue
+            inside = {n for s in sums for n in (*s.free, *free_indices(s))}
+            index = index_name(sums[0], {*self.indices, *inside})
+            totals = [self.started(s, "") for s in sums]
+            with _Loop(self, index, low, high, False):
+                sources = self.expressions([("", instantiate(s, dim(index))) for s in sums])
+                for total, source in zip(totals, sources, strict=True):
+                    self.assign(f"{total.data} += ", source.removesuffix(".copy()"))
+            self.summed.update(zip(sums, totals, strict=True))
+            made += sums
+        return made
+
+    def started(self, s: Term, label: str) -> Term:
+        """The variable of a sum, zero as yet."""
         name = self.namer.exact(label) if label else self.namer.fresh("total")
         self.totals.add(name)
-        shape = dims_of(*body.shape)
-        start = "0.0" if not shape else f"{self.module.np}.zeros({self.array_shape(shape)})"
-        self.put(f"{name} = {start}")
-        with _Loop(self, index, low, high, False):
-            self.assign(f"{name} += ", self.bare(body))
-        return T.symbol(name, *body.shape)
+        shape = dims_of(*s.shape)
+        self.put(f"{name} = {f'{self.module.np}.zeros({self.array_shape(shape)})' if shape else '0.0'}")
+        return T.symbol(name, *s.shape)
 
     def running_product(self, s: Term, body: Term, index: str) -> Term:
         """A product that is multiplied up in a loop, factors from left to right."""
@@ -291,8 +323,12 @@ class Lines:
             own = {str(line.target.data[0]) for line in inside}
             lines = [hoisted(self, s, line, own) for line in inside]
             with _Loop(self, s.index, s.low, s.high, s.down):
+                everywhere = [x.term for x in lines if (x.low or s.low) is s.low and (x.high or s.high) is s.high]
+                made = self.sum_together(everywhere, own)
                 for line in lines:
                     self.guarded(s, line)
+                for total in made:
+                    del self.summed[total]
         for line in after:
             self.at_once(s, line)
 
