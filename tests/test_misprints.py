@@ -172,3 +172,9 @@ f(W) &= \frac{1}{2} \sum_n \|t_n - W^T x_n\|^2 \\
     assert [f.mark for f in report(text, "notes.md").lines] == ["definition", "fine", "fine"]
     wrong = report(text.replace("-X^T (T - X W)", "-X^T (T - X^T W)"), "notes.md").wrong
     assert [(f.number, f.correction) for f in wrong] == [(5, "-X'*(T - X*W)")]
+
+
+def test_an_equation_that_is_set_is_no_misprint() -> None:
+    """Of the normal equations nothing is wrong because they do not hold for every x."""
+    text = "With $A^T A x = A^T b$ and $x^T (A x - b) = x^T b$ we go on, but $(A B)^T = A^T B^T$ is wrong."
+    assert [f.correction for f in report(text, "notes.md").wrong] == ["B'*A'"]

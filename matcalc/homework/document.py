@@ -22,7 +22,7 @@ from matcalc.homework.derivation import Course
 from matcalc.homework.grade import Strictness
 from matcalc.homework.intake import EQUALITIES, lines_of_chain
 from matcalc.homework.listings import Listing, listings
-from matcalc.homework.notebook import Group, Notebook
+from matcalc.homework.notebook import Group, Notebook, names_of
 from matcalc.homework.passage import Passage, posed
 from matcalc.homework.readings import Way, ways
 from matcalc.homework.repairs import Repair, repairs
@@ -30,7 +30,7 @@ from matcalc.homework.statements import Line, Side
 from matcalc.interop.documents import DocumentChain, chains, formulas, kind_of, line_at, line_starts
 from matcalc.interop.latex_plain import write_plain
 from matcalc.interop.prose import told
-from matcalc.language.syntax import Node
+from matcalc.language.syntax import Node, parse_tree
 
 __all__ = ["Found", "Report", "check_document", "told_document"]
 
@@ -245,7 +245,7 @@ def _judged(sheet: _Sheet, group: Group, lines: Sequence[Line], way: Way, explai
     course = _taken(sheet, passage, lines, explains)
     functions = passage.problem.functions.values()
     sure = not any(f.assumed and f.kind == "value" and f.name != "loss" for f in functions)
-    sure = sure and len(passage.losses) < 2
+    sure = sure and len(passage.losses) < 2 and not _is_condition(lines)
     closed = not _asks_for_a_top(passage, lines)
     found = [
         found_of(sheet.text, j, sure and (closed or k in course.by_second), passage, way)
@@ -320,6 +320,18 @@ def _fits(repair: Repair, course: Course, way: Way) -> bool:
         return course.agrees(Side(text, 0, len(text)))
     except MatcalcError:
         return False
+
+
+def _is_condition(lines: Sequence[Line]) -> bool:
+    """Whether an equation is likely one that is set, ``A'*A*x = A'*b``, and not one that always holds: no function or
+    name stands alone on the left, and the sides speak of different things."""
+    first = lines[0]
+    if first.continues or len(first.sides) < 2 or any(s.error is not None for s in first.sides[:2]):
+        return False
+    left, right = (parse_tree(s.text, s.start, s.stop) for s in first.sides[:2])
+    if left.kind in ("name", "index") or any(n.kind in ("call", "binder", "norm", "partial") for n in left.walk()):
+        return False
+    return names_of(left) != names_of(right)
 
 
 def _asks_for_a_top(passage: Passage, lines: Sequence[Line]) -> bool:
