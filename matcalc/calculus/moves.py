@@ -292,12 +292,17 @@ def _transposed(t: Term, given: Given, setting: Setting) -> Term | None:
     return tidy(terms.transpose(t), turn=True)
 
 
+def _turned(t: Term) -> Term:
+    """The transpose, of a transpose what is under it."""
+    return t.args[0] if t.op == "transpose" else terms.transpose(t)
+
+
 def _symmetric_part(t: Term, given: Given, setting: Setting) -> Term | None:
-    return terms.div(terms.add(t, terms.transpose(t)), terms.number(2))
+    return terms.div(terms.add(t, _turned(t)), terms.number(2))
 
 
 def _skew_part(t: Term, given: Given, setting: Setting) -> Term | None:
-    return terms.div(terms.sub(t, terms.transpose(t)), terms.number(2))
+    return terms.div(terms.sub(t, _turned(t)), terms.number(2))
 
 
 def _diagonal_part(t: Term, given: Given, setting: Setting) -> Term | None:
@@ -305,11 +310,11 @@ def _diagonal_part(t: Term, given: Given, setting: Setting) -> Term | None:
 
 
 def _symmetric_entries(t: Term, given: Given, setting: Setting) -> Term | None:
-    return terms.add(t, terms.transpose(t), terms.neg(terms.had(t, terms.eye(t.shape.rows))))
+    return terms.add(t, _turned(t), terms.neg(terms.had(t, terms.eye(t.shape.rows))))
 
 
 def _skew_entries(t: Term, given: Given, setting: Setting) -> Term | None:
-    return terms.sub(t, terms.transpose(t))
+    return terms.sub(t, _turned(t))
 
 
 # Moves that change what the line is about: the value before and after are different things.
