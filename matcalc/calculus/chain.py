@@ -313,11 +313,13 @@ def _check_within_block(chain: Chain, e: Equation, read: Read, who: str, what: s
     distance = (read.index - dim(e.index)).value if e.index else None
     if distance is None:
         hint = "members of the block itself are read at a fixed distance"
-        raise _refused(chain, f"{who} reads {what}: the distance between the indices is not a constant", e.span, hint)
+        message = f"{who} reads {what}: the distance between the indices is not a constant"
+        raise _refused(chain, message, _place(chain, what, e.span), hint)
     if (distance > 0) != e.down and distance != 0:
         way = "downward" if e.down else "upward"
         later = "an earlier" if e.down else "a later"
-        raise _refused(chain, f"{who} reads {what}, {later} index, in a block that runs {way}", e.span)
+        message = f"{who} reads {what}, {later} index, in a block that runs {way}"
+        raise _refused(chain, message, _place(chain, what, e.span))
 
 
 def _refused(chain: Chain, message: str, span: Span | None, hint: str = "") -> CannotDerive:

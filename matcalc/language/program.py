@@ -356,12 +356,21 @@ def _check_declared(program: Program) -> None:
             raise ParseError(
                 f"'{name}' is a family: write {name}[...] with an index", span=node.span, source=program.text
             )
-        if not d.is_family and name in program.names.families:
-            node = program.names.families[name]
-            hint = f"declare {name}[i] : ..." if name not in program.defined else ""
+        members = program.names.families.get(name) or _member(program, name)
+        if not d.is_family and d.shape is not None and members is not None:
+            node = members
+            index, shape = next(iter(program.names.indices), "i"), d.shape.rows if d.shape.is_vector else d.shape
+            hint = f"declare {name}[{index}] : {shape}" if name not in program.defined else ""
             raise ParseError(
                 f"'{name}' has no index: it is declared as one variable", span=node.span, source=program.text, hint=hint
             )
+
+
+def _member(program: Program, name: str) -> Node | None:
+    """The member by which a family is first defined."""
+    every = [inner for s in program.statements for inner in (s.body if isinstance(s, Looping) else (s,))]
+    targets = (s.target for s in every if isinstance(s, Defining))
+    return next((t for t in targets if t.kind == "index" and t.data == name), None)
 
 
 def _comes_before(program: Program, name: str) -> bool:
