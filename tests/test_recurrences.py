@@ -606,7 +606,9 @@ def test_numerator_layout_through_a_recurrence() -> None:
 
 
 def test_a_family_that_is_declared_as_one_variable_is_told_how_to_declare_it() -> None:
-    program = "S : m×n\nS[0] = A\nfor t in 1..T:\n    S[t] = g[t]*S[t-1] + v[t]*k[t]'\nL = normF(S[T])^2\nderive L wrt v"
+    program = (
+        "S : m×n\nS[0] = A\nfor t in 1..T:\n    S[t] = g[t]*S[t-1] + v[t]*k[t]'\nL = normF(S[T])^2\nderive L wrt v"
+    )
     with pytest.raises(ParseError) as e:
         matcalc.derive(program)
     assert "declared as one variable" in e.value.message and e.value.hint == "declare S[t] : m×n"

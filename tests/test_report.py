@@ -153,3 +153,13 @@ def test_reports_can_be_written_in_ascii(derivation: matcalc.Derivation, form: s
     plain = ascii_only(derivation.report(form, "full"))
     assert plain.isascii()
     assert "\\u" not in plain and "\\x" not in plain
+
+
+def test_a_page_of_a_recurrence_is_readable() -> None:
+    d = matcalc.derive(
+        "# a recurrent network\nh[0] = h0\nfor t in 1..T:\n    h[t] = tanh(W*h[t-1])\nL = loss(h[T])\nderive L wrt W"
+    )
+    page = d.report("html")
+    assert "<h1>a recurrent network</h1>" in page
+    assert "<mtext>for&#160;</mtext>" in page
+    assert page.count("overflow-x: auto") >= len(d.steps), "wide formulas scroll by themselves"

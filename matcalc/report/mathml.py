@@ -60,6 +60,11 @@ def _upright(args: list[str]) -> str:
     return f'<mi mathvariant="normal">{escape(re.sub(r"<[^>]*>", "", args[0]))}</mi>'
 
 
+def _words(args: list[str]) -> str:
+    """Words between formulas, with the space behind them."""
+    return f"<mtext>{escape(re.sub(r'<[^>]*>', '', args[0]))}&#160;</mtext>"
+
+
 def _accent(mark: str) -> Build:
     return lambda args: f'<mover accent="true">{args[0]}<mo>{mark}</mo></mover>'
 
@@ -69,7 +74,7 @@ _COMMANDS: dict[str, tuple[int, Build]] = {
     "sqrt": (1, _tag("msqrt")),
     "mathrm": (1, _upright),
     "operatorname": (1, _upright),
-    "text": (1, _upright),
+    "text": (1, _words),
     "mathbf": (1, _bold),
     **{name: (1, _accent(mark)) for name, mark in _ACCENTS.items()},
 }

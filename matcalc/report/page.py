@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matcalc import resources
+from matcalc.language.problem import Problem
 from matcalc.language.terms import Term
 from matcalc.report.mathml import mathml
 from matcalc.report.notation import LATEX
@@ -88,7 +89,7 @@ def _facts(derivation: Told, detail: str) -> dict[str, Any]:
         shown = _shown(answer_rows(derivation, name, LATEX))
         answers.append({"shown": shown, "rows": _lines(own, detail), "others": others})
     return {
-        "title": problem.text.strip().splitlines()[0] if problem.text.strip() else str(problem.objective),
+        "title": _title(problem),
         "objective": _equation(problem.objective_name, problem.objective),
         "definitions": [row["formula"] for row in _shown(list(rows(program(problem), LATEX)))],
         "declarations": [*given(problem), *problem.notes],
@@ -96,3 +97,9 @@ def _facts(derivation: Told, detail: str) -> dict[str, Any]:
         "remarks": remarks(derivation),
         "certificate": certified(derivation.certificate),
     }
+
+
+def _title(problem: Problem) -> str:
+    """The first line of the program: what a comment there says, or the line itself."""
+    first = next(iter(problem.text.strip().splitlines()), "")
+    return first.lstrip("#").strip() or str(problem.objective)
