@@ -37,6 +37,7 @@ PROBLEMS = [
     ("f(diag(x)*A)^2", "f : function; x : n; A : n×m", ["x"], 1),
     ("sum(f(x*ones(m)'))", "f : elementwise; x : n", ["x"], 1),
     ("H = f(X*W + ones(n)*b'); L = loss(H*V)", "f : elementwise; X : n×d; W : d×k; V : k×c; b : k", ["W", "b", "V"], 1),
+    ("stop(loss(cosh(X)))*sum(X)", "X : m×m; loss : function", ["X"], 1),
     ("sum(i in 1..N, f(w'*x[i]))", "f : elementwise; x[i] : d; w : d", ["w"], 1),
     ("sum(i in 1..N, loss(w'*x[i]))^2", "loss : function; x[i] : d; w : d", ["w"], 1),
     ("sum(n in 1..N, sum(k in 1..n, loss(W*x[k], y[n])))", "W : m×d; x[i] : d; y[i] : m", ["W"], 1),

@@ -69,9 +69,9 @@ _Place = tuple[str, int, tuple[Term, ...]]  # a function, the number of an argum
 
 
 def values_in(whole: Term | None, terms: Sequence[Term]) -> set[str]:
-    """The opaque functions whose values or second derivatives other functions in a term need, or the terms."""
+    """The opaque functions whose values or second derivatives other functions or copies in a term need, or terms."""
     every = () if whole is None else subterms(whole)
-    applied = [c for c in every if c.op == "call" or (c.op == "fn" and c.data[0] not in FUNCTIONS)]
+    applied = [c for c in every if c.op in ("call", "stop") or (c.op == "fn" and c.data[0] not in FUNCTIONS)]
     inside = [s for c in applied for a in c.args for s in subterms(a)]
     return {s.data[0] for s in (*inside, *(s for t in terms for s in subterms(t))) if s.op in ("call", "hess")}
 
