@@ -178,3 +178,9 @@ def test_an_equation_that_is_set_is_no_misprint() -> None:
     """Of the normal equations nothing is wrong because they do not hold for every x."""
     text = "With $A^T A x = A^T b$ and $x^T (A x - b) = x^T b$ we go on, but $(A B)^T = A^T B^T$ is wrong."
     assert [f.correction for f in report(text, "notes.md").wrong] == ["B'*A'"]
+
+
+def test_derivatives_by_entries_are_not_called_wrong() -> None:
+    text = r"If $y = f(U), U = G(X)$, then $\frac{\partial y}{\partial x_{ij}} = \operatorname{tr}\left("
+    text += r"\left(\frac{\partial y}{\partial U}\right)^T \frac{\partial U}{\partial x_{ij}}\right)$"
+    assert report(text, "notes.md").wrong == ()

@@ -36,6 +36,7 @@ __all__ = ["Found", "Report", "check_document", "told_document"]
 
 VARIABLES = ("x", "X", "W", "w", "theta", "y", "Y", "z")  # by what \nabla is taken where it does not say
 UNLIKELY = ("wrong-point", "symmetric")
+BY_ENTRY = re.compile(r", \w+\[[^\]]*,[^\]]*\]\)")  # a derivative by an entry: of a matrix it is a matrix
 MOST_REPAIRS = 150
 
 
@@ -246,6 +247,7 @@ def _judged(sheet: _Sheet, group: Group, lines: Sequence[Line], way: Way, explai
     functions = passage.problem.functions.values()
     sure = not any(f.assumed and f.kind == "value" and f.name != "loss" for f in functions)
     sure = sure and len(passage.losses) < 2 and not _is_condition(lines)
+    sure = sure and not any(BY_ENTRY.search(s.words) for line in lines for s in line.sides if s.error is None)
     closed = not _asks_for_a_top(passage, lines)
     found = [
         found_of(sheet.text, j, sure and (closed or k in course.by_second), passage, way)
