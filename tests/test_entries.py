@@ -31,7 +31,7 @@ WRITTEN = [
     ("eye(n)[i,j]", None, r"\left[I_{n}\right]_{i, j}"),
     ("unit(i, n)*x'", "x: n", r"\mathrm{e}_{i, n} x^{\top}"),
     ("x'[i]*c*A[i,:]", "x: n; c: scalar", r"\left[x^{\top}\right]_{i} c A_{i, :}"),
-    ("sum(j in 1..m, sum(i in 1..n, X[j,i]^2))", "X: m×n", r"\sum_{j=1}^{m} \sum_{i=1}^{n} X_{j, i}^2"),
+    ("sum(i in 1..m, sum(j in 1..n, X[i,j]^2))", "X: m×n", r"\sum_{i=1}^{m} \sum_{j=1}^{n} X_{i, j}^2"),
     ("sum(i in 1..n-1, (x[i+1] - x[i])^2)", "x: n", r"\sum_{i=1}^{n - 1} \left(x_{i + 1} - x_{i}\right)^2"),
 ]
 

@@ -11,7 +11,7 @@ from random_terms import ALL, names_in, random_shape, random_term
 from matcalc.language import terms
 from matcalc.language.binders import bind
 from matcalc.language.dims import ONE, SCALAR, IndexedName, dim, shape
-from matcalc.language.elaborate import parse_expression
+from matcalc.language.elaborate import parse_expression, parse_problem
 from matcalc.language.latex import name_latex
 from matcalc.language.ops import OPS
 from matcalc.language.printing import latex, text, unicode
@@ -169,9 +169,9 @@ LOOKS: list[tuple[Term, str, str, str]] = [
     ),
     (
         double,
-        "sum(n in 1..N, sum(i in 1..n, g[n]*g[i]))",
-        "sum(n in 1..N, sum(i in 1..n, g[n]·g[i]))",
-        r"\sum_{n=1}^{N} \sum_{i=1}^{n} g_{n} g_{i}",
+        "sum(n in 1..N, sum(j in 1..n, g[n]*g[j]))",
+        "sum(n in 1..N, sum(j in 1..n, g[n]·g[j]))",
+        r"\sum_{n=1}^{N} \sum_{j=1}^{n} g_{n} g_{j}",
     ),
     (bind("stack", "i", dim(1), dim("N"), mul(size("i"), x)), "rows(i in 1..N, i*x)", "rows(i in 1..N, i·x)", ""),
 ]
@@ -288,3 +288,8 @@ def test_shared_subterms_are_written_once_per_use() -> None:
     for _ in range(10):
         t = add(had(t, t), x)
     assert text(t).count("x") == 2047
+
+
+def test_the_outer_of_two_sums_has_the_first_letter() -> None:
+    given = "sum(i in 1..n, sum(j in 1..m, X[i,j]*sum(k in 1..p, Y[j,k]*Z[i,k])))"
+    assert str(parse_problem(given, declare="X: n×m; Y: m×p; Z: n×p").objective) == given

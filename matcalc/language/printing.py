@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from typing import NamedTuple
 
 from matcalc.language.dims import ONE, Dim
@@ -65,13 +66,18 @@ def decimal_text(value: Fraction) -> str:
 
 
 def bound_letter(written: str, high: Dim | None = None) -> str:
-    """A letter for a bound index that does not occur in the text yet: ``t`` for one that runs up to ``T``."""
+    """A letter for a bound index that does not occur in the text yet: ``t`` for one that runs up to ``T``.
+
+    The first letters are left to the outer indices in the text, which have no names yet.
+    """
     used = set(NAME.findall(written))
     names = high.names() if high is not None else []
     ends = [n.lower() for n in names if len(n) == 1 and n.isascii() and n.isupper() and n != "D"]  # d is a differential
     first = ends if len(ends) == 1 else []
-    letters = (c + (str(k) if k else "") for k in range(len(used) + 1) for c in (*first, *LETTERS))
-    return next(c for c in letters if c not in used)
+    outer = max((int(k) for k in BOUND.findall(written)), default=0)
+    own = next((c for c in first if c not in used), None)
+    letters = (c + (str(k) if k else "") for k in range(len(used) + outer + 1) for c in LETTERS)
+    return own or next(islice((c for c in letters if c not in used), outer, None))
 
 
 # --------------------------------------------------------------------------------- the walk
