@@ -425,3 +425,15 @@ def test_latex_lines_with_entries_are_judged() -> None:
 = H_{:i}^\top (\nabla_Y L)_{:j}
 \frac{\partial L}{\partial W} = \sum_{d=1}^D (H_{d\cdot})^\top (\nabla_Y L)_{d\cdot} = H^\top \nabla_Y L"""
     assert matcalc.check_lines(text, problem=LAYER[0], wrt="W", declare=LAYER[1]).status == "correct"
+
+
+@pytest.mark.parametrize("given", ["2^x[1]", "2^(tanh(x)[2])", "exp(x)[1]^2", "(x'*x)^(exp(x)[1])"])
+def test_entries_in_exponents_are_read_back(given: str) -> None:
+    assert str(parse_problem(given, declare="x: m").objective) == given
+    term = parse_problem(given, declare="x: m").objective
+    assert parse_problem(str(term), declare="x: m").objective is term
+
+
+def test_the_gradient_of_a_function_at_an_entry_is_no_entry_of_a_gradient() -> None:
+    whole = parse_problem("grad(g, G[:,2])", declare="G: m×n; g: function").objective
+    assert whole.op == "grad" and str(whole) == "grad(g, G[:,2])"

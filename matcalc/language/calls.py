@@ -224,7 +224,7 @@ def call(r: Reading, node: Node) -> Part:
         return opaque(r, node, r.functions[name])
     if name in r.entries and name not in APPLIED:
         raise _not_a_function(r, node)
-    if name == "grad" and len(node.args) == 2 and node.args[1].kind == "entry":
+    if name == "grad" and len(node.args) == 2 and node.args[1].kind == "entry" and not _is_opaque(r, node.args[0]):
         base, *indices = node.args[1].args
         whole = replace(node, args=(node.args[0], base))
         return r.infer(replace(node.args[1], span=node.span, args=(whole, *indices), depth=node.depth + 1))
@@ -245,6 +245,11 @@ def call(r: Reading, node: Node) -> Part:
     if known in FUNCTIONS:
         return elementwise(r, node, known)
     raise unknown_function(r, node)
+
+
+def _is_opaque(r: Reading, node: Node) -> bool:
+    """Whether a name is a function's: its gradient at an entry is no entry of a gradient."""
+    return node.kind == "name" and node.data in r.functions
 
 
 def _not_a_function(r: Reading, node: Node) -> ParseError:

@@ -175,7 +175,8 @@ def _pick(p: Pick, t: Term, args: Sequence[Piece], style: Style) -> Piece:
         )
     sides = [":" if d is None else index_text(d, style) for d in (p.row, p.col)]
     inside = [s for s in sides if s != ":"] if vector else sides
-    return Piece(f"{body}[{','.join(inside)}]")
+    named = p.place is not None and t.args[p.place].op in ("sym", "elem")
+    return Piece(f"{body}[{','.join(inside)}]", ATOM if named else POST)  # 2^x[1], 2^(exp(x)[1])
 
 
 def _infix(family: str) -> Callable[[Term, Sequence[Piece], Style], Piece]:
