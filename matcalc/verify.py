@@ -18,10 +18,10 @@ from matcalc.calculus.passes import Lines, Pass
 from matcalc.errors import CannotDerive, FailedCertificate, MatcalcError
 from matcalc.language.parts import base_of
 from matcalc.language.problem import Problem
-from matcalc.language.terms import Term, inner, make, mul, replace, transpose
+from matcalc.language.terms import Term, add, inner, make, mul, replace, transpose, zeros
 from matcalc.numeric.certify import Certificate, certify, check_steps
 from matcalc.numeric.lines import Where
-from matcalc.numeric.sample import CannotSample
+from matcalc.numeric.sample import CannotSample, Sample
 from matcalc.rewriting.steps import Step
 
 __all__ = ["Checks", "verified"]
@@ -29,6 +29,7 @@ __all__ = ["Checks", "verified"]
 LIMIT = 1e-5  # of a line; differences of functions that are not analytic lose half of the digits
 REPORT = "this is a fault of matcalc, not of your problem: please report it with the problem's text"
 
+Samples = dict[int, Sample]  # by turn, of the problem with all that is defined on the way
 Checks = Mapping[str, tuple[float | None, ...]]  # by variable, for every step in the order of Step.walk
 
 
@@ -41,9 +42,10 @@ class _Equation(NamedTuple):
 
 def verified(derivation: Derivation, seed: int = 0) -> tuple[Certificate, Checks]:
     """The certificate and the error of every step (None: it claims nothing that can be evaluated)."""
-    checks = {name: _checked(derivation, name, seed) for name in derivation.answers}
+    samples: Samples = {}
+    checks = {name: _checked(derivation, name, seed, samples) for name in derivation.answers}
     for lines in _formulas(derivation):
-        checks[lines.label] = _checked_members(derivation, lines, lines.steps, seed)
+        checks[lines.label] = _checked_members(derivation, lines, lines.steps, seed, samples)
     certificate = _certified(derivation, derivation.answers, derivation.structure, seed)
     for structure in ("projected", "entries"):  # what is shown beside the answer is checked as well
         others = {n: found[structure] for n, found in derivation.alternatives.items() if structure in found}
@@ -92,38 +94,38 @@ def _formulas(derivation: Derivation) -> list[Lines]:
     return [*back.lines, *back.unrolled, *(m for found in back.members.values() for m in found[1:])]
 
 
-def _checked(derivation: Derivation, name: str, seed: int) -> tuple[float | None, ...]:
+def _checked(derivation: Derivation, name: str, seed: int, samples: Samples) -> tuple[float | None, ...]:
     """The errors of the lines of one variable."""
     back = derivation.back
     steps = derivation.lines[name]
     name = base_of(name)
     if back is None:
         inline = {d.symbol: d.term for d in derivation.introduced}
-        return _errors(derivation.problem, steps, (name,), seed, inline)
+        return _errors(derivation.problem, steps, (name,), seed, inline, samples=samples)
     problem = replace_fields(derivation.problem, statements=(*derivation.problem.statements, *back.checking))
     if back.local:
-        return _errors(problem, steps, (name,), seed, local=True)
+        return _errors(problem, steps, (name,), seed, local=True, samples=samples)
     label = f"d({problem.objective_name})"
     shared = [s for s in steps if s.label == label]  # these speak of the changes of all variables
     own = [s for s in steps if s.label != label]
     moving = tuple(n for n in map(base_of, derivation.answers) if n in problem.symbols)  # what is defined moves along
-    out = _errors(problem, shared, moving, seed, shortest=back.least)
+    out = _errors(problem, shared, moving, seed, shortest=back.least, samples=samples)
     if name in back.members:
-        return (*out, *_checked_members(derivation, back.members[name][0], own, seed))
-    return (*out, *_errors(problem, own, (name,), seed, shortest=back.least))
+        return (*out, *_checked_members(derivation, back.members[name][0], own, seed, samples))
+    return (*out, *_errors(problem, own, (name,), seed, shortest=back.least, samples=samples))
 
 
 def _checked_members(
-    derivation: Derivation, lines: Lines, steps: Sequence[Step], seed: int
+    derivation: Derivation, lines: Lines, steps: Sequence[Step], seed: int, samples: Samples
 ) -> tuple[float | None, ...]:
     """The errors of lines that hold for every index of a range."""
     back = derivation.back
     assert back is not None
     problem = replace_fields(derivation.problem, statements=(*derivation.problem.statements, *back.checking))
     if back.local:
-        return _errors(problem, steps, (lines.local,), seed, local=True)
+        return _errors(problem, steps, (lines.local,), seed, local=True, samples=samples)
     where = Where(lines.index, *lines.range) if lines.index and lines.range is not None else None
-    return _errors(problem, steps, tuple(derivation.answers), seed, {}, where, back.least)
+    return _errors(problem, steps, tuple(derivation.answers), seed, {}, where, back.least, samples=samples)
 
 
 def _errors(
@@ -135,13 +137,16 @@ def _errors(
     where: Where | None = None,
     shortest: int = 1,
     local: bool = False,
+    samples: Samples | None = None,
 ) -> tuple[float | None, ...]:
     """The error of every step, in the order of Step.walk. Raises FailedCertificate where one is wrong."""
     steps = [s for top in tops for s in top.walk()]
     claims = [_claim(s, inline or {}) for s in steps]
     equations = [(c.left, c.right) for c in claims if c is not None]
     try:
-        found = iter(check_steps(problem, equations, names, seed, where=where, shortest=shortest, local=local))
+        found = iter(
+            check_steps(problem, equations, names, seed, where=where, shortest=shortest, local=local, samples=samples)
+        )
     except CannotSample:
         return (None,) * len(steps)
     errors = [None if c is None else next(found) for c in claims]
@@ -171,7 +176,23 @@ def _claim(step: Step, inline: Mapping[Term, Term]) -> _Equation | None:
         return None
     if claim.left.shape != claim.right.shape:
         raise _contradicted(step)
+    claim = _without_common(claim)
     return _Equation(replace(claim.left, inline), replace(claim.right, inline)) if inline else claim
+
+
+def _without_common(claim: _Equation) -> _Equation:
+    """The equation without the summands that both sides begin and end with: what a step in a long line changes."""
+    if claim.left.op != "add" and claim.right.op != "add":
+        return claim
+    left, right = (t.args if t.op == "add" else (t,) for t in claim)
+    shared = min(len(left), len(right))
+    start = next((i for i in range(shared) if left[i] is not right[i]), shared)
+    end = next((i for i in range(shared - start) if left[-1 - i] is not right[-1 - i]), shared - start)
+    return _Equation(*(_sum(side[start : len(side) - end], claim.left) for side in (left, right)))
+
+
+def _sum(parts: Sequence[Term], like: Term) -> Term:
+    return add(*parts) if len(parts) > 1 else parts[0] if parts else zeros(*like.shape)
 
 
 def _plain_claim(step: Step) -> _Equation | None:

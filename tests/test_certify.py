@@ -338,8 +338,8 @@ def test_samples_are_reproducible() -> None:
 
 
 def test_no_sample_says_why() -> None:
-    with pytest.raises(CannotSample, match="singular"):
-        sample_problem(parse_problem("det(inv(a*a'))", "a : 3", "a"))
+    with pytest.raises(CannotSample, match="smooth and finite"):
+        sample_problem(parse_problem("a'*inv(I - ones(n)*ones(n)'/n)*a", "a : n", "a"))
 
 
 # ------------------------------------------------------------------------------------- lines

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 
-from matcalc.calculus.differential import Tables, grouped, occurrences, round_of
+from matcalc.calculus.differential import Tables, grouped, halved, occurrences, round_of
 from matcalc.calculus.moves import move
 from matcalc.errors import CannotDerive
 from matcalc.language.terms import Path, Term, at, subterms
@@ -61,9 +61,19 @@ def _adjoint_step(line: Term, path: Path, book: Tables, setting: Setting) -> Ste
     node = at(line, path)
     change = node.args[1]
     ways = 1 if change.op == "add" else None  # a sum is split in some way, all are as good
-    fits = [(r, *fit) for r in book.for_adjoint(change) for fit in islice(apply(r, node, setting), ways)]
-    if fits:
-        rule, new, found = min(fits, key=lambda fit: _left_over(fit[0], fit[2]))
+    least = min((a.size for a in change.args if a.tangent), default=0)  # nothing leaves less on the right
+    best: tuple[int, Rule, Term, Bindings] | None = None
+    for rule in book.for_adjoint(change):
+        for new, found in islice(apply(rule, node, setting, bindings=halved(rule, change)), ways):
+            left = _left_over(rule, found)
+            if best is None or left < best[0]:
+                best = (left, rule, new, found)
+            if left <= least:
+                break
+        if best is not None and best[0] <= least:
+            break
+    if best is not None:
+        _, rule, new, found = best
         return step(rule, line, path, new, found)
     for name in TURNED.get(change.op, ()):
         rule_ = book.rules.get(name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from weakref import WeakSet
 
 from matcalc.language import terms
 from matcalc.language.dims import ONE as ONE_DIM
@@ -19,11 +20,28 @@ from matcalc.language.terms import Term, make
 __all__ = ["tidy"]
 
 ONE = terms.number(1)
+_CLEAN: dict[bool, WeakSet[Term]] = {turn: WeakSet() for turn in (False, True)}  # terms that are tidy as they are
 
 
 def tidy(t: Term, turn: bool = False) -> Term:
-    """The tidied term. Iterative, and every distinct subterm is looked at once."""
-    return terms.bottom_up(t, lambda node, args: _local(node, args, turn), {})
+    """The tidied term. Iterative; every distinct subterm is looked at once, and what was tidied before not again."""
+    clean = _CLEAN[turn]
+    done: dict[Term, Term] = {}
+    stack = [t]
+    while stack:
+        node = stack[-1]
+        if node in done or node in clean:
+            stack.pop()
+            continue
+        todo = [a for a in node.args if a not in done and a not in clean]
+        if todo:
+            stack.extend(todo)
+            continue
+        new = done[node] = _local(node, [done.get(a, a) for a in node.args], turn)
+        if new is node:
+            clean.add(node)
+        stack.pop()
+    return done.get(t, t)
 
 
 def _local(node: Term, args: list[Term], turn: bool) -> Term:

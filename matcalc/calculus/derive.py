@@ -19,6 +19,7 @@ from matcalc.calculus.chain_moves import CHAIN_MOVES, CHAIN_READINGS
 from matcalc.calculus.conventions import absence, conventions_of, everything, kind_of_structure, remarks, structured
 from matcalc.calculus.copies import released
 from matcalc.calculus.differential import Tables, TooLarge, tables
+from matcalc.calculus.existence import require_value
 from matcalc.calculus.facts import with_symmetries
 from matcalc.calculus.graph_telling import through_graph
 from matcalc.calculus.methods import (
@@ -117,6 +118,7 @@ def derive(
     _require("structure", structure, ("projected", "entries"))
     _require("sums", sums, ("kept", *FORMS))
     _require_supported(problem)
+    require_value(problem)
     names = _names(problem, wrt)
     book = tables(rules if rules is not None else rule_book())
     asked = _Asked(_with_objective(problem), book, method, order, layout, structure, sums)

@@ -19,15 +19,16 @@ from matcalc.calculus.arithmetic import numeral
 from matcalc.calculus.moves import MOVES, move
 from matcalc.errors import CannotDerive
 from matcalc.language.functions import FUNCTIONS
-from matcalc.language.terms import Path, Term, at, differential, subterms
+from matcalc.language.terms import Path, Term, add, at, differential, subterms
 from matcalc.rewriting.engine import Head, Setting, apply, by_head, step
 from matcalc.rewriting.matching import Bindings
 from matcalc.rewriting.rules import Rule, RuleBook
 from matcalc.rewriting.steps import Step
 
-__all__ = ["Tables", "TooLarge", "forward", "grouped", "occurrences", "round_of", "tables"]
+__all__ = ["Tables", "TooLarge", "differentials_in", "forward", "grouped", "occurrences", "round_of", "tables"]
 
 LARGEST_POWER = 12  # of a matrix: a larger one is not written out as a product (as in the normal form)
+LONG_SUM = 8  # summands up to which they are split off one by one
 LARGEST_LINE = 20_000  # nodes: beyond it a line is no answer to anybody
 
 # Rules that a reader does not want to see one by one.
@@ -117,7 +118,17 @@ def first_place(line: Term, skip: Set[Term]) -> Path | None:
 
 def differentials_in(t: Term) -> list[Term]:
     """The distinct differentials in a term, in order."""
-    return [s for s in subterms(t) if s.op == "d"] if t.tangent else []
+    out: dict[Term, None] = {}
+    seen: set[Term] = set()
+    stack = [t]
+    while stack:
+        node = stack.pop()
+        if node.op == "d":
+            out[node] = None
+        elif node not in seen:
+            seen.add(node)
+            stack.extend(a for a in reversed(node.args) if a.tangent)
+    return list(out)
 
 
 # ---------------------------------------------------------------------- choosing
@@ -147,10 +158,22 @@ def _choice(node: Term, book: Tables, setting: Setting) -> tuple[Rule, Term, Bin
     ranks = sorted({_rank(r, inside.is_scalar) for r in candidates}, reverse=True)
     for rank in ranks:
         equals = [r for r in candidates if _rank(r, inside.is_scalar) == rank]
-        fits = [(rule, *fit) for rule in equals for fit in islice(apply(rule, node, setting), _ways(rule))]
+        fits = [
+            (rule, *fit)
+            for rule in equals
+            for fit in islice(apply(rule, node, setting, bindings=halved(rule, inside)), _ways(rule))
+        ]
         if fits:
             return max(fits, key=lambda fit: _taken(fit[0], fit[2]))
     return None
+
+
+def halved(rule: Rule, long: Term) -> Bindings | None:
+    """A long sum is split in the middle by a rule of two summands: so is a sum of n terms in log(n) levels."""
+    parts = rule.lhs.args[-1]
+    if long.op != "add" or len(long.args) <= LONG_SUM or parts.op != "add" or parts.args[0].op != "sym":
+        return None
+    return Bindings({parts.args[0].data: add(*long.args[: len(long.args) // 2])})
 
 
 def elementary(line: Term, path: Path, book: Tables, setting: Setting) -> tuple[Step, Term]:

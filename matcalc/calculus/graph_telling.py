@@ -188,7 +188,7 @@ class _Telling:
         steps = [replace(started(q), reason=f"{parent.name} alone varies")]
         for made in linear_form(q, steps[-1].after):
             steps.append(made)
-        if child.kind == "defined":
+        if child.kind == "defined" and body.args:  # another name of the parent says nothing new
             steps += self.by_name(child, steps[-1])
         c = _Contribution(child, (), body, use)
         label = self.through(c, parent)

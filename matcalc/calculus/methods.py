@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from matcalc.calculus.adjoint import paired, push, repeated, reverse
 from matcalc.calculus.arithmetic import is_zero
-from matcalc.calculus.differential import Tables, grouped, occurrences, round_of
+from matcalc.calculus.differential import Tables, differentials_in, grouped, occurrences, round_of
 from matcalc.calculus.moves import move, read_gradient
 from matcalc.errors import CannotDerive
 from matcalc.language.binders import BINDERS
@@ -83,7 +83,8 @@ def linear_form(q: Question, line: Term) -> Iterator[Step]:
             if line.is_scalar and repeated(line, done):
                 line = yield from _paired(q, line)
             continue
-        inside = [n for n, d in held.items() if occurrences(line, d)]
+        occurring = set(differentials_in(line))
+        inside = [n for n, d in held.items() if d in occurring]
         if not inside:
             return
         if line.is_scalar and occurrences(line, held[inside[-1]]) > 1:
@@ -107,7 +108,8 @@ def reverse_form(q: Question, line: Term) -> Iterator[Step]:
         for made in reverse(line, q.book, q.setting, done, q.label):
             yield made
             line = made.after
-        inside = [n for n, d in held.items() if occurrences(line, d)]
+        occurring = set(differentials_in(line))
+        inside = [n for n, d in held.items() if d in occurring]
         if not inside:
             return
         del held[inside[-1]]

@@ -215,7 +215,7 @@ def _build(program: Program, done: Attempt) -> tuple[tuple[Statement, ...], Term
         if s is program.objective:
             break
         if isinstance(s, Defining):
-            term = checked(parts[0].build(), s.body, program.text)
+            term = checked(parts[0].build(), s.body, done.reading)
             if s.target.kind == "name":
                 out.append(Definition(s.target.data, term, s.span))
             else:
@@ -223,7 +223,7 @@ def _build(program: Program, done: Attempt) -> tuple[tuple[Statement, ...], Term
         elif isinstance(s, Looping):
             out.append(_block(program, done.reading, s, parts))
     assert program.objective is not None
-    return tuple(out), checked(done.objective.build(), program.objective.body, program.text)
+    return tuple(out), checked(done.objective.build(), program.objective.body, done.reading)
 
 
 def _target(reading: Reading, s: Defining) -> Term:
@@ -233,7 +233,7 @@ def _target(reading: Reading, s: Defining) -> Term:
 def _block(program: Program, reading: Reading, s: Looping, parts: list[Part]) -> Block:
     reading.entries[s.index.data] = Entry("index", SCALAR)
     body = tuple(
-        Boundary(_target(reading, inner), checked(part.build(), inner.body, program.text), inner.span)
+        Boundary(_target(reading, inner), checked(part.build(), inner.body, reading), inner.span)
         for inner, part in zip(s.body, parts, strict=True)
     )
     del reading.entries[s.index.data]

@@ -90,7 +90,7 @@ def read_expression(
         opened, once, lambda node: [n.data[0] for n in node.walk() if n.kind == "call"], lambda _: True
     )
     reading.finish()
-    return checked(part.build(), tree, text)
+    return checked(part.build(), tree, reading)
 
 
 def _plain_names(known: Known, extra: Mapping[str, Shape | Symbol] | None) -> set[str]:

@@ -22,6 +22,7 @@ from matcalc.language.inference import Sizes, name_sizes, renamed, unknowns
 from matcalc.language.problem import Formula, Function
 from matcalc.language.syntax import Node
 from matcalc.language.terms import Term
+from matcalc.language.undefined import undefined_part
 
 __all__ = ["READERS", "Entry", "Misfit", "Part", "Reading", "checked", "reads", "unknown_name"]
 
@@ -85,6 +86,7 @@ class Reading:
     bodies: Mapping[str, Term] = field(default_factory=dict)  # of the problem's definitions
     derived: Callable[[Reading, Node], Part | None] | None = None  # reads grad, jac, hess of what is no function
     formulas: dict[str, Formula] = field(default_factory=dict)  # the functions that the text defines
+    parts: list[Part] = field(default_factory=list)  # every part that was read
     notes: dict[str, None] = field(default_factory=dict)
     sized: list[tuple[Dim, Node]] = field(default_factory=list)  # sizes that nothing may determine, e.g. of I
     applied: dict[str, list[list[Shape]]] = field(default_factory=dict)  # shapes of the arguments of opaque functions
@@ -159,7 +161,9 @@ class Reading:
     # ------------------------------------------------------------------- nodes
     def infer(self, node: Node) -> Part:
         """The shape of a node and of everything below it."""
-        return READERS[node.kind](self, node)
+        part = READERS[node.kind](self, node)
+        self.parts.append(part)
+        return part
 
     def scalar(self, node: Node, what: str) -> Part:
         part = self.infer(node)
@@ -287,10 +291,16 @@ def _name(r: Reading, node: Node) -> Part:
     raise unknown_name(r, node)
 
 
-def checked(term: Term, node: Node, text: str) -> Term:
-    """The term, if it is not too large for the rooms that walk it."""
+def checked(term: Term, node: Node, r: Reading) -> Term:
+    """The term, if it is not too large for the rooms that walk it, and has a value somewhere."""
     if term.depth > MAX_TERM_DEPTH or term.size > MAX_TERM_SIZE:
-        raise ParseError("the expression is nested too deeply", span=node.span, source=text)
+        raise ParseError("the expression is nested too deeply", span=node.span, source=r.text)
+    found = undefined_part(term)
+    if found is not None:
+        part, why = found
+        own = [p.node for p in r.parts if p.term is part] or [node]
+        smallest = min(own, key=lambda n: n.span.end - n.span.start)
+        raise ParseError(f"{r.says(smallest)} has no value: {why}", span=smallest.span, source=r.text)
     return term
 
 

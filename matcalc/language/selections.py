@@ -100,16 +100,15 @@ def _is_selected_from(t: Term) -> bool:
 
 def units_in(roots: Iterable[Term]) -> list[tuple[Dim, Dim]]:
     """The indices of entries in terms, and the lengths of what they are taken from."""
-    return list(dict.fromkeys(t.data for root in roots for t in terms.subterms(root) if t.op == "unit"))
+    return list(dict.fromkeys(t.data for t in terms.subterms(*roots) if t.op == "unit"))
 
 
 def index_names(roots: Sequence[Term], shapes: Iterable[Shape] = ()) -> list[str]:
     """The names that are indices of entries in terms, and sizes of nothing."""
     sizes = {n for s in shapes for d in s for n in d.names()}
-    for root in roots:
-        for t in terms.subterms(root):
-            data = t.data[1:] if t.op == "unit" else () if t.op == "size" else t.data
-            inside = data if isinstance(data, tuple) else (data,)
-            sizes.update(n for d in (*t.shape, *inside) if isinstance(d, Dim) for n in d.names())
+    for t in terms.subterms(*roots):
+        data = t.data[1:] if t.op == "unit" else () if t.op == "size" else t.data
+        inside = data if isinstance(data, tuple) else (data,)
+        sizes.update(n for d in (*t.shape, *inside) if isinstance(d, Dim) for n in d.names())
     names = dict.fromkeys(n for index, _ in units_in(roots) for n in index.names() if not n.startswith("#"))
     return [n for n in names if n not in sizes]

@@ -282,10 +282,10 @@ def differential(t: Term) -> Term:
 
 
 # -------------------------------------------------------------------- traversal
-def subterms(t: Term) -> Iterator[Term]:
-    """Every distinct subterm, the term itself first. Iterative: depth is no limit."""
-    seen = {t}
-    stack = [t]
+def subterms(*roots: Term) -> Iterator[Term]:
+    """Every distinct subterm of some terms, each term before what is in it. Iterative: depth is no limit."""
+    stack = list(dict.fromkeys(roots))[::-1]
+    seen = set(roots)
     while stack:
         node = stack.pop()
         yield node

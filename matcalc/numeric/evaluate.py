@@ -282,12 +282,13 @@ def directional(t: Term, p: Point) -> Array:
     """The derivative of a term along the point's tangents: complex step, else extrapolated central differences."""
     tangents = p.tangents or {}
     quiet = replace(p, watch=None)
+    read = {k: p.values[k] for k in t.free if k in p.values}
 
     def moved(step: complex | float) -> Array:
-        values = {k: _moved(v, step, tangents[k]) if k in tangents else v for k, v in p.values.items()}
+        values = {k: _moved(v, step, tangents[k]) if k in tangents else v for k, v in read.items()}
         return evaluate_all([t], replace(quiet, values=values))[0]
 
-    if is_analytic(t) and not any(_is_complex(v) for v in p.values.values()):
+    if is_analytic(t) and not any(_is_complex(v) for v in read.values()):
         return np.asarray(np.imag(moved(1j * STEP)) / STEP)
     return extrapolated(moved)
 

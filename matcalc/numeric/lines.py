@@ -18,11 +18,12 @@ import numpy as np
 from matcalc.language.dims import Dim
 from matcalc.language.parts import base_of
 from matcalc.language.problem import Problem
-from matcalc.language.terms import Term, subterms
+from matcalc.language.selections import units_in
+from matcalc.language.terms import Term, bottom_up, subterms
 from matcalc.numeric.derivative import Objective, relative_error
 from matcalc.numeric.draw import draw_value, into_subspace
 from matcalc.numeric.evaluate import STEP, Array, Point, evaluate_all, extrapolated, is_analytic, scaled, size_of
-from matcalc.numeric.sample import sample_problem
+from matcalc.numeric.sample import Sample, sample_problem
 from matcalc.numeric.statements import all_terms, with_statements
 
 __all__ = ["Claim", "Where", "certify_equal", "check_steps", "step_point"]
@@ -63,26 +64,32 @@ def check_steps(
     where: Where | None = None,
     shortest: int = 1,
     local: bool = False,
+    samples: dict[int, Sample] | None = None,
 ) -> list[float]:
     """The worst relative error of each step. ``wrt``: the names that have a differential (default: the problem's).
 
     ``where``: the index that is free in the steps, which hold for every index of a range.  ``local``: what is defined
-    does not move along.
+    does not move along.  ``samples`` of the same problem, seed and lengths are used where they are known, and kept.
     """
     claims = [s if isinstance(s, Claim) else Claim(*s) for s in steps]
     names = tuple(dict.fromkeys(base_of(n) for n in (problem.wrt if wrt is None else wrt)))
     terms = [t for c in claims for t in (c.before, c.after)]
     errors: list[float | None] = [None] * len(claims)
+    own = samples is None or bool(units_in(terms))  # indices of entries get their values for these terms
+    drawn = {} if own or samples is None else samples
+    exactness: dict[Term, bool] = {}
     for turn in range(points + EXTRA_POINTS):
         todo = [i for i in range(len(claims)) if turn < points or errors[i] is None]
         if not todo:
             break
-        for point in _everywhere(step_point(problem, names, terms, seed, turn, shortest, local), where):
+        if turn not in drawn:
+            drawn[turn] = sample_problem(problem, seed, turn, shortest=shortest, also=terms)
+        for point in _everywhere(step_point(problem, names, terms, seed, turn, shortest, local, drawn[turn]), where):
             largest = _Largest()
             both = [t for i in todo for t in (claims[i].before, claims[i].after)]
             values = evaluate_all(both, replace(point, watch=largest))
             for k, i in enumerate(todo):
-                exact = _is_exact(claims[i].before) and _is_exact(claims[i].after)
+                exact = _is_exact(claims[i].before, exactness) and _is_exact(claims[i].after, exactness)
                 floor = largest.value * (EXACT_FLOOR if exact else FLOOR)
                 error = _error(claims[i], values[2 * k], values[2 * k + 1], point, floor)
                 if error is not None:
@@ -117,9 +124,9 @@ class _Largest:
             self.value = here
 
 
-def _is_exact(t: Term) -> bool:
-    """Whether no differential in the term needs differences of values."""
-    return all(is_analytic(s.args[0]) for s in subterms(t) if s.op == "d")
+def _is_exact(t: Term, known: dict[Term, bool]) -> bool:
+    """Whether no differential in the term needs differences of values. ``known``: of terms asked for before."""
+    return bottom_up(t, lambda s, args: all(args) and (s.op != "d" or is_analytic(s.args[0])), known)
 
 
 def _error(claim: Claim, before: Array, after: Array, point: Point, floor: float) -> float | None:
@@ -153,13 +160,14 @@ def step_point(
     turn: int = 0,
     shortest: int = 1,
     local: bool = False,
+    sample: Sample | None = None,
 ) -> Point:
     """A point with values for all symbols of the problem and the terms, and tangents."""
-    sample = sample_problem(problem, seed, turn, shortest=shortest, also=terms)
+    sample = sample or sample_problem(problem, seed, turn, shortest=shortest, also=terms)
     rng = np.random.default_rng([seed, turn, 5])
     sizes = sample.point.sizes
     values = dict(sample.point.values)
-    for t in dict.fromkeys(s for root in terms for s in subterms(root) if s.op == "sym"):
+    for t in dict.fromkeys(s for s in subterms(*terms) if s.op == "sym"):
         if t.data not in values:  # a name that belongs to the derivation only
             shape = size_of(t.shape.rows, sizes), size_of(t.shape.cols, sizes)
             values[t.data] = draw_value(rng, shape, frozenset(), {})

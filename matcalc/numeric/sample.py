@@ -38,6 +38,7 @@ LARGEST = (1e5, 1e12)  # of any intermediate number: what is wanted, and what wi
 LENGTHS = (3, 1, 2, 5)  # of ranges, one turn after the other: a length of 1 alone hides every wrong shift
 MOST_ENTRIES = 250_000  # of any intermediate array
 CONDITION = 1e4
+MANY_SIZES = 11  # names of sizes beyond which not all of them differ at once: a prime number
 
 SCHEMES: tuple[tuple[int, Scheme, str], ...] = (  # attempts, what is narrowed, what to tell
     (14, {}, ""),
@@ -88,6 +89,7 @@ def sample_problem(
     units, free = units_in(roots), index_names(roots, (s.shape for s in problem.symbols.values()))
     names = {n: kind for n, kind in _size_names(problem, leaves).items() if n not in free}
     lengths = _lengths(problem, turn, shortest, {n for _, length in units for n in length.names()})
+    shapes = list(dict.fromkeys(t.shape for t in subterms(*all_terms(problem))))
     reasons: dict[str, int] = {}
     for attempt, (scheme, note, largest) in enumerate(_schemes(leaves)):
         if largest > LARGEST[0] and TOO_LARGE not in reasons:
@@ -96,14 +98,14 @@ def sample_problem(
         sizes = _draw_sizes(names, rng, largest_size, None if attempt else (seed, turn // 2), lengths)
         try:
             sizes = _with_indices(units, free, sizes, turn + attempt)
-            _not_too_large(problem, sizes)
+            _not_too_large(shapes, sizes)
             point = _draw_point(problem, leaves, sizes, rng, scheme, seed * 1009 + turn * 101 + attempt)
             point = _checked(problem, point, largest)
         except Unsuitable as reason:
             reasons[str(reason)] = reasons.get(str(reason), 0) + 1
             continue
-        shapes = {n: list(np.shape(point.values[n])) for n in leaves if not isinstance(point.values[n], Mapping)}
-        return Sample(replace(point, watch=None), shapes, (note,) if note else (), lengths)
+        drawn = {n: list(np.shape(point.values[n])) for n in leaves if not isinstance(point.values[n], Mapping)}
+        return Sample(replace(point, watch=None), drawn, (note,) if note else (), lengths)
     worst = max(reasons, key=lambda r: reasons[r])
     raise CannotSample(f"no point was found where the problem is smooth and finite: {worst}")
 
@@ -146,11 +148,11 @@ def _leaves(problem: Problem) -> dict[str, _Leaf]:
     """Symbols that need a value: the declared ones, then others that occur in terms."""
     defined = defined_names(problem.statements)
     out = {n: _Leaf(s.shape, s.properties, s.index) for n, s in problem.symbols.items()}
-    for root in all_terms(problem):
-        for t in subterms(root):
-            if t.op == "sym" and t.data not in out and t.data not in defined:
-                out[t.data] = _Leaf(t.shape, frozenset(), None)
-    families = {t.data[0] for root in all_terms(problem) for t in subterms(root) if t.op == "elem"}
+    every = list(subterms(*all_terms(problem)))
+    for t in every:
+        if t.op == "sym" and t.data not in out and t.data not in defined:
+            out[t.data] = _Leaf(t.shape, frozenset(), None)
+    families = {t.data[0] for t in every if t.op == "elem"}
     return {n: replace(leaf, index=leaf.index or "") if n in families else leaf for n, leaf in out.items()}
 
 
@@ -160,7 +162,7 @@ def _lengths(problem: Problem, turn: int, shortest: int, whole: Collection[str])
     ``whole`` are the sizes of matrices that sums over entries run through: they are sizes like any other.
     """
     ends = [d for s in problem.statements if isinstance(s, Block) for d in (s.low, s.high)]
-    ends += [d for root in all_terms(problem) for t in subterms(root) if t.op in BINDERS for d in t.data]
+    ends += [d for t in subterms(*all_terms(problem)) if t.op in BINDERS for d in t.data]
     indices = {s.index for s in problem.statements if isinstance(s, Block)}
     names = dict.fromkeys(
         n for d in ends for n in d.names() if not n.startswith("#") and n not in indices and n not in whole
@@ -194,10 +196,8 @@ def _size_names(problem: Problem, leaves: Mapping[str, _Leaf]) -> dict[str, set[
         if isinstance(s, Block):
             visit(s.low)
             visit(s.high)
-    for root in all_terms(problem):
-        for t in subterms(root):
-            for d in (*t.shape, *_dims_in(t.data)):
-                visit(d)
+    for d in dict.fromkeys(d for t in subterms(*all_terms(problem)) for d in (*t.shape, *_dims_in(t.data))):
+        visit(d)
     out: dict[str, set[int] | None] = dict.fromkeys(plain)
     out.update((n, literal) for n in indexed)
     out[""] = literal
@@ -219,9 +219,15 @@ def _draw_sizes(
     """Pairwise different numbers from 2 up, other than the literal sizes of the problem where there is room.
 
     ``turn``: the seed and which of its rotations, so that each name gets different numbers one turn after the other.
+    Of many names any two differ in all but one or two of the rotations, so that no size is large.
     """
     literal = names[""] or set()
     plain = [n for n, kind in names.items() if kind is None and n not in lengths]
+    if len(plain) > MANY_SIZES:
+        at = int(rng.integers(MANY_SIZES)) if turn is None else turn[0] + turn[1]
+        sizes = {n: 2 + (i + at * (i // MANY_SIZES) + at**2 * (i // MANY_SIZES**2)) % MANY_SIZES
+                 for i, n in enumerate(plain)}  # fmt: skip
+        return {**sizes, **lengths, **_indexed_sizes(names, rng)}
     pool = [k for k in range(2, max(largest, len(plain) + 1) + 1) if k not in literal]
     extra = itertools.count(max(largest, len(plain) + 1) + 1)
     while len(pool) < len(plain):
@@ -232,11 +238,16 @@ def _draw_sizes(
         order = [int(k) for k in np.random.default_rng([turn[0], 3]).permutation(pool)]
         chosen = [order[(i + turn[1]) % len(order)] for i in range(len(order))]
     chosen = chosen[: len(plain)]
-    sizes: dict[str, Any] = {**dict(zip(plain, chosen, strict=True)), **lengths}
+    return {**dict(zip(plain, chosen, strict=True)), **lengths, **_indexed_sizes(names, rng)}
+
+
+def _indexed_sizes(names: Mapping[str, set[int] | None], rng: np.random.Generator) -> dict[str, dict[int, int]]:
+    """The sizes with an index: neighbours differ."""
+    sizes: dict[str, dict[int, int]] = {}
     for n, kind in names.items():
         if kind is not None and n:
             start = int(rng.integers(0, 4))
-            sizes[n] = {k: 2 + (start + 3 * k) % 4 for k in range(-2, 16)}  # neighbours differ
+            sizes[n] = {k: 2 + (start + 3 * k) % 4 for k in range(-2, 16)}
     return sizes
 
 
@@ -283,13 +294,12 @@ def _concrete(shape: Shape, sizes: Mapping[str, Any]) -> tuple[int, int]:
 
 
 # --------------------------------------------------------------------------- what is checked
-def _not_too_large(problem: Problem, sizes: Mapping[str, Any]) -> None:
+def _not_too_large(shapes: Sequence[Shape], sizes: Mapping[str, Any]) -> None:
     """Nothing is evaluated that would fill the memory."""
-    for root in all_terms(problem):
-        for t in subterms(root):
-            names = {n for d in t.shape for n in d.names()}
-            if names <= sizes.keys() and size_of(t.shape.rows * t.shape.cols, sizes) > MOST_ENTRIES:
-                raise CannotSample(f"a value of shape {t.shape} is too large to check at numbers")
+    for s in shapes:
+        known = all(n in sizes for d in s for n in d.names())
+        if known and size_of(s.rows, sizes) * size_of(s.cols, sizes) > MOST_ENTRIES:
+            raise CannotSample(f"a value of shape {s} is too large to check at numbers")
 
 
 def eased(problem: Problem, point: Point) -> Point | None:

@@ -126,7 +126,14 @@ def merged(n: Normalizer, u: Term, v: Term) -> Term:
 
 
 def chain(n: Normalizer, word: Word, shape: Shape) -> Poly:
-    """The polynomial of a chain of canonical factors."""
+    """The polynomial of a chain of canonical factors. One that was met before is not worked out again."""
+    found = n.chains.get((word, shape))
+    if found is None:
+        found = n.chains[(word, shape)] = _chained(n, word, shape)
+    return found
+
+
+def _chained(n: Normalizer, word: Word, shape: Shape) -> Poly:
     sign, word = n.unskewed(word)
     if sign < 0:
         return chain(n, word, shape).scaled(sign)

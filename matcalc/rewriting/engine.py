@@ -177,7 +177,8 @@ def apply(
     """
     setting = setting or Setting()
     source, target = (rule.lhs, rule.rhs) if direction > 0 else (rule.rhs, rule.lhs)
-    for found in match(source, term, rule.metavars, bindings):
+    still = frozenset(a for c in rule.conditions if c.name == "constant" for a in c.args)
+    for found in match(source, term, rule.metavars, bindings, still, setting.constant):
         new = _result(rule, target, found, setting)
         if new is not None:
             yield new, found

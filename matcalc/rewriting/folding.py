@@ -23,7 +23,7 @@ from matcalc.rewriting.normal import Normalizer
 from matcalc.rewriting.polynomial import as_rational
 from matcalc.rewriting.steps import Step
 
-__all__ = ["FOLDS", "fold"]
+__all__ = ["FOLDS", "fold", "reachable"]
 
 MAX_PAIRS = 48  # neighbours looked at as lemmas
 ROUNDS = 3  # a lemma may enable another
@@ -76,7 +76,10 @@ def _solved(t: Term, names: Names, n: Normalizer) -> Term:
     out, so that ``H*Y`` is also met where the mean of the rows is subtracted from Y.
     """
     table: dict[Term, Term] = {}
+    inside = reachable(t, names)
     for name, body in names.items():
+        if not body.free <= inside:  # it has a name that cannot be met
+            continue
         if body.args:
             table[_written_out(body, names, n)] = name
         found = _numerator(name, body)
@@ -103,6 +106,19 @@ def _solved(t: Term, names: Names, n: Normalizer) -> Term:
         return _neighbours(s, args, met) if s.op == "mul" else T.rebuild(s, args) if s.args else s
 
     return T.bottom_up(t, visit, {})
+
+
+def reachable(t: Term, names: Names) -> frozenset[str]:
+    """The names that occur in a term, or in the definitions of what occurs in it."""
+    inside = {n: body.free for name, body in names.items() for n in name.free}
+    found: set[str] = set()
+    waiting = list(t.free)
+    while waiting:
+        n = waiting.pop()
+        if n not in found:
+            found.add(n)
+            waiting.extend(inside.get(n, ()))
+    return frozenset(found)
 
 
 def _neighbours(s: Term, args: list[Term], met: Callable[[Term], Term | None]) -> Term:

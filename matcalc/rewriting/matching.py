@@ -12,6 +12,7 @@ textbook line, so that recursion follows the pattern, not the term.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -50,22 +51,32 @@ class Bindings:
 class Metavariables:
     """The kinds of a rule's metavariables, and whether the rule speaks of differentials (see ``Rule``).
 
-    ``depth`` is the number of the rule's binders around the place that is matched.
+    ``depth`` is the number of the rule's binders around the place that is matched.  ``still`` are the metavariables
+    that take only what is constant, as ``constant`` tells.
     """
 
     kinds: Mapping[str, str]
     depth: int = 0
+    still: frozenset[str] = frozenset()
+    constant: Callable[[Term], bool] = field(default=lambda t: True)
+    tangents: bool = field(init=False)
 
-    @property
-    def tangents(self) -> bool:
-        return any(k.endswith("tangent") for k in self.kinds.values())
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tangents", any(k.endswith("tangent") for k in self.kinds.values()))
 
     def admits(self, name: str, term: Term) -> bool:
         """Whether the metavariable's kind allows the term."""
         kind = self.kinds[name].removeprefix(FAMILY)
         if self.tangents and term.tangent != (kind == "tangent"):
             return False
-        return _KINDS[kind](term.shape)
+        return _KINDS[kind](term.shape) and (name not in self.still or self.constant(term))
+
+    def excludes(self, pattern: Term, part: Term) -> bool:
+        """Whether a metavariable takes nothing that this factor or summand is a part of."""
+        name = pattern.data if pattern.op == "sym" else pattern.data[0]
+        if self.tangents and part.tangent and self.kinds[name].removeprefix(FAMILY) != "tangent":
+            return True
+        return pattern.op == "sym" and not self.depth and name in self.still and not self.constant(part)
 
     def is_open(self, pattern: Term) -> bool:
         """Whether a pattern is a metavariable, or a member of one."""
@@ -84,11 +95,19 @@ _KINDS: dict[str, Callable[[Shape], bool]] = {
 
 
 def match(
-    pattern: Term, term: Term, metavars: Mapping[str, str], bindings: Bindings | None = None
+    pattern: Term,
+    term: Term,
+    metavars: Mapping[str, str],
+    bindings: Bindings | None = None,
+    still: frozenset[str] = frozenset(),
+    constant: Callable[[Term], bool] = lambda t: True,
 ) -> Iterator[Bindings]:
-    """Every way in which the pattern fits the term, given what is bound already."""
+    """Every way in which the pattern fits the term, given what is bound already.
+
+    ``still``: the metavariables that are to be ``constant``; ways in which they are not are never looked at.
+    """
     seen: list[Bindings] = []
-    for found in _match(pattern, term, Metavariables(metavars), bindings or Bindings()):
+    for found in _match(pattern, term, Metavariables(metavars, 0, still, constant), bindings or Bindings()):
         closed = _close(found)
         if closed is not None and closed not in seen:
             seen.append(closed)
@@ -273,16 +292,17 @@ def _match_run(ps: list[Term], ts: list[Term], op: str, m: Metavariables, b: Bin
             yield b
         return
     p, rest = ps[0], ps[1:]
-    if len(ts) < len(ps):
+    if len(ts) < len(ps) or (_is_free(ps[-1], m) and not ps[-1].is_scalar and m.excludes(ps[-1], ts[-1])):
         return
     if op == "mul" and p.is_scalar:
-        for factor, others in _scalar_factors(ts, is_open=_is_free(p, m)):
+        for factor, others in _scalar_factors(ts, p, m):
             if len(others) >= len(rest):
                 for found in _match(p, factor, m, b):
                     yield from _match_run(rest, others, op, m, found)
     if _is_free(p, m):
         longest = len(ts) - len(rest)
-        for length in range(1 if rest else longest, longest + 1):
+        reach = next((i for i in range(longest) if m.excludes(p, ts[i])), longest)
+        for length in range(1 if rest else longest, reach + 1):
             run = _joined(op, ts[:length])
             for found in _match(p, run, m, b) if run is not None else ():
                 yield from _match_run(rest, ts[length:], op, m, found)
@@ -305,9 +325,10 @@ def _joined(op: str, parts: Sequence[Term]) -> Term | None:
         return None
 
 
-def _scalar_factors(ts: list[Term], is_open: bool) -> Iterator[tuple[Term, list[Term]]]:
+def _scalar_factors(ts: list[Term], p: Term, m: Metavariables) -> Iterator[tuple[Term, list[Term]]]:
     """The scalar factors of a product, with what is left: all without a differential together, then each."""
-    places = [i for i, t in enumerate(ts) if t.is_scalar]
+    is_open = _is_free(p, m)
+    places = [i for i, t in enumerate(ts) if t.is_scalar and not (is_open and m.excludes(p, t))]
     still = [i for i in places if not ts[i].tangent]
     if is_open and len(still) > 1:
         yield terms.mul(*(ts[i] for i in still)), [t for i, t in enumerate(ts) if i not in still]
@@ -331,15 +352,36 @@ def _match_bag(ps: list[Term], ts: list[Term], op: str, m: Metavariables, b: Bin
         if not ts:
             yield b
         return
+    fixed = next((p for p in ps if p.op == "sym" and p.data in b.terms and not m.depth), None)
+    if fixed is not None and len(ps) > 1:
+        value = b.terms[fixed.data]
+        left = _without(ts, value.args if value.op == op else (value,))
+        for found in _match(fixed, value, m, b) if left else ():
+            yield from _match_bag([p for p in ps if p is not fixed], left, op, m, found)
+        return
     if len(ps) == 1:
         whole = _joined(op, ts)
         if whole is not None:
             yield from _match(ps[0], whole, m, b)
         return
     for taken in _subsets(len(ts), len(ts) - len(ps) + 1):
+        if any(m.excludes(ps[0], ts[i]) for i in taken):
+            continue
         part = _joined(op, [ts[i] for i in taken])
         for found in _match(ps[0], part, m, b) if part is not None else ():
             yield from _match_bag(ps[1:], [t for i, t in enumerate(ts) if i not in taken], op, m, found)
+
+
+def _without(ts: Sequence[Term], parts: Sequence[Term]) -> list[Term]:
+    """What is left when each part is taken once; empty where one is missing, or nothing is left."""
+    taken = Counter(parts)
+    left = []
+    for t in ts:
+        if taken[t]:
+            taken[t] -= 1
+        else:
+            left.append(t)
+    return [] if any(taken.values()) else left
 
 
 def _subsets(n: int, most: int) -> Iterator[tuple[int, ...]]:

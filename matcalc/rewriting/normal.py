@@ -12,7 +12,7 @@ mode, a sum is a factor by itself, which stays correct and is only less decisive
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import gcd, lcm
 
@@ -42,6 +42,7 @@ __all__ = ["Normalizer", "equal", "normal_form"]
 
 Facts = Mapping[str, frozenset[str]]
 F1 = Fraction(1)
+SEVERAL = 4  # scalar factors from which on they are multiplied at once
 SYMMETRIC = frozenset(("symmetric", "posdef", "diagonal"))
 
 
@@ -68,6 +69,7 @@ class Normalizer:
         self._memo: dict[Term, Poly] = {}
         self._canon: dict[Term, Term] = {}
         self._flip: dict[Term, Term] = {}
+        self.chains: dict[tuple[Word, Shape], Poly] = {}
         self.turned: set[frozenset[tuple[Monomial, Fraction]]] = set()  # sums whose written sign is the other one
 
     # ------------------------------------------------------------- entrances
@@ -227,6 +229,21 @@ class Normalizer:
             self.multiply(m1, m2, shape).scaled(c1 * c2) for m1, c1 in a.terms.items() for m2, c2 in b.terms.items()
         ]
         return parts[0] if len(parts) == 1 else total(shape, parts)
+
+    def gathered(self, factors: Sequence[Poly]) -> list[Poly]:
+        """Scalar factors with the single terms among them multiplied at once: a long product is sorted one time."""
+        single = [p for p in factors if len(p.terms) == 1]
+        if len(single) < SEVERAL:
+            return list(factors)
+        powers: dict[Term, Fraction] = {}
+        number = F1
+        for p in single:
+            ((scalars, _), c) = next(iter(p.terms.items()))
+            number *= c
+            for a, e in scalars:
+                powers[a] = powers.get(a, Fraction(0)) + e
+        at_once = self.join((), tuple((a, e) for a, e in powers.items() if e))
+        return [self.reduce((at_once, ()), SCALAR).scaled(number), *(p for p in factors if len(p.terms) != 1)]
 
     def cancel_sum(self, a: Poly, b: Poly, shape: Shape) -> Poly | None:
         """``(x + y)*(x + y)^-1`` and ``S*inv(S)`` before the sum is multiplied out."""

@@ -104,12 +104,19 @@ def h_neg(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
 
 
 def h_mul(n: Normalizer, t: Term, p: list[Poly]) -> Poly:
-    out: Poly | None = None
-    scalars = [q for q in p if q.shape.is_scalar]
+    groups: list[Poly] = []  # a chain falls apart where its inner size is 1
     for q in p:
+        if q.shape.is_scalar:
+            continue
+        if groups and groups[-1].shape.cols is not ONE:
+            groups[-1] = n.product(groups[-1], q)
+        else:
+            groups.append(q)
+    out: Poly | None = None
+    for q in groups:
         if not q.shape.is_scalar:
             out = q if out is None else n.product(out, q)
-    for q in scalars:
+    for q in n.gathered([q for q in (*p, *groups) if q.shape.is_scalar]):
         out = q if out is None else n.product(out, q) if out.shape.is_scalar else n.product(q, out)
     assert out is not None
     return out

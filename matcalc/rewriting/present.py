@@ -21,7 +21,7 @@ from matcalc.language.operations import operations
 from matcalc.language.terms import Term, subterms
 from matcalc.rewriting.cost import cost
 from matcalc.rewriting.factoring import Move, moves
-from matcalc.rewriting.folding import fold
+from matcalc.rewriting.folding import fold, reachable
 from matcalc.rewriting.normal import Normalizer
 from matcalc.rewriting.polynomial import Monomial, Poly, monomial_order, numeral, total
 from matcalc.rewriting.steps import Step
@@ -264,11 +264,14 @@ def present(
         name if isinstance(name, Term) else T.symbol(name, *body.shape): body
         for name, body in (definitions or {}).items()
     }
+    inside = reachable(raw, names)  # what has another name in it cannot occur
     for name, body in names.items():
-        p.learn(body, name)
+        if body.free <= inside:
+            p.learn(body, name)
     for t in known:
         for part in reversed(list(subterms(t))):  # inner ones first: outer ones are written with them
-            p.learn(part)
+            if part.free <= inside:
+                p.learn(part)
     form, steps = _written(p, raw, names, label)
     folded, before = fold(raw, names, p.full, label)
     if folded is not raw:
