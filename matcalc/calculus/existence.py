@@ -1,4 +1,4 @@
-"""Problems that have no value wherever the variables are, as the normal form shows: ``1/(a'*b - b'*a)``, ``log(-x'*x)``.
+"""Problems that have no value at any point, as the normal form shows: ``1/(a'*b - b'*a)``, ``log(-x'*x)``.
 
 What can be seen in the numbers and shapes of a text is refused when it is read (:mod:`matcalc.language.undefined`).
 Here definitions are written out and the quotients, inverses, logarithms and roots of a problem are looked at under

@@ -182,8 +182,8 @@ def _applied(t: Term, numbers: dict[Term, Number], ranks: dict[Term, Rank]) -> s
 _DOMAINS: dict[str, tuple[Callable[[Fraction | float], bool], str]] = {
     "log": (lambda x: x > 0 if isinstance(x, Fraction) else x > -CLOSE, "the positive numbers"),
     "sqrt": (lambda x: x >= 0 if isinstance(x, Fraction) else x > -CLOSE, "the numbers that are not negative"),
-    "arcsin": (lambda x: abs(x) <= 1 + CLOSE, "the numbers from -1 to 1"),
-    "arccos": (lambda x: abs(x) <= 1 + CLOSE, "the numbers from -1 to 1"),
+    "arcsin": (lambda x: -1 - CLOSE <= x <= 1 + CLOSE, "the numbers from -1 to 1"),
+    "arccos": (lambda x: -1 - CLOSE <= x <= 1 + CLOSE, "the numbers from -1 to 1"),
 }
 _CHECKS: dict[str, Check] = {
     "div": _quotient,
