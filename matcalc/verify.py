@@ -26,6 +26,7 @@ from matcalc.rewriting.steps import Step
 
 __all__ = ["Checks", "verified"]
 
+LONG = 60  # summands of a line up to which all of it is compared
 LIMIT = 1e-5  # of a line; differences of functions that are not analytic lose half of the digits
 REPORT = "this is a fault of matcalc, not of your problem: please report it with the problem's text"
 
@@ -181,8 +182,8 @@ def _claim(step: Step, inline: Mapping[Term, Term]) -> _Equation | None:
 
 
 def _without_common(claim: _Equation) -> _Equation:
-    """The equation without the summands that both sides begin and end with: what a step in a long line changes."""
-    if claim.left.op != "add" and claim.right.op != "add":
+    """A long equation without the summands that both sides begin and end with: what a step in it changes."""
+    if all(t.op != "add" or len(t.args) <= LONG for t in claim):
         return claim
     left, right = (t.args if t.op == "add" else (t,) for t in claim)
     shared = min(len(left), len(right))

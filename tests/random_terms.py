@@ -47,6 +47,7 @@ from matcalc.language.terms import (
     unit,
     zeros,
 )
+from matcalc.language.undefined import undefined_part
 from matcalc.numeric.evaluate import Array, size_of
 
 DIMS = ("m", "n", "k")
@@ -307,11 +308,14 @@ def random_term(
     functions: Collection[str] = FINITE,
     tangents: bool = False,
 ) -> Term:
-    """A random term of a shape. ``scalars_ok``: with scalar factors and divisors; ``tangents``: with ``d(X)``."""
+    """A random term of a shape that may have a value. ``scalars_ok``: with scalar factors; ``tangents``: with ``d(X)``."""
     missing = set(functions) - FUNCTIONS.keys()
     if missing:
         raise ValueError(f"unknown functions {sorted(missing)}")
-    return _Growth(rng, ops, tuple(functions), scalars_ok, tangents).term(want, depth)
+    while True:
+        made = _Growth(rng, ops, tuple(functions), scalars_ok, tangents).term(want, depth)
+        if undefined_part(made) is None:
+            return made
 
 
 def random_shape(rng: random.Random) -> Shape:

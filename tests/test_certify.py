@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
+from matcalc.calculus.derive import derive
 from matcalc.language.elaborate import parse_expression, parse_problem
 from matcalc.language.problem import PROPERTIES, Problem
-from matcalc.language.terms import symbol
+from matcalc.language.terms import mul, number, symbol
 from matcalc.numeric import certify as certifying
 from matcalc.numeric import evaluate as evaluating
 from matcalc.numeric.certify import Certificate, certify
@@ -467,3 +469,36 @@ def test_an_answer_by_a_family_says_what_each_member_is() -> None:
     c = certify(problem, {"x": parse_expression("a", problem)})
     assert c.status == "skipped"
     assert "does not say what each member is" in c.notes[0]
+
+
+# ---------------------------------------------------------------- points that decide nothing
+DEEP = "\n".join(
+    ["h0 = tanh(5*W*x)", *(f"h{i} = tanh(5*W{i}*h{i - 1})" for i in range(1, 30)), "norm2(h29)^2"]
+)  # every unit is 1 to the last digit at ordinary points
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt"),
+    [
+        ("10^(-12)*x'*x", "x"),
+        ("exp(-1000*norm2(x - m)^2)", "x"),
+        ("a'*softmax(1000*A*x)", "x"),
+        ("sum(sigmoid(50*A*x))", "x"),
+        ("det(A*X*B*X)", "X"),
+        (DEEP, "W"),
+    ],
+)
+def test_a_wrong_answer_is_found_where_numbers_are_tiny_or_saturated(text: str, wrt: str) -> None:
+    problem = parse_problem(text, None, wrt)
+    right = derive(problem, wrt).answers[wrt]
+    assert certify(problem, {wrt: right}).status == "verified"
+    for factor in (number(Fraction(3, 2)), number(-1)):
+        assert certify(problem, {wrt: mul(factor, right)}).status == "failed"
+
+
+def test_zeros_alone_decide_nothing() -> None:
+    layers = [f"h{i} = relu(W{i}*h{i - 1})" for i in range(1, 60)]
+    problem = parse_problem("\n".join(["h0 = relu(W*x)", *layers, "norm2(h59)^2"]), "x : n", "W")
+    c = certify(problem, derive(problem, "W").answers)
+    assert c.status == "skipped"
+    assert "decides nothing" in c.notes[0]

@@ -302,3 +302,16 @@ def test_a_loss_that_is_no_number_is_said_to_have_a_jacobian() -> None:
     assert d.methods == {"W": "differential"}
     assert "L is n×k, not a number: this is its Jacobian; a loss is a number" in d.notes
     assert not any("not a number" in n for n in matcalc.derive("H : n×d; x : d; H*x", wrt="x").notes)
+
+
+def test_another_name_for_the_variable_is_a_node_like_others() -> None:
+    d = matcalc.derive("r = x; s = r + A*r; norm2(s)^2", wrt="x", declare="x: n", method="graph")
+    assert d.certificate.status == "verified"
+    assert str(d.answer) == "G_r"
+
+
+def test_many_definitions_cost_what_their_edges_cost() -> None:
+    lines = ["r0 = x", *(f"r{i} = r{i - 1} + A{i}*r{i - 1}" for i in range(1, 40)), "norm2(r39)^2"]
+    d = matcalc.derive("; ".join(lines), wrt="x", declare="x: n")
+    assert d.certificate.status == "verified"
+    assert max(definition.term.size for definition in d.introduced) < 20

@@ -3,8 +3,11 @@
 The objective is evaluated as it was parsed, definitions run in order, and differentiated numerically; the whole
 gradient is compared, entry by entry, at several sizes (pairwise different) and several seeds.
 
-Invariants: nothing of the deriver is imported here; a wrong answer is never "verified"; what cannot be checked is
-"skipped" with a reason.
+An error is measured by the derivative itself, or by the rounding in it and in the answer where that is more: a point
+decides only where an answer that is wrong by a thousandth would be seen.
+
+Invariants: nothing of the deriver is imported here; a wrong answer is never "verified" and a right one never "failed";
+what cannot be checked, or is decided at too few points, is "skipped" with a reason.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ import numpy as np
 from matcalc.language.parts import base_of, part
 from matcalc.language.problem import Problem, Statement
 from matcalc.language.terms import Term
+from matcalc.language.undefined import entry
 from matcalc.numeric.derivative import (
-    DISAGREE,
+    STEEP,
     Objective,
     Structure,
     Survey,
@@ -28,10 +32,11 @@ from matcalc.numeric.derivative import (
     some_directions,
     stacked_members,
 )
-from matcalc.numeric.evaluate import Array, evaluate_all, size_of
+from matcalc.numeric.evaluate import Array, Point, evaluate_all, size_of
 from matcalc.numeric.lines import Claim, certify_equal, check_steps
+from matcalc.numeric.rounding import moved_by
 from matcalc.numeric.sample import CannotSample, Sample, sample_problem
-from matcalc.numeric.statements import defined_names, run
+from matcalc.numeric.statements import defined_names, run, with_statements
 
 __all__ = ["Certificate", "Claim", "certify", "certify_equal", "check_steps"]
 
@@ -41,6 +46,7 @@ FEWEST = 3  # points that a certificate needs
 RETRIES = 4  # other points, where an error is neither small nor large
 MOST_ENTRIES = 150  # of a variable that is compared entry by entry
 MANY, FEW = 50, 12  # random directions along which larger and very large variables are compared
+ROUNDED, UNCERTAIN = 1e9, 1e5  # errors are measured by at least so much of what moves: complex step, differences
 COMPLEX, REAL = "complex step", "central differences"
 
 
@@ -82,14 +88,24 @@ class Measure:
     exact: bool
     order: int
     note: str = ""
+    doubt: str = ""  # why the point decides nothing, where it does not
+    empty: bool = False  # both are zero: no contradiction, and no evidence where all points are like that
 
     @property
     def limit(self) -> float:
-        return EXACT if self.exact and self.order == 1 else DIFFERENCES
+        return _limit(self.exact, self.order)
 
     @property
     def right(self) -> bool:
-        return self.error <= self.limit
+        return self.error <= self.limit and not self.doubt
+
+    @property
+    def wrong(self) -> bool:
+        return self.error == float("inf") or (self.error > WRONG and self.note != STEEP and not self.doubt)
+
+
+def _limit(exact: bool, order: int) -> float:
+    return EXACT if exact and order == 1 else DIFFERENCES
 
 
 def certify(
@@ -112,37 +128,47 @@ def certify(
     problem's own, in the order in which they are printed; ``shortest`` is the least length that the answers hold for.
     """
     question = Question(problem, answers, order, layout, structure, seed, families or {}, backward, shortest)
-    errors = dict.fromkeys(answers, 0.0)
-    shapes: list[dict[str, list[int]]] = []
-    notes: dict[str, None] = {}
-    measures: list[Measure] = []
-    lengths: dict[str, set[int]] = {}
+    settled: list[tuple[Sample, dict[str, Measure]]] = []
     if order == 2 and not problem.objective.is_scalar:
         return Certificate("skipped", seed=seed, notes=("second derivatives are checked for scalar objectives only",))
     for turn in range(points):
         try:
-            sample, found = _settled(question, turn)
+            settled.append(_settled(question, turn))
         except CannotSample as reason:
-            notes[reason.message] = None
-            if len(shapes) < min(FEWEST, points):
+            if len(settled) < min(FEWEST, points):
+                notes = dict.fromkeys((*(n for s, _ in settled for n in s.notes), reason.message))
                 return Certificate("skipped", seed=seed, notes=tuple(notes))
-            break
-        notes.update(dict.fromkeys((*sample.notes, *(m.note for m in found.values() if m.note))))
-        shapes.append(sample.shapes)
+            return _judged(question, settled, min(FEWEST, points), reason.message)
+    return _judged(question, settled, min(FEWEST, points))
+
+
+def _judged(
+    question: Question, settled: Sequence[tuple[Sample, dict[str, Measure]]], fewest: int, more: str = ""
+) -> Certificate:
+    """The certificate from what was found at the points: those that decide nothing do not count."""
+    failed = any(m.wrong for _, found in settled for m in found.values())
+    for name in () if failed else question.answers:
+        doubts = [m.doubt or m.note for _, found in settled if not (m := found[name]).right]
+        if len(settled) - len(doubts) < fewest:
+            what = doubts[0] or "the error is neither small nor large"
+            return Certificate("skipped", seed=question.seed, notes=(f"by {name}: {what}",))
+    used = [(s, found) for s, found in settled if failed or all(m.right or m.empty for m in found.values())]
+    used = used or list(settled)
+    measures = [m for _, found in used for m in found.values()]
+    errors = {name: max((found[name].error for _, found in used), default=0.0) for name in question.answers}
+    notes = dict.fromkeys(n for s, found in used for n in (*s.notes, *(m.note for m in found.values() if m.note)))
+    lengths: dict[str, set[int]] = {}
+    for sample, _ in used:
         for length, value in sample.lengths.items():
             lengths.setdefault(length, set()).add(value)
-        measures += found.values()
-        for name, m in found.items():
-            errors[name] = max(errors[name], m.error)
-    methods = dict.fromkeys(COMPLEX if m.exact else REAL for m in measures)
     return Certificate(
-        "verified" if all(m.right for m in measures) else "failed",
+        "failed" if failed else "verified",
         max(errors.values(), default=0.0),
-        len(shapes),
-        tuple(shapes),
-        seed,
-        " and ".join(methods),
-        tuple(notes),
+        len(used),
+        tuple(s.shapes for s, _ in used),
+        question.seed,
+        " and ".join(dict.fromkeys(COMPLEX if m.exact else REAL for m in measures)),
+        (*notes, *([more] if more else [])),
         errors,
         {n: tuple(sorted(values)) for n, values in lengths.items()},
     )
@@ -150,21 +176,25 @@ def certify(
 
 def _settled(question: Question, turn: int) -> tuple[Sample, dict[str, Measure]]:
     """A point at which every error is clearly small or clearly large; after some retries the best one."""
-    best: tuple[float, Sample, dict[str, Measure]] | None = None
+    best: tuple[tuple[int, float], Sample, dict[str, Measure]] | None = None
     for retry in range(RETRIES):
         largest = 5 if question.order == 1 else 4
         again = turn + 1200 * retry  # another point with the same lengths
-        sample = sample_problem(
-            question.problem, question.seed, again, largest, question.shortest, question.answers.values()
-        )
+        try:
+            sample = sample_problem(
+                question.problem, question.seed, again, largest, question.shortest, question.answers.values(), retry
+            )
+        except CannotSample:
+            if best is None:
+                raise
+            continue
         sample = replace(sample, point=run(question.backward, sample.point))
         found = {name: _compared(question, sample, name, turn) for name in question.answers}
         worst = max((m.error for m in found.values()), default=0.0)
-        if best is None or worst < best[0]:
-            best = (worst, sample, found)
-        # Where the two ways to differentiate disagree, the function may only be too steep for differences here.
-        clear = not any(m.note == DISAGREE for m in found.values())
-        if (clear and WRONG < worst < float("inf")) or all(m.right for m in found.values()):
+        rank = (sum(not m.right for m in found.values()), worst)
+        if best is None or rank < best[0]:
+            best = (rank, sample, found)
+        if any(m.wrong and m.error < float("inf") for m in found.values()) or all(m.right for m in found.values()):
             return sample, found
     assert best is not None
     return best[1], best[2]
@@ -177,36 +207,81 @@ def _compared(question: Question, sample: Sample, name: str, turn: int) -> Measu
     if base not in sample.point.values:
         raise CannotSample(f"'{name}' is not a variable that can be checked at numbers")
     rng = np.random.default_rng([question.seed, turn, 77])
-    given = _given(question, sample, name)
+    given = _given(question, sample.point, name)
     if given is None:
         note = f"the answer by {name} does not define a gradient for exactly its members"
         return Measure(float("inf"), False, question.order, note)
     with np.errstate(all="ignore"):
         survey = objective.survey(rng)
         if base != name:
-            error = _part_error(objective, given, question, survey, _places(question, sample, name))
+            both = _of_part(objective, given, question, survey, _places(question, sample, name))
         elif question.order == 2:
-            error = _hessian_error(objective, given, question.structure, survey)
+            both = _hessians(objective, given, question.structure, survey)
         else:
-            error = _jacobian_error(objective, given, question, survey, rng)
-    if error is None:
+            both = _jacobians(objective, given, question, survey, rng)
+    if both is None:
         shape = question.answers[name].shape
         wrong_shape = f"the answer by {name} is {shape}, which is not the shape of the derivative"
         return Measure(float("inf"), survey.exact, question.order, wrong_shape)
     if not np.all(np.isfinite(given)):
         return Measure(float("inf"), survey.exact, question.order, f"the answer by {name} has no finite value")
-    return Measure(error, survey.exact, question.order, survey.note)
+    with np.errstate(all="ignore"):
+        return _weighed(question, objective, name, both, survey, rng)
 
 
-def _given(question: Question, sample: Sample, name: str) -> Array | None:
+def _weighed(
+    question: Question,
+    objective: Objective,
+    name: str,
+    both: tuple[Array, Array],
+    survey: Survey,
+    rng: np.random.Generator,
+) -> Measure:
+    """The error of an answer, measured by the derivative or by what rounding leaves of the two."""
+    given, expected = both
+    limit = _limit(survey.exact, question.order)
+    own = moved_by(lambda p: _known(_given(question, p, name)), objective.point, rng)
+    other = moved_by(_probe(objective, question.order, survey, rng), objective.point, rng)
+    largest, size = (float(np.max(np.abs(x), initial=0.0)) for x in (given, expected))
+    error = relative_error(given, expected, max(own, other) * (ROUNDED if limit == EXACT else UNCERTAIN))
+    is_zero = entry(question.answers[name], {}) == 0  # as it is written
+    doubt = ""
+    empty = largest <= own and size <= other
+    if empty and not is_zero:
+        doubt = "the derivative is 0 at the points that were tried, which decides nothing"
+    elif max(largest, size) < 1e3 * limit * max(own, other) * (ROUNDED if limit == EXACT else UNCERTAIN):
+        doubt = "" if is_zero else "rounding leaves nothing of the derivative at the points that were tried"
+    return Measure(error, survey.exact, question.order, survey.note, doubt, empty)
+
+
+def _known(value: Array | None) -> Array:
+    assert value is not None
+    return value
+
+
+def _probe(objective: Objective, order: int, survey: Survey, rng: np.random.Generator) -> Callable[[Point], Array]:
+    """A derivative along one direction, from the point that is given."""
+    shape = (objective.variable.shape[0], objective.variable.shape[1])
+    a, b = some_directions(shape, objective.subspace, rng, 2)
+
+    def derivative(p: Point) -> Array:
+        here = replace(objective, point=p)
+        return here.derivative(a, survey.exact) if order == 1 else np.array([here.second(a, b, survey.exact)])
+
+    return derivative
+
+
+def _given(question: Question, point: Point, name: str) -> Array | None:
     """The value of an answer; of a family's members all in one column, None where they are not the right ones."""
-    members = sample.point.values[base_of(name)]
+    if point.tremble is not None:  # what is defined on the way trembles as well
+        point = run(question.backward, with_statements(question.problem, point))
+    members = point.values[base_of(name)]
     if not isinstance(members, Mapping):
-        return evaluate_all([question.answers[name]], sample.point)[0]
+        return evaluate_all([question.answers[name]], point)[0]
     statements = question.families.get(name, ())
     if not statements:
         raise CannotSample(f"the answer by the family {name} does not say what each member is")
-    found = run(statements, sample.point).values
+    found = run(statements, point).values
     (gradient,) = defined_names(statements)
     own = found[gradient]
     fits = own.keys() >= members.keys() and all(own[k].shape == members[k].shape for k in members)
@@ -215,9 +290,10 @@ def _given(question: Question, sample: Sample, name: str) -> Array | None:
 
 
 # ------------------------------------------------------------------------------- first order
-def _jacobian_error(
+def _jacobians(
     objective: Objective, given: Array, question: Question, survey: Survey, rng: np.random.Generator
-) -> float | None:
+) -> tuple[Array, Array] | None:
+    """What is given and what is expected, entry by entry or along directions; None: the shape is another one."""
     flat = _as_jacobian(given, objective, question.layout)
     if flat is None:
         return None
@@ -229,11 +305,11 @@ def _jacobian_error(
         basis = list(all_directions(shape, objective.subspace, "projected"))
     if basis:
         derivatives = np.stack([objective.derivative(b, survey.exact) for b in basis], axis=1)
-        return relative_error(flat @ np.stack([_stacked(b) for b in basis], axis=1), derivatives, survey.floor)
+        return flat @ np.stack([_stacked(b) for b in basis], axis=1), derivatives
     expected = np.zeros_like(flat)
     for b in all_directions(shape, objective.subspace, question.structure):
         expected = expected + np.outer(objective.derivative(b, survey.exact), _stacked(b))
-    return relative_error(flat, expected, survey.floor)
+    return flat, expected
 
 
 def _places(question: Question, sample: Sample, name: str) -> tuple[list[int], list[int]]:
@@ -250,10 +326,10 @@ def _places(question: Question, sample: Sample, name: str) -> tuple[list[int], l
     )
 
 
-def _part_error(
+def _of_part(
     objective: Objective, given: Array, question: Question, survey: Survey, places: tuple[list[int], list[int]]
-) -> float | None:
-    """The error of a derivative by a part of a variable: the entries of that by the whole that belong to it."""
+) -> tuple[Array, Array] | None:
+    """The derivative by a part of a variable as it is given, and the entries of that by the whole that belong to it."""
     rows, cols = places
     shape = (objective.variable.shape[0], objective.variable.shape[1])
     if objective.variable.size > MOST_ENTRIES:
@@ -269,7 +345,7 @@ def _part_error(
         own = (given.T if question.layout == "numerator" else given).reshape(1, -1, order="F")
         if given.shape != ((len(cols), len(rows)) if question.layout == "numerator" else (len(rows), len(cols))):
             return None
-    return relative_error(own, expected, survey.floor) if own.shape == expected.shape else None
+    return (own, expected) if own.shape == expected.shape else None
 
 
 def _stacked(x: Array) -> Array:
@@ -299,7 +375,7 @@ def _as_jacobian(given: Array, objective: Objective, layout: Layout) -> Array | 
 
 
 # ------------------------------------------------------------------------------ second order
-def _hessian_error(objective: Objective, given: Array, structure: Structure, survey: Survey) -> float | None:
+def _hessians(objective: Objective, given: Array, structure: Structure, survey: Survey) -> tuple[Array, Array] | None:
     size = objective.variable.size
     if given.shape != (size, size):
         return None
@@ -312,4 +388,4 @@ def _hessian_error(objective: Objective, given: Array, structure: Structure, sur
         for j, b in enumerate(basis[: i + 1]):
             both = objective.second(a, b, survey.exact) * np.outer(_stacked(a), _stacked(b))
             expected += both if i == j else both + both.T
-    return relative_error(given, expected, survey.floor)
+    return given, expected

@@ -30,6 +30,7 @@ __all__ = [
 
 Structure = Literal["projected", "entries"]
 FLOOR = 1e-3
+STEPS = (2e-3, 2e-5, 2e-7)  # of central differences
 AGREEMENT = 1e-5  # of the complex step with central differences
 
 
@@ -84,6 +85,8 @@ def some_directions(shape: tuple[int, int], kind: str | None, rng: np.random.Gen
 
 # ------------------------------------------------------------------------------- derivatives
 DISAGREE = "the complex step and central differences disagree: differences were used"
+
+STEEP = "the function is too steep for differences, which disagree with the complex step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,11 @@ class Objective:
         one = replace(self, point=replace(self.point, watch=watch)).derivative(along, True)
         if not all(is_analytic(t) for t in all_terms(self.problem)):
             return Survey(False, FLOOR * largest, "an operation is not analytic: central differences were used")
-        if relative_error(one, self.derivative(along, False), FLOOR * max(largest, rates)) < AGREEMENT:
-            return Survey(True, FLOOR * rates)
-        return Survey(False, FLOOR * largest, DISAGREE)
+        floor = FLOOR * max(largest, rates)
+        found: list[Array] = []
+        for step in STEPS:  # a steep function needs a short one
+            found.append(extrapolated(lambda h: self.moved(h * along), step))
+            if relative_error(one, found[-1], floor) < AGREEMENT:
+                return Survey(True, FLOOR * rates)
+        agree = relative_error(found[0], found[1], floor) < AGREEMENT
+        return Survey(False, FLOOR * largest, DISAGREE if agree else STEEP)

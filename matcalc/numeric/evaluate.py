@@ -63,6 +63,7 @@ class Point:
     tangents: Mapping[str, Any] | None = None
     seed: int = 0  # of the functions that are not given
     watch: Callable[[Term, Sequence[Array], Array], None] | None = None
+    tremble: Callable[[Term, Array], Array] | None = None  # what rounding does to a value, enlarged
     held: Iterator[Array] | None = None  # the values of constant copies where nothing has moved, in order of evaluation
 
 
@@ -103,6 +104,8 @@ def _walk(root: Term, point: Point, done: dict[Term, Array]) -> None:
             continue
         args = [done[a] for a in inside]
         value = EVALUATE[node.op](node, args, point)
+        if point.tremble is not None:
+            value = point.tremble(node, value)
         if point.watch is not None:
             point.watch(node, args, value)
         done[node] = value

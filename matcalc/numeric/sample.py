@@ -38,6 +38,7 @@ LARGEST = (1e5, 1e12)  # of any intermediate number: what is wanted, and what wi
 LENGTHS = (3, 1, 2, 5)  # of ranges, one turn after the other: a length of 1 alone hides every wrong shift
 MOST_ENTRIES = 250_000  # of any intermediate array
 CONDITION = 1e4
+NORMS = ("norm2", "normF")
 MANY_SIZES = 11  # names of sizes beyond which not all of them differ at once: a prime number
 
 SCHEMES: tuple[tuple[int, Scheme, str], ...] = (  # attempts, what is narrowed, what to tell
@@ -52,6 +53,9 @@ SCHEMES: tuple[tuple[int, Scheme, str], ...] = (  # attempts, what is narrowed, 
     (8, {"scale": 4.0, "positive": True}, "sampled at large positive entries"),
     (160, {"mixed": True}, "sampled at entries of chosen signs and sizes"),
 )
+
+
+TAMER = (0.5, 0.3, 0.08)  # scales of entries
 
 
 class CannotSample(MatcalcError):
@@ -79,10 +83,13 @@ def sample_problem(
     largest_size: int = 5,
     shortest: int = 1,
     also: Iterable[Term] = (),
+    tame: int = 0,
 ) -> Sample:
     """The sample number ``turn``. Raises CannotSample with the commonest reason.
 
     ``shortest`` is the smallest length (end of a range) that is drawn; ``also`` are terms whose indices get values too.
+    ``tame``: smaller entries are tried first, the smaller the larger it is; steep and saturated functions are at ease
+    there.
     """
     leaves = _leaves(problem)
     roots = [*all_terms(problem), *also]
@@ -91,11 +98,11 @@ def sample_problem(
     lengths = _lengths(problem, turn, shortest, {n for _, length in units for n in length.names()})
     shapes = list(dict.fromkeys(t.shape for t in subterms(*all_terms(problem))))
     reasons: dict[str, int] = {}
-    for attempt, (scheme, note, largest) in enumerate(_schemes(leaves)):
+    for attempt, (scheme, note, largest) in enumerate(_schemes(leaves, tame)):
         if largest > LARGEST[0] and TOO_LARGE not in reasons:
             break
         rng = np.random.default_rng([seed, turn, attempt])
-        sizes = _draw_sizes(names, rng, largest_size, None if attempt else (seed, turn // 2), lengths)
+        sizes = _draw_sizes(names, rng, largest_size, None if attempt or tame else (seed, turn // 2), lengths)
         try:
             sizes = _with_indices(units, free, sizes, turn + attempt)
             _not_too_large(shapes, sizes)
@@ -110,8 +117,10 @@ def sample_problem(
     raise CannotSample(f"no point was found where the problem is smooth and finite: {worst}")
 
 
-def _schemes(leaves: Mapping[str, _Leaf]) -> Iterator[tuple[Scheme, str, float]]:
+def _schemes(leaves: Mapping[str, _Leaf], tame: int) -> Iterator[tuple[Scheme, str, float]]:
     """For every attempt its scheme, the note and the largest number; schemes that would change nothing are left out."""
+    for scale in TAMER[tame - 1 : tame] if tame else ():
+        yield from itertools.repeat(({"scale": scale}, "sampled at small entries", LARGEST[0]), 8)
     square = any(leaf.shape.is_square and not leaf.shape.is_scalar for leaf in leaves.values())
     for largest in LARGEST:
         for attempts, scheme, note in SCHEMES:
@@ -313,7 +322,7 @@ def eased(problem: Problem, point: Point) -> Point | None:
 def _checked(problem: Problem, point: Point, largest: float) -> Point:
     """The point with the statements run. Raises Unsuitable where an operation is not at ease."""
     try:
-        watched = with_statements(problem, replace(point, watch=partial(_at_ease, largest)))
+        watched = with_statements(problem, replace(point, watch=partial(_at_ease, largest, _squared_norms(problem))))
         evaluate_all([problem.objective], watched)
     except OutsideRange as reason:
         raise Unsuitable(reason.message) from None
@@ -321,11 +330,22 @@ def _checked(problem: Problem, point: Point, largest: float) -> Point:
     return replace(watched, values=read)
 
 
-def _at_ease(largest: float, t: Term, args: Sequence[Array], value: Array) -> None:
+def _squared_norms(problem: Problem) -> frozenset[Term]:
+    """The norms that occur to even powers only: these are smooth at zero."""
+    roots = all_terms(problem)
+    squared: set[Term] = set()
+    bare: set[Term] = {t for t in roots if t.op in NORMS}
+    for t in subterms(*roots):
+        even = t.op == "pow" and t.args[1].op == "num" and t.args[1].data % 2 == 0
+        (squared if even else bare).update(a for a in t.args if a.op in NORMS)
+    return frozenset(squared - bare)
+
+
+def _at_ease(largest: float, smooth: frozenset[Term], t: Term, args: Sequence[Array], value: Array) -> None:
     if value.size > MOST_ENTRIES:
         raise CannotSample(f"a value of shape {t.shape} is too large to check at numbers")
     check = EASE.get(t.op)
-    if check is not None and t.free:
+    if check is not None and t.free and t not in smooth:
         check(t, args)
     if not np.all(np.isfinite(value)):
         raise Unsuitable(f"'{t.op}' is not finite")

@@ -78,12 +78,10 @@ def _solved(t: Term, names: Names, n: Normalizer) -> Term:
     table: dict[Term, Term] = {}
     inside = reachable(t, names)
     for name, body in names.items():
-        if not body.free <= inside:  # it has a name that cannot be met
-            continue
-        if body.args:
+        if body.args and _basis(body, names) <= inside:  # else it has a name that cannot be met
             table[_written_out(body, names, n)] = name
         found = _numerator(name, body)
-        if found is not None and (found[0].args or found[0] in names):
+        if found is not None and _basis(found[0], names) <= inside and (found[0].args or found[0] in names):
             for numerator, solved in (found, (T.transpose(found[0]), T.transpose(found[1]))):
                 table[_written_out(numerator, names, n)] = solved
     if not table:
@@ -106,6 +104,15 @@ def _solved(t: Term, names: Names, n: Normalizer) -> Term:
         return _neighbours(s, args, met) if s.op == "mul" else T.rebuild(s, args) if s.args else s
 
     return T.bottom_up(t, visit, {})
+
+
+def _basis(t: Term, names: Names) -> set[str]:
+    """The names in a term with the definitions of vectors and matrices written out."""
+    inside = {n: body.free for name, body in names.items() if not name.is_scalar for n in name.free}
+    found = set(t.free)
+    for _ in range(LEVELS):
+        found = {n for m in found for n in inside.get(m, (m,))}
+    return found
 
 
 def reachable(t: Term, names: Names) -> frozenset[str]:

@@ -105,6 +105,25 @@ class Presenter:
                 continue
             self.known.setdefault(body, (name if name is not None else written, sign))
 
+    def learn_all(
+        self, names: Mapping[Term, Term], written: Iterable[Term], inside: frozenset[str], before: frozenset[str]
+    ) -> None:
+        """Learn the definitions and what the user wrote, as far as it can occur in a term with these names in it.
+
+        What has only names from ``before`` in it was learnt already.
+        """
+
+        def is_new(t: Term) -> bool:
+            return t.free <= inside and not t.free <= before
+
+        for name, body in names.items():
+            if is_new(body) or (not before and not body.free):
+                self.learn(body, name)
+        for t in written:
+            for part in reversed(list(subterms(t))):  # inner ones first: outer ones are written with them
+                if is_new(part) or (not before and not part.free):
+                    self.learn(part)
+
     def lookup(self, canonical: Term) -> Term | None:
         found = self.known.get(canonical)
         if found is None or found[1] < 0:
@@ -264,17 +283,13 @@ def present(
         name if isinstance(name, Term) else T.symbol(name, *body.shape): body
         for name, body in (definitions or {}).items()
     }
-    inside = reachable(raw, names)  # what has another name in it cannot occur
-    for name, body in names.items():
-        if body.free <= inside:
-            p.learn(body, name)
-    for t in known:
-        for part in reversed(list(subterms(t))):  # inner ones first: outer ones are written with them
-            if part.free <= inside:
-                p.learn(part)
+    written = list(known)
+    inside = reachable(raw, names)
+    p.learn_all(names, written, inside, frozenset())
     form, steps = _written(p, raw, names, label)
     folded, before = fold(raw, names, p.full, label)
     if folded is not raw:
+        p.learn_all(names, written, reachable(folded, names), inside)
         other, after = _written(p, folded, names, label)
         if cost(other) < cost(form):
             return other, before + after
