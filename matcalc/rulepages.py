@@ -25,7 +25,7 @@ MATRICES, COLUMNS = ("W", "Z", "V", "U", "P"), ("z", "w", "y", "p")
 # -------------------------------------------------------------------------------------- the list
 def listing(book: RuleBook) -> str:
     """Every rule on one line, by groups."""
-    width = max(len(s.id) for s in book.statements) + 2
+    width = max((len(s.id) for s in book.statements), default=0) + 2
     out: list[str] = []
     for group in book.groups:
         out += ["", group] if out else [group]

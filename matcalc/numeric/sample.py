@@ -24,7 +24,7 @@ from matcalc.language.dims import Dim, IndexedName, Shape
 from matcalc.language.functions import FUNCTIONS
 from matcalc.language.problem import Block, Problem
 from matcalc.language.selections import index_names, units_in
-from matcalc.language.terms import Term, subterms
+from matcalc.language.terms import Term, bottom_up, subterms
 from matcalc.numeric.draw import Scheme, draw_value
 from matcalc.numeric.evaluate import Array, OutsideRange, Point, evaluate_all, size_of
 from matcalc.numeric.opaque import Opaque
@@ -36,6 +36,7 @@ MARGIN = 0.02  # distance kept from kinks and from the edges of domains
 TOO_LARGE = "the numbers grow too large"
 LARGEST = (1e5, 1e12)  # of any intermediate number: what is wanted, and what will do
 LENGTHS = (3, 1, 2, 5)  # of ranges, one turn after the other: a length of 1 alone hides every wrong shift
+MOST_TERMS = 2000  # of a sum or of a loop
 MOST_ENTRIES = 250_000  # of any intermediate array
 CONDITION = 1e4
 NORMS = ("norm2", "normF")
@@ -106,6 +107,7 @@ def sample_problem(
         try:
             sizes = _with_indices(units, free, sizes, turn + attempt)
             _not_too_large(shapes, sizes)
+            _not_too_long(problem, sizes)
             point = _draw_point(problem, leaves, sizes, rng, scheme, seed * 1009 + turn * 101 + attempt)
             point = _checked(problem, point, largest)
         except Unsuitable as reason:
@@ -309,6 +311,24 @@ def _not_too_large(shapes: Sequence[Shape], sizes: Mapping[str, Any]) -> None:
         known = all(n in sizes for d in s for n in d.names())
         if known and size_of(s.rows, sizes) * size_of(s.cols, sizes) > MOST_ENTRIES:
             raise CannotSample(f"a value of shape {s} is too large to check at numbers")
+
+
+def _not_too_long(problem: Problem, sizes: Mapping[str, Any]) -> None:
+    """No sum, product or loop is run through that would take forever."""
+
+    def length(low: Dim, high: Dim) -> int:
+        known = all(n in sizes for d in (low, high) for n in d.names())
+        return max(size_of(high, sizes) - size_of(low, sizes) + 1, 1) if known else 1
+
+    def terms(t: Term, args: list[int]) -> int:
+        most = max(args, default=1)
+        return most * length(*t.data) if t.op in BINDERS else most
+
+    done: dict[Term, int] = {}
+    counts = [bottom_up(t, terms, done) for t in all_terms(problem)]
+    counts += [length(s.low, s.high) for s in problem.statements if isinstance(s, Block)]
+    if max(counts) > MOST_TERMS:
+        raise CannotSample(f"{max(counts)} terms are too many to run through at numbers")
 
 
 def eased(problem: Problem, point: Point) -> Point | None:
