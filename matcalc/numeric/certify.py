@@ -47,6 +47,7 @@ RETRIES = 4  # other points, where an error is neither small nor large
 MOST_ENTRIES = 150  # of a variable that is compared entry by entry
 MANY, FEW = 50, 12  # random directions along which larger and very large variables are compared
 ROUNDED, UNCERTAIN = 1e9, 1e5  # errors are measured by at least so much of what moves: complex step, differences
+ALIKE = 1e3  # rounding on both sides of zero
 COMPLEX, REAL = "complex step", "central differences"
 
 
@@ -247,6 +248,8 @@ def _weighed(
     is_zero = entry(question.answers[name], {}) == 0  # as it is written
     doubt = ""
     empty = largest <= own and size <= other
+    if empty and 0 < other and own <= ALIKE * other:  # what moves cancels, on both sides: the derivative is zero
+        return Measure(error, survey.exact, question.order, survey.note)
     if empty and not is_zero:
         doubt = "the derivative is 0 at the points that were tried, which decides nothing"
     elif max(largest, size) < 1e3 * limit * max(own, other) * (ROUNDED if limit == EXACT else UNCERTAIN):
