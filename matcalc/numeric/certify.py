@@ -248,7 +248,7 @@ def _weighed(
     is_zero = entry(question.answers[name], {}) == 0  # as it is written
     doubt = ""
     empty = largest <= own and size <= other
-    if empty and 0 < other and own <= ALIKE * other:  # what moves cancels, on both sides: the derivative is zero
+    if empty and other > 0 and own <= ALIKE * other:  # what moves cancels, on both sides: the derivative is zero
         return Measure(error, survey.exact, question.order, survey.note)
     if empty and not is_zero:
         doubt = "the derivative is 0 at the points that were tried, which decides nothing"
