@@ -502,3 +502,9 @@ def test_hostile_input_ends_soon() -> None:
             except MatcalcError as error:
                 assert error.render()
             assert time.process_time() - begun < 2, text[:40]
+
+
+def test_a_subscript_behind_a_transpose_belongs_to_the_name() -> None:
+    assert str(read_problem(r"x^\top_1 y").objective) == "x_1'*y"
+    assert str(read_problem(r"\sum_{i=1}^n x^\top_i A x_i").objective) == "sum(i in 1..n, x[i]'*A*x[i])"
+    assert str(read_problem(r"A^\top_{ij}").objective) == "A'[i,j]"

@@ -13,7 +13,7 @@ from matcalc.interop.latex_application import applied, lists_names
 from matcalc.interop.latex_entries import Selection, is_entry_index, selected, selection_below
 from matcalc.interop.latex_grammar import Grammar, cover, matching
 from matcalc.interop.latex_names import ACCENTS, Name, greek, spelled
-from matcalc.interop.latex_scripts import above, scripted
+from matcalc.interop.latex_scripts import above, is_transpose, scripted
 from matcalc.interop.latex_tokens import Token
 from matcalc.language.syntax import Node
 
@@ -152,8 +152,26 @@ def _begins_name(g: Grammar) -> bool:
 
 
 # ------------------------------------------------------------------- subscripts
+def _subscript_first(g: Grammar) -> None:
+    r"""``x^T_1`` is ``x_1^T``: the subscript belongs to the name; ``A^T_{ij}`` is an entry of the transpose."""
+    start = g.i
+    if not g.token.is_sign("^"):
+        return
+    g.next()
+    script = g.group()
+    middle = g.i
+    if len(script) == 1 and is_transpose(script[0]) and g.token.is_sign("_"):
+        mark = g.next()
+        if selection_below(g, None, g.group(), mark) is not None:  # an entry of the transpose
+            g.i = start
+            return
+        g.tokens[start : g.i] = [*g.tokens[middle : g.i], *g.tokens[start:middle]]
+    g.i = start
+
+
 def _member(g: Grammar, name: Name, start: int) -> tuple[Node, Name]:
     """The name with its subscript and ``^{(k)}``: a name node or a member of a family."""
+    _subscript_first(g)
     index: Node | None = None
     taken: Selection | None = None
     pieces: tuple[str, ...] = name.subscript
