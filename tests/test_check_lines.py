@@ -429,3 +429,8 @@ def test_a_wrong_definition_of_another_shape_does_not_carry_on() -> None:
     text = "z = X*w\n = -X'*(y./(1 + exp(-y.*(X*w))))\nL = sum(log(1 + exp(-y.*z)))\ngrad(L, z) = -y.*sigmoid(y.*z)"
     verdict = matcalc.check_lines(text, declare="X : m×n; y : m; w : n")
     assert marks(verdict) == ["definition", "wrong", "definition", "wrong"]
+
+
+def test_a_hessian_need_not_name_the_only_variable() -> None:
+    v = matcalc.check_lines(r"\nabla^2 J = \frac1n X^\top X", problem="J = 1/(2*n)*norm2(X*w - y)^2", wrt="w")
+    assert v.status == "correct"

@@ -508,3 +508,11 @@ def test_a_subscript_behind_a_transpose_belongs_to_the_name() -> None:
     assert str(read_problem(r"x^\top_1 y").objective) == "x_1'*y"
     assert str(read_problem(r"\sum_{i=1}^n x^\top_i A x_i").objective) == "sum(i in 1..n, x[i]'*A*x[i])"
     assert str(read_problem(r"A^\top_{ij}").objective) == "A'[i,j]"
+
+
+def test_terms_with_the_index_behind_a_sum_are_under_it() -> None:
+    declared = {"y": "n", "q": "n"}
+    found = read_problem(r"-\sum_i y_i \log q_i + (1 - y_i) \log(1 - q_i)", declared).objective
+    assert str(found) == "-sum(i in 1..n, y[i]*log(q[i]) + (1 - y[i])*log(1 - q[i]))"
+    apart = read_problem(r"\sum_{i=1}^n q_i y_i + \lambda q_1 + \sum_{i=1}^n y_i", declared).objective
+    assert str(apart) == "sum(i in 1..n, q[i]*y[i]) + lambda*q[1] + sum(i in 1..n, y[i])"

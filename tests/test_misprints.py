@@ -184,3 +184,15 @@ def test_derivatives_by_entries_are_not_called_wrong() -> None:
     text = r"If $y = f(U), U = G(X)$, then $\frac{\partial y}{\partial x_{ij}} = \operatorname{tr}\left("
     text += r"\left(\frac{\partial y}{\partial U}\right)^T \frac{\partial U}{\partial x_{ij}}\right)$"
     assert report(text, "notes.md").wrong == ()
+
+
+def test_a_letter_may_be_a_size_in_one_chapter_and_a_vector_in_another() -> None:
+    text = r"""
+Let $X \in \mathbb{R}^{n\times p}$, $y \in \mathbb{R}^n$ and $w \in \mathbb{R}^p$.
+With $p = \sigma(Xw)$ and $L = -\sum_i y_i \log p_i + (1-y_i)\log(1-p_i)$ we have
+$$\nabla_w L = X^\top (p - y).$$
+$$\nabla^2_w L = X^\top \operatorname{diag}(p \odot (1-p)) X.$$
+$$\nabla_w L = X^\top (y - p).$$
+"""
+    marks = [line.mark for line in check_document(text).lines if line.mark != "definition"]
+    assert marks == ["fine", "fine", "wrong"]

@@ -184,7 +184,7 @@ class Context:
         """The variable of a gradient that does not name it: the only one there is."""
         names = self.asked or [n for n, s in self.problem.symbols.items() if "constant" not in s.properties]
         if len(names) != 1:
-            raise NoVariable("by what is the gradient taken?", span=node.span, hint="grad(f, x)")
+            raise NoVariable("by what is the derivative taken?", span=node.span, hint="grad(f, x)")
         return Node("name", node.span, data=names[0])
 
     def _objective(self) -> dict[Term, Term]:

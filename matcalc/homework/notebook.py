@@ -9,6 +9,7 @@ Invariants: a definition counts where it stands before, or shortly after ("where
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +26,7 @@ from matcalc.language.syntax import Node
 
 __all__ = ["Defined", "Fact", "Group", "Notebook", "facts", "formal", "is_derivative", "names_of"]
 
+LETTERS = re.compile(r"[^\W\d]\w*")  # of sizes
 END = "N"  # of a sum that is written without an end
 NEAR = 4  # formulas: a definition that follows ("where u = W*x") is not far
 DEEPEST = 12  # definitions inside definitions
@@ -223,7 +225,10 @@ class Notebook:
             key = members.names[name][0] + "[]"
         known = self.shapes.get(key) or self.shapes.get(name, [])
         before = [s for at, s in known if at <= place]
-        return before[-1] if before else (known[0][1] if known else "")
+        said = before[-1] if before else (known[0][1] if known else "")
+        return LETTERS.sub(
+            lambda m: f"{m[0]}_size" if m[0] in self.definitions else m[0], said
+        )  # p: a size, and a name
 
     def declarations(
         self, names: Sequence[str], defined: Collection[str], place: int, members: Members | None, shapes: bool

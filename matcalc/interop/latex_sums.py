@@ -7,7 +7,7 @@ to the limit that the text gives the same index elsewhere, else to N.
 from __future__ import annotations
 
 from matcalc.interop.latex_application import arguments
-from matcalc.interop.latex_grammar import Grammar, cover
+from matcalc.interop.latex_grammar import Grammar, cover, matching
 from matcalc.interop.latex_tokens import Token
 from matcalc.language.syntax import Node, indices_of
 
@@ -46,13 +46,46 @@ def ranged(g: Grammar, kind: str) -> Node:
     else:
         if g.at_end:
             raise g.error("there is nothing under the sum", start)
-        body = g.signed(g.entrywise)
+        body = _with_what_follows(g, g.signed(g.entrywise), index.value, outer)
     g.depth -= 1
     g.bound = outer
     span = cover(start.span, body.span, g.tokens[g.i - 1].span)
     if not high_tokens and not low_tokens and _is_of_entries(g, body, index.value):
         top = g.node("unsaid", index.span, data=index.value)
     return g.node("binder", span, low, top, body, data=(kind, index.value), mark=index.span)
+
+
+def _with_what_follows(g: Grammar, body: Node, index: str, outer: tuple[str, ...]) -> Node:
+    r"""``\sum_i a_i + b_i`` without brackets: a term that has the index in a subscript is under the sum as well."""
+    terms, signs, mark = [body], ["+"], g.token.span
+    while g.token.is_sign("+", "-") and index not in outer and _has_index(g, index):
+        signs.append(g.next().value)
+        terms.append(g.signed(g.entrywise))
+    if len(terms) == 1:
+        return body
+    return g.node("sum", cover(*(t.span for t in terms)), *terms, data=tuple(signs), mark=mark)
+
+
+def _has_index(g: Grammar, index: str) -> bool:
+    """Whether the next term has a letter as an index and no sum of its own over it."""
+    depth, found = 0, False
+    i = g.i + 1
+    while i < len(g.tokens) - 1:
+        t = g.tokens[i]
+        if t.is_sign("(", "[", "{"):
+            depth += 1
+        elif t.is_sign(")", "]", "}"):
+            depth -= 1
+        if depth < 0 or (depth == 0 and t.is_sign("+", "-", "=", ",", ";") and i > g.i + 1):
+            break
+        if t.kind == "cmd" and t.value in ("sum", "prod"):
+            return False
+        if t.is_sign("_"):
+            end = matching(g.tokens, i + 1) if g.tokens[i + 1].is_sign("{") else None
+            inside = g.tokens[i + 2 : end] if end is not None else [g.tokens[i + 1]]
+            found = found or any(x.kind == "letter" and x.value == index for x in inside)
+        i += 1
+    return found
 
 
 def _is_of_entries(g: Grammar, body: Node, index: str) -> bool:

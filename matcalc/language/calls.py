@@ -201,8 +201,8 @@ CALLS: dict[str, Call] = {
     "indicator": Call((1,), indicator),
     "d": Call((1,), differential),
     "grad": Call(tuple(range(1, 9)), gradient),
-    "jac": Call((2,), jacobian),
-    "hess": Call((2,), hessian),
+    "jac": Call((2, 1), jacobian),
+    "hess": Call((2, 1), hessian),
 }
 
 

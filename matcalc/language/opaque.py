@@ -80,13 +80,18 @@ def _derived(r: Reading, node: Node) -> Part | None:
     return r.derived(r, node) if r.derived is not None else None
 
 
+def _needs_variable(r: Reading, node: Node) -> None:
+    if len(node.args) == 1:
+        name, word = _function_name(r, node), node.data[0]
+        what = {"grad": "gradient", "jac": "Jacobian", "hess": "Hessian"}[word]
+        raise ParseError(f"by what is the {what} taken?", span=node.span, source=r.text, hint=f"{word}({name}, x)")
+
+
 def gradient(r: Reading, node: Node) -> Part:
     part = _derived(r, node)
     if part is not None:
         return part
-    if len(node.args) == 1:
-        name = _function_name(r, node)
-        raise ParseError("by what is the gradient taken?", span=node.span, source=r.text, hint=f"grad({name}, x)")
+    _needs_variable(r, node)
     if len(node.args) > 2:
         raise ParseError(
             "a gradient by one of several arguments says which",
@@ -134,6 +139,7 @@ def jacobian(r: Reading, node: Node) -> Part:
     part = _derived(r, node)
     if part is not None:
         return part
+    _needs_variable(r, node)
     name = _function_name(r, node)
     args = [r.infer(a) for a in node.args[1:]]
     function = _value_function(r, name, node.args[0])
@@ -151,6 +157,7 @@ def hessian(r: Reading, node: Node) -> Part:
     part = _derived(r, node)
     if part is not None:
         return part
+    _needs_variable(r, node)
     name = _function_name(r, node)
     args = [r.infer(a) for a in node.args[1:]]
     if not (r.objective is not None and r.objective[0] == name):
