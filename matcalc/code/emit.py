@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from matcalc.code.backward import Loss, expanded, find_loss, loss_functions, used_bodies
 from matcalc.code.copies import copies_functions, find_copies
+from matcalc.code.derived import Derived
 from matcalc.code.functions import Function, Module, function
 from matcalc.code.inputs import as_array, shape_text, size_names
 from matcalc.code.loop_module import emit_loops, has_families
@@ -29,7 +29,7 @@ from matcalc.code.selfcheck import check_of
 from matcalc.code.text import docstring, plain
 from matcalc.errors import CannotDerive, MatcalcError
 from matcalc.language import terms as T
-from matcalc.language.dims import Dim, Shape
+from matcalc.language.dims import Shape
 from matcalc.language.parts import base_of
 from matcalc.language.problem import Definition, Problem
 from matcalc.language.selections import index_names
@@ -38,31 +38,6 @@ from matcalc.language.terms import Term
 __all__ = ["Derived", "emit", "emit_module"]
 
 TARGETS = ("numpy",)
-
-
-class Derived(Protocol):
-    """What is read of a derivation."""
-
-    @property
-    def problem(self) -> Problem: ...
-    @property
-    def answers(self) -> Mapping[str, Term]: ...
-    @property
-    def lines(self) -> Mapping[str, Sequence[Any]]: ...
-    @property
-    def definitions(self) -> Sequence[Definition]: ...
-    @property
-    def conventions(self) -> Sequence[str]: ...
-    @property
-    def order(self) -> int: ...
-    @property
-    def layout(self) -> str: ...
-    @property
-    def structure(self) -> str: ...
-    @property
-    def ranges(self) -> Mapping[str, tuple[Dim, Dim]]: ...
-    @property
-    def back(self) -> Any: ...
 
 
 def emit_module(derivation: Derived, target: str = "numpy") -> str:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from matcalc.code.derived import Derived
 from matcalc.code.functions import Function, checked, render
 from matcalc.code.inputs import as_array
 from matcalc.code.loop_check import check_of_loops
 from matcalc.code.loop_copies import Held, held, held_name, held_stores, held_variable
 from matcalc.code.loop_losses import Heard, Output
-from matcalc.code.loop_program import Looping, Plan, Result, merged, needed, plan_of, reads, targets
+from matcalc.code.loop_program import Plan, Result, merged, needed, plan_of, reads, targets
 from matcalc.code.loop_shapes import argument_lines
 from matcalc.code.loop_text import gradient_lines, header, lines_of, said, where
 from matcalc.code.loops import Lines
@@ -41,7 +42,7 @@ def has_families(problem: Problem) -> bool:
     return blocks or any(s.index is not None for s in problem.symbols.values())
 
 
-def emit_loops(derivation: Looping) -> str:
+def emit_loops(derivation: Derived) -> str:
     """The source of the module. Raises CannotDerive where something has no code."""
     for n in derivation.answers:
         if n not in derivation.problem.symbols:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
+from matcalc.code.derived import Derived
 from matcalc.code.functions import Module
 from matcalc.code.loop_inputs import Arguments, arguments_of, names_in
 from matcalc.code.loop_losses import Heard, calls_of, heard, values_needed
@@ -23,32 +23,7 @@ from matcalc.language.problem import Block, Boundary, Definition, Problem, State
 from matcalc.language.terms import Term, subterms
 from matcalc.language.terms import replace as replaced
 
-__all__ = ["Looping", "Plan", "Result", "merged", "needed", "plan_of", "reads", "targets", "terms_of"]
-
-
-class Looping(Protocol):
-    """What is read of a derivation."""
-
-    @property
-    def problem(self) -> Problem: ...
-    @property
-    def answers(self) -> Mapping[str, Term]: ...
-    @property
-    def definitions(self) -> Sequence[Definition]: ...
-    @property
-    def conventions(self) -> Sequence[str]: ...
-    @property
-    def order(self) -> int: ...
-    @property
-    def layout(self) -> str: ...
-    @property
-    def structure(self) -> str: ...
-    @property
-    def lines(self) -> Mapping[str, Sequence[Any]]: ...
-    @property
-    def ranges(self) -> Mapping[str, tuple[Dim, Dim]]: ...
-    @property
-    def back(self) -> Any: ...
+__all__ = ["Plan", "Result", "merged", "needed", "plan_of", "reads", "targets", "terms_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +130,7 @@ def merged(statements: Iterable[Statement]) -> list[Statement]:
 
 
 # --------------------------------------------------------------------------------------- the plan
-def plan_of(derivation: Looping) -> Plan:
+def plan_of(derivation: Derived) -> Plan:
     """The plan of a derivation."""
     problem, back = derivation.problem, derivation.back
     program: tuple[Statement, ...] = problem.statements if back is None else back.program
@@ -193,7 +168,7 @@ def _is_objective(s: Statement, problem: Problem) -> bool:
     return isinstance(s, Definition) and s.name == problem.objective_name and s.name not in problem.objective.free
 
 
-def _arguments(derivation: Looping, every: Sequence[Statement]) -> tuple[Arguments, list[str]]:
+def _arguments(derivation: Derived, every: Sequence[Statement]) -> tuple[Arguments, list[str]]:
     """The arguments and the names of all sizes."""
     problem = derivation.problem
     blocks = [s for s in every if isinstance(s, Block)]
@@ -213,7 +188,7 @@ def _dims_in(data: object) -> list[Dim]:
 
 
 def _results(
-    derivation: Looping, answers: Mapping[str, Term], families: Mapping[str, tuple[Statement, ...]]
+    derivation: Derived, answers: Mapping[str, Term], families: Mapping[str, tuple[Statement, ...]]
 ) -> Iterable[Result]:
     single = len(derivation.answers) == 1
     for n in derivation.answers:
@@ -226,7 +201,7 @@ def _results(
 
 
 def _stores(
-    derivation: Looping,
+    derivation: Derived,
     module: Module,
     arguments: Arguments,
     told: Heard | None,

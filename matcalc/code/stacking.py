@@ -17,7 +17,7 @@ from matcalc.language.dims import ONE, Dim
 from matcalc.language.ops import ROWWISE
 from matcalc.language.terms import Term, subterms
 
-__all__ = ["Member", "Rows", "is_fixed", "turned"]
+__all__ = ["Member", "Rows", "is_fixed", "is_spread", "spread", "turned"]
 
 Member = Callable[[Term], "Term | None"]
 
@@ -25,6 +25,23 @@ Member = Callable[[Term], "Term | None"]
 def is_fixed(t: Term, index: str) -> bool:
     """Whether a term is the same for every value of an index."""
     return index not in free_indices(t)
+
+
+def is_spread(t: Term, index: str) -> bool:
+    """Whether a sum over an index goes to the parts of a term: signs, sums, and divisors that are fixed."""
+    return t.op in ("neg", "add") or (t.op == "div" and is_fixed(t.args[1], index))
+
+
+def spread(t: Term, total: Callable[[Term], Term | None]) -> Term | None:
+    """The sum of such a term from the sums of its parts. None: one of them has no formula."""
+    if t.op == "div":
+        inside = total(t.args[0])
+        return inside and T.div(inside, t.args[1])
+    parts = [total(a) for a in t.args]
+    known = [p for p in parts if p is not None]
+    if len(known) < len(parts):
+        return None
+    return T.neg(known[0]) if t.op == "neg" else T.add(*known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +111,8 @@ class Rows:
             return None
         if is_fixed(t, self.index):
             return T.mul(T.size(self.count), t)
-        if t.op == "neg":
-            inside = self.total(t.args[0])
-            return inside and T.neg(inside)
-        if t.op == "add":
-            parts = [self.total(a) for a in t.args]
-            known = [p for p in parts if p is not None]
-            return T.add(*known) if len(known) == len(parts) else None
-        if t.op == "div" and is_fixed(t.args[1], self.index):
-            inside = self.total(t.args[0])
-            return inside and T.div(inside, t.args[1])
+        if is_spread(t, self.index):
+            return spread(t, self.total)
         dots = self.dots(t) if t.is_scalar else None
         if dots is not None:
             return dots

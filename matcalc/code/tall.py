@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from matcalc.code.stacking import Member, is_fixed, turned
+from matcalc.code.stacking import Member, is_fixed, is_spread, spread, turned
 from matcalc.language import terms as T
 from matcalc.language.binders import BINDERS
 from matcalc.language.dims import ONE, Dim
@@ -56,16 +56,8 @@ class Tall:
         """The sum of a term over the index. None: there is no formula."""
         if any(s.op in BINDERS for s in subterms(t)) or is_fixed(t, self.index):
             return None
-        if t.op == "neg":
-            inside = self.total(t.args[0])
-            return inside and T.neg(inside)
-        if t.op == "add":
-            parts = [self.total(a) for a in t.args]
-            known = [p for p in parts if p is not None]
-            return T.add(*known) if len(known) == len(parts) else None
-        if t.op == "div" and is_fixed(t.args[1], self.index):
-            inside = self.total(t.args[0])
-            return inside and T.div(inside, t.args[1])
+        if is_spread(t, self.index):
+            return spread(t, self.total)
         if t.op == "mul":
             return self._total_of_product(t)
         if t.op == "transpose":

@@ -16,7 +16,7 @@ from matcalc.errors import MatcalcError, ParseError, Span
 from matcalc.homework.read import sides, statements
 from matcalc.language.dims import SCALAR, Shape
 from matcalc.language.elaborate import parse_problem
-from matcalc.language.problem import Block, Boundary, Definition, Function, Problem, Symbol
+from matcalc.language.problem import Block, Boundary, Definition, Function, Problem, Symbol, declaration, shape_text
 from matcalc.language.terms import Term
 
 __all__ = ["Family", "families_in", "grouped", "is_block_head", "program_of", "with_families", "with_statements_of"]
@@ -150,7 +150,7 @@ def with_statements_of(problem: Problem, found: Sequence[Family], definitions: S
     first: MatcalcError | None = None
     for shape in _shapes(problem, found):
         names = _with_zeros(found) or dict.fromkeys(f.name for f in found)
-        declared = [] if shape is None else [f"{n}[i] : {_shape_text(shape)}" for n in names]
+        declared = [] if shape is None else [f"{n}[i] : {shape_text(shape)}" for n in names]
         zero = "" if shape is None or shape.is_scalar else _zeros(shape)
         lines = [line for f in grouped(found, zero) for line in f]
         try:
@@ -197,10 +197,6 @@ def _zeros(shape: Shape) -> str:
     return f"zeros({shape.rows})" if shape.is_vector else f"zeros({shape.rows}, {shape.cols})"
 
 
-def _shape_text(shape: Shape) -> str:
-    return "scalar" if shape.is_scalar else str(shape.rows if shape.is_vector else shape)
-
-
 def grouped(found: Sequence[Family], zero: str = "") -> Iterator[list[str]]:
     """The lines of the statements; neighbours over one range are one block, so that they may use each other."""
     lines: list[str] = []
@@ -220,7 +216,7 @@ def grouped(found: Sequence[Family], zero: str = "") -> Iterator[list[str]]:
 def program_of(problem: Problem, more: Sequence[str] = ()) -> str:
     """The problem as a program, with more statements before its objective."""
     every: list[Symbol | Function] = [*problem.symbols.values(), *problem.functions.values()]
-    lines = [_declared(s) for s in every]
+    lines = [declaration(s) for s in every]
     lines += [str(f) for f in problem.formulas.values()]
     for s in problem.statements:
         if not (isinstance(s, Definition) and s.name == problem.objective_name):
@@ -248,16 +244,3 @@ def _statement(s: Definition | Boundary | Block) -> list[str]:
         f"for {s.index} in {s.low}..{s.high}{' down' if s.down else ''}:",
         *(f"    {b.target} = {b.term}" for b in s.body),
     ]
-
-
-def _declared(symbol: Symbol | Function) -> str:
-    """A declaration as it could be typed."""
-    if isinstance(symbol, Function):
-        if symbol.kind == "elementwise":
-            return f"{symbol.name} : elementwise"
-        shape = symbol.shape
-        if shape is None or shape.is_scalar:
-            return f"{symbol.name} : function"
-        return f"{symbol.name} : function -> {shape.rows if shape.is_vector else shape}"
-    family = f"[{symbol.index}]" if symbol.index else ""
-    return " ".join([f"{symbol.name}{family} : {_shape_text(symbol.shape)}", *sorted(symbol.properties)])

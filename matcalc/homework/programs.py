@@ -23,7 +23,7 @@ from matcalc.language.declarations import index_dim
 from matcalc.language.dims import Dim, Shape, dim, runs_down
 from matcalc.language.elaborate import parse_problem
 from matcalc.language.indices import Order
-from matcalc.language.problem import Block, Definition, Function, Problem, Statement, Symbol
+from matcalc.language.problem import Block, Definition, Problem, Statement, declaration
 from matcalc.language.statements import Deriving, Standing, parse_program
 from matcalc.language.syntax import parse_tree
 from matcalc.language.terms import Term
@@ -151,7 +151,7 @@ def _program(problem: Problem, wrt: str, text: str) -> tuple[Problem, Term, str]
 
 def _read(problem: Problem, own: str, lines: Sequence[_Line], last: Sequence[str]) -> Problem:
     """One program of the problem's own and an answer's lines; a zero has the shape that the other lines tell."""
-    known = _declarations(problem)
+    known = [*map(declaration, problem.symbols.values()), *map(declaration, problem.functions.values())]
 
     def read(zeros: Mapping[str, Shape] | None, more: Sequence[str]) -> Problem:
         written = [_statement(problem, line, lines, zeros) for line in lines]
@@ -248,24 +248,6 @@ def _inferred(problem: Problem, line: _Line, lines: Sequence[_Line]) -> tuple[st
     if any(s < 0 for s in steps):
         low = order.max((low, *(g + 1 for g in given)))
     return line.at, str(low), str(high)
-
-
-def _declarations(problem: Problem) -> list[str]:
-    """Everything that is known of the problem's names, as declarations."""
-    return [*map(_declared, problem.symbols.values()), *map(_function, problem.functions.values())]
-
-
-def _declared(s: Symbol) -> str:
-    family = f"[{s.index}]" if s.index else ""
-    shape = "scalar" if s.shape.is_scalar else f"({s.shape.rows}, {s.shape.cols})"
-    return " ".join([f"{s.name}{family} : {shape}", *sorted(s.properties)])
-
-
-def _function(f: Function) -> str:
-    if f.kind == "elementwise":
-        return f"{f.name} : elementwise"
-    value = "" if f.shape is None or f.shape.is_scalar else f" -> ({f.shape.rows}, {f.shape.cols})"
-    return f"{f.name} : function{value}"
 
 
 # ------------------------------------------------------------------------------------ at numbers

@@ -141,3 +141,22 @@ class Problem:
             if d.name == name:
                 return d.symbol
         raise KeyError(name)
+
+
+# ------------------------------------------------------------------------- declarations as text
+def shape_text(shape: Shape) -> str:
+    """A shape as it is declared: ``scalar``, ``n``, ``m×n``."""
+    if shape.is_scalar:
+        return "scalar"
+    return str(shape.rows) if shape.is_vector else str(shape)
+
+
+def declaration(name: Symbol | Function) -> str:
+    """``S : n×n symmetric``, as it could be typed."""
+    if isinstance(name, Function):
+        if name.kind == "elementwise":
+            return f"{name.name} : elementwise"
+        value = "" if name.shape is None or name.shape.is_scalar else f" -> {shape_text(name.shape)}"
+        return f"{name.name} : function{value}"
+    family = f"[{name.index}]" if name.index else ""
+    return " ".join([f"{name.name}{family} : {shape_text(name.shape)}", *sorted(name.properties)])

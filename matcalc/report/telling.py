@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from matcalc.language.problem import Definition, Function, Problem, Statement, Symbol
+from matcalc.language.problem import Definition, Function, Problem, Statement, Symbol, declaration
 from matcalc.language.terms import Term
 from matcalc.rewriting.steps import Step
 
@@ -18,13 +18,11 @@ __all__ = [
     "Line",
     "Told",
     "certified",
-    "declaration",
     "given",
     "lines",
     "other_readings",
     "program",
     "remarks",
-    "shape_text",
 ]
 
 
@@ -101,26 +99,6 @@ def _full(step: Step, depth: int) -> Iterator[Line]:
 
 
 # ------------------------------------------------------------------ what the names are
-def shape_text(symbol: Symbol) -> str:
-    """A shape as it is declared: ``scalar``, ``n``, ``m×n``."""
-    if symbol.shape.is_scalar:
-        return "scalar"
-    return str(symbol.shape.rows) if symbol.shape.is_vector else str(symbol.shape)
-
-
-def declaration(symbol: Symbol | Function) -> str:
-    """``S : n×n symmetric``, as it could be typed."""
-    if isinstance(symbol, Function):
-        if symbol.kind == "elementwise":
-            return f"{symbol.name} : elementwise"
-        shape = symbol.shape
-        if shape is None or shape.is_scalar:
-            return f"{symbol.name} : function"
-        return f"{symbol.name} : function -> {shape.rows if shape.is_vector else shape}"
-    family = f"[{symbol.index}]" if symbol.index else ""
-    return " ".join([f"{symbol.name}{family} : {shape_text(symbol)}", *sorted(symbol.properties)])
-
-
 def given(problem: Problem) -> list[str]:
     """The declarations that were made; what was read off the formula is in the problem's notes."""
     every: list[Symbol | Function] = [*problem.symbols.values(), *problem.functions.values()]
